@@ -1,0 +1,15 @@
+"""What every Brain of the recipes shares."""
+
+from .configuration import check, load_hparams
+from .history import History
+from .nonfinite import SkipNonFinite
+from .schedules import linear_ramp, warmup_cosine
+
+__all__ = [
+    "check",
+    "load_hparams",
+    "History",
+    "SkipNonFinite",
+    "linear_ramp",
+    "warmup_cosine",
+]

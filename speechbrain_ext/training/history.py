@@ -1,0 +1,89 @@
+"""The course of a training run, kept so that an interruption loses nothing."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+from speechbrain.utils.checkpoints import (
+    mark_as_loader,
+    mark_as_saver,
+    register_checkpoint_hooks,
+)
+
+
+@register_checkpoint_hooks
+class History:
+    """Averages of named values, a row every few steps, written as CSV.
+
+    Add it to the Checkpointer's recoverables: on resuming, the rows of steps
+    that were lost with the interruption are dropped, so that the curve has
+    no double points.
+
+    Arguments
+    ---------
+    path : str or Path
+        The CSV file; its folder must exist when the first row is written.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> history = History(folder / "history.csv")
+    >>> for step in range(4):
+    ...     history.add(loss=float(step))
+    >>> history.write(step=4, stage="train")
+    {'step': 4, 'stage': 'train', 'loss': 1.5}
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.rows = []
+        self._sums = {}
+
+    def add(self, **values):
+        """Take one observation of each value into the running averages."""
+        for name, value in values.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + float(value), count + 1)
+
+    def write(self, *, step, stage):
+        """End a row: averages since the last one; the CSV is replaced.
+
+        Arguments
+        ---------
+        step : int
+            Optimiser step.
+        stage : str
+            "train" or "valid".
+
+        Returns
+        -------
+        row : dict
+        """
+        row = {"step": step, "stage": stage}
+        row.update({k: total / n for k, (total, n) in self._sums.items()})
+        self._sums = {}
+        self.rows.append(row)
+        names = ["step", "stage"]
+        for row in self.rows:
+            names += [name for name in row if name not in names]
+        partial = self.path.with_suffix(".partial")
+        with open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(partial, self.path)
+        return self.rows[-1]
+
+    @mark_as_saver
+    def _save(self, path):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"rows": self.rows, "sums": self._sums}, file)
+
+    @mark_as_loader
+    def _load(self, path, end_of_epoch):
+        del end_of_epoch
+        with open(path, encoding="utf-8") as file:
+            state = json.load(file)
+        self.rows = state["rows"]
+        self._sums = {k: tuple(v) for k, v in state["sums"].items()}

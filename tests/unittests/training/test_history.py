@@ -1,0 +1,37 @@
+import csv
+
+from speechbrain.utils.checkpoints import Checkpointer
+
+from speechbrain_ext.training import History
+
+
+def test_rows_are_averages_and_columns_may_differ(tmp_path):
+    history = History(tmp_path / "history.csv")
+    history.add(loss=1.0)
+    history.add(loss=3.0, rate=0.5)
+    history.write(step=2, stage="train")
+    history.add(objective=-4.0)
+    history.write(step=2, stage="valid")
+    with open(tmp_path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["loss"] == "2.0"
+    assert rows[0]["rate"] == "0.5"
+    assert rows[0]["objective"] == ""
+    assert rows[1]["objective"] == "-4.0"
+
+
+def test_resuming_drops_the_rows_that_were_lost(tmp_path):
+    history = History(tmp_path / "history.csv")
+    checkpointer = Checkpointer(tmp_path / "save", {"history": history})
+    history.add(loss=1.0)
+    history.write(step=1, stage="train")
+    history.add(loss=5.0)
+    checkpointer.save_checkpoint()
+    history.add(loss=9.0)
+    history.write(step=2, stage="train")
+
+    again = History(tmp_path / "history.csv")
+    Checkpointer(tmp_path / "save", {"history": again}).recover_if_possible()
+    assert [row["step"] for row in again.rows] == [1]
+    again.add(loss=7.0)
+    assert again.write(step=2, stage="train")["loss"] == 6.0

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Run the recipe a hyperparameter file belongs to.
+
+    python train.py hparams/ring_sepformer.yaml [--key=value ...]
+    torchrun --nproc-per-node=2 train.py hparams/ring_sepformer.yaml
+
+The files under hparams/ are links to recipes/DATASET/TASK/hparams/*.yaml; the
+train.py beside that folder is run in this very process with the resolved file
+and the remaining arguments, so that torchrun works as usual.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def recipe_files():
+    """Every hyperparameter file of the recipes, relative to the root."""
+    return sorted(
+        str(path.relative_to(ROOT))
+        for path in ROOT.glob("recipes/*/*/hparams/*.yaml")
+    )
+
+
+def find_recipe(name):
+    """The recipe script and the real path of a hyperparameter file.
+
+    Arguments
+    ---------
+    name : str
+        A path to a YAML file; links are followed.
+
+    Returns
+    -------
+    script, hparams_file : Path, Path
+
+    Raises
+    ------
+    SystemExit
+        Where there is no such file, or it lies outside
+        recipes/DATASET/TASK/hparams (running the train.py beside such a
+        file could start this launcher again, for ever).
+    """
+    hparams_file = Path(name).resolve()
+    known = "\n  ".join(headline_files() + recipe_files())
+    if not hparams_file.is_file():
+        raise SystemExit(
+            f"train.py: no hyperparameter file {name!r}. There are:\n  {known}"
+        )
+    inside = hparams_file.is_relative_to(ROOT / "recipes")
+    parts = hparams_file.relative_to(ROOT).parts if inside else ()
+    script = hparams_file.parent.parent / "train.py"
+    if len(parts) != 5 or parts[3] != "hparams" or not script.is_file():
+        raise SystemExit(
+            f"train.py: {name!r} is not a file of a recipe "
+            f"(it resolves to {hparams_file}, not to "
+            "recipes/DATASET/TASK/hparams/). Copy your file into that "
+            f"folder, or use one of:\n  {known}"
+        )
+    return script, hparams_file
+
+
+def headline_files():
+    """The links under hparams/, relative to the root."""
+    return sorted(
+        str(path.relative_to(ROOT)) for path in ROOT.glob("hparams/*.yaml")
+    )
+
+
+def main(arguments):
+    """Replace this process by the recipe's script."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        known = "\n  ".join(headline_files() + recipe_files())
+        print(f"{__doc__}\nHyperparameter files:\n  {known}")
+        raise SystemExit(0 if arguments else 2)
+    script, hparams_file = find_recipe(arguments[0])
+    search_path = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(ROOT)] + ([search_path] if search_path else [])
+    )
+    command = [sys.executable, str(script), str(hparams_file), *arguments[1:]]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
