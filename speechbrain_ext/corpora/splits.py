@@ -1,0 +1,184 @@
+"""Dividing a corpus into train, valid and test."""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from speechbrain_ext.corpora.audio import Candidate
+
+logger = logging.getLogger(__name__)
+
+# Fewer speakers than this cannot be shared out between three splits.
+FEWEST_SPEAKERS = 5
+
+
+def divide(
+    names: Iterable[str],
+    *,
+    validation_share: float,
+    test_share: float,
+    seed: int,
+) -> dict[str, str]:
+    """Divide names at random into train, valid and test.
+
+    The order of the names does not matter. A share above 0 gives at least
+    one name where there are enough; train is served first, then valid.
+
+    Arguments
+    ---------
+    names : iterable of str
+        What to divide: speakers or files.
+    validation_share, test_share : float
+        Shares of the names, at least 0, together less than 1.
+    seed : int
+        Another seed gives another division.
+
+    Returns
+    -------
+    splits : dict
+        The split of every name.
+
+    Raises
+    ------
+    ValueError
+        If the shares are out of range.
+
+    Example
+    -------
+    >>> splits = divide(
+    ...     "abcdefghij", validation_share=0.2, test_share=0.1, seed=0
+    ... )
+    >>> sorted(splits.values()).count("valid")
+    2
+    """
+    if min(validation_share, test_share) < 0 or (
+        validation_share + test_share >= 1
+    ):
+        raise ValueError(
+            f"validation_share={validation_share} and test_share={test_share} "
+            "must be at least 0 and together less than 1"
+        )
+    order = sorted(
+        set(names),
+        key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest(),
+    )
+    spare = max(0, len(order) - 1)
+    valid = min(spare, _count(validation_share, len(order)))
+    test = min(spare - valid, _count(test_share, len(order)))
+    splits = ["valid"] * valid + ["test"] * test
+    splits += ["train"] * (len(order) - len(splits))
+    return dict(zip(order, splits, strict=True))
+
+
+def fill_splits(
+    candidates: Sequence[Candidate],
+    *,
+    validation_share: float,
+    test_share: float,
+    seed: int,
+) -> list[Candidate]:
+    """Give a split to every candidate that has none.
+
+    Speech is divided by speaker, so that no speaker stands in two splits;
+    with fewer than five speakers it is divided by file, and a warning says
+    so. Everything else is divided by file. Candidates of the split ``user``
+    are divided by file for each speaker, into user_train, user_valid and
+    user_test.
+
+    Arguments
+    ---------
+    candidates : sequence of Candidate
+        With unique ids. An empty split is filled.
+    validation_share, test_share, seed
+        As in ``divide``.
+
+    Returns
+    -------
+    candidates : list of Candidate
+        In the same order, every split filled.
+
+    Raises
+    ------
+    ValueError
+        If the shares are out of range.
+
+    Example
+    -------
+    >>> files = [Candidate(f"/{i}.wav", f"{i}", "noise", "") for i in "abc"]
+    >>> filled = fill_splits(
+    ...     files, validation_share=0.1, test_share=0.1, seed=0
+    ... )
+    >>> sorted(item.split for item in filled)
+    ['test', 'train', 'valid']
+    """
+    groups = defaultdict(list)
+    for candidate in candidates:
+        if candidate.split in ("", "user"):
+            groups[candidate.split, candidate.kind].append(candidate)
+    splits = {}
+    for (split, kind), members in groups.items():
+        speakers = {item.speaker for item in members}
+        by_speaker = not split and kind == "speech"
+        if by_speaker and len(speakers) < FEWEST_SPEAKERS:
+            by_speaker = False
+            logger.warning(
+                "%d speakers are too few to keep the splits apart by speaker "
+                "(%d needed): divided by file, every speaker is in every "
+                "split",
+                len(speakers),
+                FEWEST_SPEAKERS,
+            )
+        parts = [members]
+        if not by_speaker and kind == "speech":
+            parts = [
+                [item for item in members if item.speaker == speaker]
+                for speaker in sorted(speakers)
+            ]
+        for part in parts:
+            names = [item.speaker if by_speaker else item.id for item in part]
+            division = divide(
+                names,
+                validation_share=validation_share,
+                test_share=test_share,
+                seed=seed,
+            )
+            prefix = f"{split}_" if split else ""
+            for item, name in zip(part, names, strict=True):
+                splits[item.id] = prefix + division[name]
+    return [
+        replace(item, split=splits[item.id]) if item.id in splits else item
+        for item in candidates
+    ]
+
+
+def warn_of_shared_speakers(candidates: Iterable[Candidate]) -> None:
+    """Log the speakers that stand in two of train, valid and test.
+
+    Arguments
+    ---------
+    candidates : iterable of Candidate
+        With their splits.
+
+    Example
+    -------
+    >>> warn_of_shared_speakers(
+    ...     [Candidate("/a.wav", "a", "speech", "train", "s1")]
+    ... )
+    """
+    splits = defaultdict(set)
+    for item in candidates:
+        if item.kind == "speech" and item.split in ("train", "valid", "test"):
+            splits[item.speaker].add(item.split)
+    shared = sorted(name for name, where in splits.items() if len(where) > 1)
+    if shared:
+        logger.warning(
+            "%d speakers stand in more than one split: %s",
+            len(shared),
+            ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else ""),
+        )
+
+
+def _count(share: float, total: int) -> int:
+    return max(1, round(share * total)) if share > 0 else 0

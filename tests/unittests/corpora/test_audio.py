@@ -1,0 +1,341 @@
+"""Tests of the conversion to a manifest."""
+
+import csv
+import logging
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechbrain_ext.corpora import audio
+from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.dataio.manifest import read_manifest
+
+
+def convert(candidates, folder, *, sample_rate=8000, skipped=()):
+    return convert_all(
+        candidates,
+        folder,
+        sample_rate=sample_rate,
+        minimum_seconds=1.0,
+        skipped=skipped,
+    )
+
+
+def candidate(path, identity=None, kind="noise", **fields):
+    return Candidate(str(path), identity or path.stem, kind, "train", **fields)
+
+
+def reasons(folder):
+    with open(folder / "skipped.csv", newline="", encoding="utf-8") as file:
+        return {row["id"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def snapshot(folder):
+    return {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def three(tmp_path, write_tone):
+    return [
+        candidate(write_tone(tmp_path / "in" / f"{name}.flac"))
+        for name in "abc"
+    ]
+
+
+def test_every_field_arrives(tmp_path, write_tone):
+    path = write_tone(tmp_path / "x.flac", rate=16000, seconds=1.5)
+    given = Candidate(
+        source_path=str(path),
+        id="deep/er/x",
+        kind="speech",
+        split="user_valid",
+        speaker="s1",
+        sex="F",
+        label="l",
+        text="t",
+        source="o",
+        licence="c",
+    )
+    (row,) = read_manifest(convert([given], tmp_path / "out"))
+    for name in "id kind split speaker sex label text source licence".split():
+        assert getattr(row, name) == getattr(given, name)
+    assert (row.samples, row.sample_rate) == (12000, 8000)
+    assert row.path == str(tmp_path / "out/audio/deep/er/x.wav")
+    info = soundfile.info(row.path)
+    assert (info.format, info.subtype) == ("WAV", "PCM_16")
+    assert (info.channels, info.samplerate, info.frames) == (1, 8000, 12000)
+
+
+def test_only_a_mono_pcm16_wav_at_the_rate_stays_in_place(tmp_path, write_tone):
+    right = write_tone(tmp_path / "right.wav", rate=8000)
+    others = [
+        write_tone(tmp_path / "rate.wav", rate=16000),
+        write_tone(tmp_path / "float.wav", rate=8000, subtype="FLOAT"),
+        write_tone(tmp_path / "other.flac", rate=8000),
+        tmp_path / "stereo.wav",
+    ]
+    soundfile.write(others[-1], np.full((9000, 2), [0.3, 0.1]), 8000)
+    rows = read_manifest(
+        convert(map(candidate, [right, *others]), tmp_path / "out")
+    )
+    paths = {row.id: row.path for row in rows}
+    assert paths.pop("right") == str(right)
+    assert len(paths) == 4
+    for name, path in paths.items():
+        assert path == str(tmp_path / "out" / "audio" / f"{name}.wav")
+    stereo, _ = soundfile.read(paths["stereo"])
+    np.testing.assert_allclose(stereo, 0.2, atol=1e-4)
+
+
+def test_samples_of_16_bits_pass_unchanged(tmp_path):
+    steps = np.random.default_rng(0).integers(-32768, 32768, 9000, np.int16)
+    steps[:2] = -32768, 32767
+    soundfile.write(tmp_path / "x.flac", steps, 8000)
+    (row,) = read_manifest(convert([candidate(tmp_path / "x.flac")], tmp_path))
+    np.testing.assert_array_equal(
+        soundfile.read(row.path, dtype="int16")[0], steps
+    )
+
+
+def test_what_is_averaged_or_raised_is_said(tmp_path, write_tone, caplog):
+    caplog.set_level(logging.INFO)
+    soundfile.write(tmp_path / "s.wav", np.full((9000, 2), 0.3), 8000)
+    low = write_tone(tmp_path / "low.wav", rate=4000, seconds=2)
+    convert([candidate(tmp_path / "s.wav"), candidate(low)], tmp_path / "out")
+    assert "1 files: mean of their channels" in caplog.text
+    assert "1 files have a lower rate than 8000 Hz" in caplog.text
+
+
+def test_every_bad_input_is_listed(tmp_path, write_tone, caplog):
+    source = tmp_path / "in"
+    good = write_tone(source / "good.flac")
+    nan = np.full(9000, 0.1)
+    nan[5000] = np.nan
+    soundfile.write(source / "nan.wav", nan, 8000, "FLOAT")
+    soundfile.write(source / "silent.wav", np.zeros(9000), 8000)
+    write_tone(source / "short.flac", seconds=0.9)
+    cut = write_tone(source / "cut.wav")
+    cut.write_bytes(cut.read_bytes()[:-2000])
+    (source / "empty.wav").touch()
+    (source / "text.mp3").write_text("no audio " * 100)
+    (source / "folder.wav").mkdir()
+    (source / "link.wav").symlink_to(source / "nowhere.wav")
+    write_tone(source / "less.flac", seconds=3.0)
+    candidates = [
+        candidate(path, seconds=5.0 if path.stem == "less" else 0.0)
+        for path in sorted(source.iterdir())
+    ]
+    manifest = convert(
+        candidates, tmp_path / "out", skipped=[("ours", "/o.wav", "no speaker")]
+    )
+    assert [row.path for row in read_manifest(manifest)] == [
+        str(tmp_path / "out" / "audio" / "good.wav")
+    ]
+    expected = {
+        "nan": "not finite",
+        "silent": "silent",
+        "short": "too short: 0.90 s, less than 1 s",
+        "cut": "truncated",
+        "empty": "empty file",
+        "text": "cannot be decoded",
+        "folder": "cannot be read: Is a directory",
+        "link": "cannot be read: No such file",
+        "less": "truncated: 3.00 s where 5.00 s",
+        "ours": "no speaker",
+    }
+    listed = reasons(tmp_path / "out")
+    assert listed.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in listed[name]
+    warnings = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "10 of 11 files are not usable" in warnings[0].message
+    assert "cut.wav (truncated" in warnings[0].message
+    assert good.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path, three):
+    os.chmod(three[0].source_path, 0)
+    assert len(read_manifest(convert(three, tmp_path / "out"))) == 2
+    assert "Permission denied" in reasons(tmp_path / "out")["a"]
+    os.chmod(three[0].source_path, 0o600)
+    assert len(read_manifest(convert(three, tmp_path / "out"))) == 3
+
+
+def test_an_unreadable_file_is_tried_again(tmp_path, three, monkeypatch):
+    """Reading fails while decoding, as without permission."""
+    decode = audio.decode
+
+    def refuse(path, **kwargs):
+        if path == three[0].source_path:
+            raise PermissionError(13, "Permission denied", path)
+        return decode(path, **kwargs)
+
+    monkeypatch.setattr(audio, "decode", refuse)
+    assert len(read_manifest(convert(three, tmp_path / "out"))) == 2
+    assert "Permission denied" in reasons(tmp_path / "out")["a"]
+    monkeypatch.undo()
+    assert len(read_manifest(convert(three, tmp_path / "out"))) == 3
+
+
+def test_a_full_disk_is_an_error_and_not_a_skip(tmp_path, three, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device", "x.partial")
+
+    monkeypatch.setattr(soundfile, "write", fail)
+    with pytest.raises(OSError, match="No space left"):
+        convert(three, tmp_path / "out")
+
+
+def test_room_responses_may_be_short(tmp_path, write_tone):
+    path = write_tone(tmp_path / "x.wav", seconds=0.3)
+    manifest = convert([candidate(path, kind="rir")], tmp_path / "out")
+    assert read_manifest(manifest)[0].seconds == pytest.approx(0.3)
+
+
+def test_a_second_call_writes_nothing(tmp_path, three):
+    out = tmp_path / "out"
+    soundfile.write(tmp_path / "bad.wav", np.zeros(9000), 8000)
+    three.append(candidate(tmp_path / "bad.wav"))
+    convert(three, out)
+    before = snapshot(out)
+    assert convert(three, out) == out / "manifest.csv"
+    assert snapshot(out) == before
+
+
+def test_a_killed_conversion_goes_on(tmp_path, three, monkeypatch):
+    """The second of two preparations dies at its third file."""
+    out = tmp_path / "out"
+    convert(three, out, sample_rate=4000)
+    decode = audio.decode
+
+    def die(path, **kwargs):
+        if path == three[2].source_path:
+            os._exit(9)
+        return decode(path, **kwargs)
+
+    if (child := os.fork()) == 0:
+        audio.decode = die
+        convert(three, out)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert not (out / "manifest.csv").exists()
+    before = snapshot(out / "audio")
+    decoded = []
+
+    def counted(path, **kwargs):
+        decoded.append(path)
+        return decode(path, **kwargs)
+
+    monkeypatch.setattr(audio, "decode", counted)
+    assert len(read_manifest(convert(three, out))) == 3
+    assert decoded == [three[2].source_path]
+    changed = before.items() ^ snapshot(out / "audio").items()
+    assert {path.name for path, _ in changed} == {"c.wav"}
+
+
+def test_killed_in_the_middle_of_writing(tmp_path, three):
+    """A kill leaves half a line in the journal and a partial file."""
+    out = tmp_path / "out"
+    convert(three, out)
+    journal = out / audio.JOURNAL
+    journal.write_bytes(journal.read_bytes()[:-30])
+    (out / "audio" / "c.wav").rename(out / "audio" / ".c.wav.partial")
+    (out / "manifest.csv").unlink()
+    convert(three, out)
+    assert sorted(os.listdir(out / "audio")) == ["a.wav", "b.wav", "c.wav"]
+    before = snapshot(out)
+    convert(three, out)
+    assert snapshot(out) == before
+
+
+def test_an_interrupted_write_leaves_no_file(tmp_path, three, monkeypatch):
+    monkeypatch.setattr(
+        os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        convert(three, tmp_path / "out")
+    assert os.listdir(tmp_path / "out" / "audio") == []
+
+
+def test_another_rate_is_noticed(tmp_path, three, caplog):
+    out = tmp_path / "out"
+    convert(three, out)
+    caplog.clear()
+    rows = read_manifest(convert(three, out, sample_rate=4000))
+    assert "was prepared at 8000 Hz; converting again at 4000" in caplog.text
+    assert {row.sample_rate for row in rows} == {4000}
+    for row in rows:
+        info = soundfile.info(row.path)
+        assert (info.samplerate, info.frames) == (4000, row.samples)
+
+
+def test_only_what_changed_is_converted_again(tmp_path, three, write_tone):
+    out = tmp_path / "out"
+    convert(three, out)
+    before = snapshot(out / "audio")
+    write_tone(tmp_path / "in" / "a.flac", seconds=2.0)
+    (out / "audio" / "b.wav").write_bytes(b"RIFF")
+    rows = read_manifest(convert(three, out))
+    after = snapshot(out / "audio")
+    changed = {path.name for path in after if after[path] != before[path]}
+    assert changed == {"a.wav", "b.wav"}
+    assert [row.seconds for row in rows] == pytest.approx([2.0, 1.2, 1.2])
+    assert [soundfile.info(row.path).duration for row in rows] == (
+        pytest.approx([2.0, 1.2, 1.2])
+    )
+
+
+def test_new_fields_need_no_conversion(tmp_path, three):
+    out = tmp_path / "out"
+    convert(three, out)
+    before = snapshot(out / "audio")
+    moved = [replace(item, split="valid") for item in three]
+    rows = read_manifest(convert(moved, out), split="valid")
+    assert len(rows) == 3
+    assert snapshot(out / "audio") == before
+
+
+def test_nothing_usable(tmp_path, three):
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(9000), 8000)
+    with pytest.raises(
+        ValueError, match="none of the 1 speech files is usable: .*silent.wav"
+    ):
+        convert([*three, candidate(silent, kind="speech")], tmp_path / "out")
+    assert "silent" in reasons(tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    with pytest.raises(ValueError, match="nothing usable .*no audio files"):
+        convert([], tmp_path / "out")
+
+
+@pytest.mark.parametrize("identity", ["../x", "/x", "a/../../x", ""])
+def test_ids_that_lead_out_of_the_folder(tmp_path, identity):
+    bad = Candidate("/x.wav", identity, "noise", "train")
+    with pytest.raises(ValueError, match="not a path below the folder"):
+        convert([bad], tmp_path)
+
+
+def test_ids_that_stand_twice(tmp_path, three):
+    with pytest.raises(ValueError, match="'a' is given to .*a.flac and to"):
+        convert([*three, three[0]], tmp_path)
+
+
+def test_a_source_is_never_overwritten(tmp_path, write_tone):
+    path = write_tone(tmp_path / "audio" / "x.wav", rate=16000)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="overwritten by its own conversion"):
+        convert([candidate(path)], tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_a_rate_that_is_none(tmp_path, three):
+    with pytest.raises(ValueError, match="sample_rate is 0"):
+        convert(three, tmp_path, sample_rate=0)

@@ -1,0 +1,297 @@
+"""Tests of preparing anyone's own recordings."""
+
+import csv
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechbrain_ext.corpora.folder import prepare
+from speechbrain_ext.dataio.manifest import read_manifest
+
+
+def skipped(folder):
+    with open(folder / "skipped.csv", newline="", encoding="utf-8") as file:
+        return {row["id"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def write_csv(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(line.strip() for line in text.split("\n")))
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path, write_tone):
+    """Make six speakers in four formats and at three rates."""
+    data = tmp_path / "data"
+    for i, speaker in enumerate("abcdef"):
+        ending = ("wav", "flac", "ogg", "mp3")[i % 4]
+        rate = (8000, 16000, 44100)[i % 3]
+        write_tone(data / speaker / "session" / f"1.{ending}", rate=rate)
+        write_tone(data / speaker / f"2.{ending}", rate=rate)
+    return data
+
+
+def test_a_tree_of_speakers(tmp_path, tree):
+    manifest = prepare(tree, tmp_path / "out", sample_rate=8000)
+    assert manifest == tmp_path / "out" / "manifest.csv"
+    rows = read_manifest(manifest)
+    assert Counter(row.speaker for row in rows) == dict.fromkeys("abcdef", 2)
+    assert {row.sample_rate for row in rows} == {8000}
+    assert Counter(row.split for row in rows) == {
+        "train": 8,
+        "valid": 2,
+        "test": 2,
+    }
+    where = {row.speaker: row.split for row in rows}
+    assert all(where[row.speaker] == row.split for row in rows)
+    for row in rows:
+        info = soundfile.info(row.path)
+        assert (info.samplerate, info.channels) == (8000, 1)
+        assert info.frames == row.samples
+    assert "speech/a/session/1" in {row.id for row in rows}
+
+
+def test_a_second_call_writes_nothing(tmp_path, tree):
+    def snapshot():
+        return {
+            path: path.stat().st_mtime_ns
+            for path in (tmp_path / "out").rglob("*")
+        }
+
+    prepare(tree, tmp_path / "out")
+    before = snapshot()
+    prepare(tree, tmp_path / "out")
+    assert snapshot() == before
+
+
+def test_the_seed_divides_otherwise(tmp_path, tree):
+    def division(seed):
+        rows = read_manifest(prepare(tree, tmp_path / "out", seed=seed))
+        return {row.id: row.split for row in rows}
+
+    assert len({str(division(seed)) for seed in range(4)}) > 1
+    assert division(0) == division(0)
+
+
+def test_a_tree_with_splits(tmp_path, write_tone, caplog):
+    data = tmp_path / "data"
+    for name in ("train/a/1", "train/b/1", "valid/c/1", "valid/a/2"):
+        write_tone(data / f"{name}.wav")
+    write_tone(data / "other" / "d" / "1.wav")
+    write_tone(data / "train" / "lost.wav")
+    rows = read_manifest(prepare(data, tmp_path / "out"))
+    assert [(row.split, row.speaker) for row in rows] == [
+        ("train", "a"),
+        ("train", "b"),
+        ("valid", "a"),
+        ("valid", "c"),
+    ]
+    reasons = skipped(tmp_path / "out")
+    assert "lies outside train" in reasons["speech/other/d/1"]
+    assert "no speaker's folder" in reasons["speech/train/lost"]
+    assert "1 speakers stand in more than one split: a" in caplog.text
+
+
+def test_few_speakers_are_divided_by_file(tmp_path, write_tone, caplog):
+    for number in range(5):
+        write_tone(tmp_path / "data" / "only" / f"{number}.wav")
+    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    assert Counter(row.split for row in rows) == {
+        "train": 3,
+        "valid": 1,
+        "test": 1,
+    }
+    assert "1 speakers are too few" in caplog.text
+
+
+def test_noises_events_and_rooms(tmp_path, tree, write_tone):
+    for number in range(3):
+        write_tone(tree / "noise" / "rain" / f"{number}.wav")
+    write_tone(tmp_path / "events" / "train" / "bell" / "1.ogg")
+    write_tone(tmp_path / "events" / "valid" / "2.ogg")
+    write_tone(tmp_path / "rooms" / "hall" / "1.wav", seconds=0.2)
+    manifest = prepare(
+        tree,
+        tmp_path / "out",
+        noise_folder=tree / "noise",
+        event_folder=tmp_path / "events",
+        rir_folder=tmp_path / "rooms",
+    )
+    rows = [row for row in read_manifest(manifest) if row.kind != "speech"]
+    assert "noise" not in {r.speaker for r in read_manifest(manifest)}
+    assert {(row.id, row.kind, row.label, row.speaker) for row in rows} == {
+        ("noise/rain/0", "noise", "rain", ""),
+        ("noise/rain/1", "noise", "rain", ""),
+        ("noise/rain/2", "noise", "rain", ""),
+        ("event/train/bell/1", "event", "bell", ""),
+        ("event/valid/2", "event", "", ""),
+        ("rir/hall/1", "rir", "", ""),
+    }
+    splits = {row.id: row.split for row in rows}
+    assert {splits[f"noise/rain/{n}"] for n in range(3)} == {
+        "train",
+        "valid",
+        "test",
+    }
+    assert splits["event/train/bell/1"] == "train"
+    assert splits["event/valid/2"] == "valid"
+
+
+def test_the_same_name_in_two_formats(tmp_path, write_tone):
+    write_tone(tmp_path / "data" / "a" / "1.wav")
+    write_tone(tmp_path / "data" / "a" / "1.flac")
+    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    assert len({row.path for row in rows}) == 2
+
+
+def test_output_below_the_data_is_not_data(tmp_path, tree):
+    out = tree / "prepared"
+    first = read_manifest(prepare(tree, out, sample_rate=8000))
+    assert read_manifest(prepare(tree, out, sample_rate=8000)) == first
+
+
+def test_a_table_with_path_and_speaker(tmp_path, write_tone):
+    for number in range(6):
+        write_tone(tmp_path / "data" / "wavs" / f"{number}.wav")
+    outside = write_tone(tmp_path / "outside.wav")
+    lines = [f"wavs/{number}.wav,s{number}" for number in range(6)]
+    lines += [f"{outside},s6", "../outside.wav,s7"]
+    table = write_csv(
+        tmp_path / "data" / "list.csv", "path,speaker\n" + "\n".join(lines)
+    )
+    rows = read_manifest(prepare(table, tmp_path / "out"))
+    assert {row.speaker for row in rows} == {f"s{n}" for n in range(7)}
+    assert {row.split for row in rows} == {"train", "valid", "test"}
+    assert set(skipped(tmp_path / "out").values()) == {"is listed twice"}
+
+
+def test_a_table_with_every_column(tmp_path, write_tone):
+    for name in ("a/1.ogg", "a/2.ogg", "b/1.ogg", "rain.flac", "dog.flac"):
+        write_tone(tmp_path / "data" / name)
+    write_tone(tmp_path / "data" / "room.wav", seconds=0.2)
+    for number in range(10):
+        write_tone(tmp_path / "data" / "c" / f"{number}.wav")
+    table = write_csv(
+        tmp_path / "data" / "manifest.csv",
+        """path,seconds,kind,split,speaker,sex,text,source,licence,x
+        a/1.ogg,1.2,speech,train,sa,female,hello,Mine,CC0,1
+        b/1.ogg,1.2,speech,dev,sb,M,,Mine,CC0,1
+        rain.flac,1.2,noise,train,,,rain,Mine,CC0,
+        dog.flac,1.2,event,valid,,,dog-bark,Mine,CC0,
+        room.wav,0.2,rir,test,,,RT60 0.3 s,Mine,CC0,
+        a/2.ogg,1.2,meeting,test,,,,Mine,CC0,
+        a/2.ogg,1.2,speech,backup,sa,,,Mine,CC0,
+        a/2.ogg,1.2,speech,,sa,,,Mine,CC0,
+        a/2.ogg,1.2,speech,train,,,,Mine,CC0,
+        a/2.ogg,long,speech,train,sa,,,Mine,CC0,
+        gone.ogg,1.2,speech,train,sa,,,Mine,CC0,
+        """
+        + "\n".join(f"c/{n}.wav,,speech,user,sc,F,,,," for n in range(10)),
+    )
+    manifest = prepare(table.parent, tmp_path / "out", sample_rate=8000)
+    rows = {row.id: row for row in read_manifest(manifest)}
+    a = rows["a/1"]
+    assert (a.speaker, a.sex, a.text, a.source, a.licence, a.split) == (
+        ("sa", "F", "hello", "Mine", "CC0", "train")
+    )
+    assert (rows["b/1"].split, rows["b/1"].sex) == ("valid", "M")
+    assert (rows["rain"].label, rows["rain"].text) == ("rain", "")
+    assert (rows["dog"].kind, rows["dog"].label) == ("event", "dog-bark")
+    assert (rows["room"].label, rows["room"].text) == ("", "RT60 0.3 s")
+    assert Counter(
+        row.split for row in rows.values() if row.speaker == "sc"
+    ) == {"user_train": 8, "user_valid": 1, "user_test": 1}
+    with open(tmp_path / "out" / "skipped.csv", encoding="utf-8") as file:
+        text = file.read()
+    for reason in (
+        "is of the kind 'meeting', not one of speech, noise, event, rir",
+        "is in the split 'backup', not one of train",
+        "has no split, while other rows of the kind speech have one",
+        "has no speaker",
+        "has 'long' seconds, which is no number",
+        "gone.ogg,cannot be read: No such file",
+    ):
+        assert reason in text
+    assert len(text.splitlines()) == 7
+
+
+def test_a_prepared_folder_can_be_prepared_again(tmp_path, tree):
+    prepare(tree, tmp_path / "first", sample_rate=16000)
+    rows = read_manifest(
+        prepare(tmp_path / "first", tmp_path / "second", sample_rate=8000)
+    )
+    assert len(rows) == 12
+    old = read_manifest(tmp_path / "first" / "manifest.csv")
+    assert {(row.speaker, row.split) for row in rows} == {
+        (row.speaker, row.split) for row in old
+    }
+
+
+def test_include(tmp_path, tree):
+    rows = read_manifest(
+        prepare(tree, tmp_path / "out", include=["a/*", "?/session/1.*"])
+    )
+    assert {row.id for row in rows} == {"speech/a/2"} | {
+        f"speech/{speaker}/session/1" for speaker in "abcdef"
+    }
+    with pytest.raises(ValueError, match="include: no path matches 'z/.*a/2"):
+        prepare(tree, tmp_path / "out", include=["a/*", "z/*"])
+    with pytest.raises(ValueError, match="must be a list of patterns"):
+        prepare(tree, tmp_path / "out", include="a/*")
+
+
+def test_include_of_a_table(tmp_path, write_tone):
+    for name in ("x/1.wav", "y/1.wav", "z/1.wav"):
+        write_tone(tmp_path / "data" / name)
+    write_csv(
+        tmp_path / "data" / "manifest.csv",
+        """path,kind,split,speaker
+        x/1.wav,speech,train,a
+        y/1.wav,speech,train,b
+        z/1.wav,meeting,train,c""",
+    )
+    manifest = prepare(tmp_path / "data", tmp_path / "out", include=["x/*"])
+    assert [row.id for row in read_manifest(manifest)] == ["x/1"]
+    assert skipped(tmp_path / "out") == {}
+
+
+def test_bad_recordings_are_listed_and_the_rest_is_used(tmp_path, tree):
+    nan = np.full(20000, np.nan)
+    soundfile.write(tree / "a" / "nan.wav", nan, 16000, "FLOAT")
+    (tree / "b" / "empty.flac").touch()
+    rows = read_manifest(prepare(tree, tmp_path / "out"))
+    assert len(rows) == 12
+    reasons = skipped(tmp_path / "out")
+    assert reasons.keys() == {"speech/a/nan", "speech/b/empty"}
+
+
+@pytest.mark.parametrize(
+    "argument", ["data_folder", "noise_folder", "rir_folder", "event_folder"]
+)
+def test_missing_and_empty_folders(tmp_path, tree, argument):
+    (tmp_path / "empty").mkdir()
+    for folder, error, message in (
+        ("gone", FileNotFoundError, "there is no folder .*gone"),
+        ("empty", ValueError, "there are no audio files in .*empty"),
+    ):
+        arguments = {"data_folder": tree, argument: tmp_path / folder}
+        with pytest.raises(error, match=f"{argument}: {message}"):
+            prepare(**arguments, folder=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_wrong_tables(tmp_path):
+    with pytest.raises(FileNotFoundError, match="data_folder: .*no file"):
+        prepare(tmp_path / "gone.csv", tmp_path / "out")
+    table = write_csv(tmp_path / "t.csv", "file,speaker\na.wav,a")
+    with pytest.raises(ValueError, match="no column 'path'; .*file, speaker"):
+        prepare(table, tmp_path / "out")
+    table = write_csv(tmp_path / "t.csv", "path,speaker\ngone.wav,a")
+    with pytest.raises(ValueError, match="none of the 1 speech files"):
+        prepare(table, tmp_path / "out")
+    table = write_csv(tmp_path / "t.csv", "path,speaker")
+    with pytest.raises(ValueError, match="nothing usable"):
+        prepare(table, tmp_path / "out")

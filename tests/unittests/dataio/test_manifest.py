@@ -1,0 +1,153 @@
+"""Tests of the manifest."""
+
+import os
+
+import pytest
+
+from speechbrain_ext.dataio.manifest import (
+    COLUMNS,
+    Recording,
+    read_manifest,
+    write_manifest,
+    write_table,
+)
+
+
+def recording(identity, path="/elsewhere/a.wav", **fields):
+    values = {"samples": 8000, "sample_rate": 16000}
+    values |= {"kind": "speech", "split": "train", "speaker": "s1"} | fields
+    return Recording(identity, str(path), **values)
+
+
+def test_columns_are_the_agreed_ones():
+    assert ",".join(COLUMNS) == (
+        "id,path,samples,sample_rate,kind,split,speaker,sex,label,text,"
+        "source,licence"
+    )
+
+
+def test_round_trip_keeps_every_field_and_sorts_by_id(tmp_path):
+    first = recording(
+        "b", sex="F", text='quotes ", commas\nand lines, ü', licence="x, y"
+    )
+    second = recording(
+        "a", kind="noise", split="user_test", speaker="", label="rain"
+    )
+    path = tmp_path / "new" / "manifest.csv"
+    write_manifest(path, [first, second])
+    assert read_manifest(path) == [second, first]
+    assert read_manifest(path)[1].seconds == 0.5
+
+
+def test_paths_below_the_folder_move_with_it(tmp_path):
+    old = tmp_path / "old"
+    write_manifest(
+        old / "manifest.csv",
+        [
+            recording("in", old / "audio" / "x.wav"),
+            recording("out", tmp_path / "old_but_not_below.wav"),
+        ],
+    )
+    old.rename(tmp_path / "new")
+    inside, outside = read_manifest(tmp_path / "new" / "manifest.csv")
+    assert inside.path == str(tmp_path / "new" / "audio" / "x.wav")
+    assert outside.path == str(tmp_path / "old_but_not_below.wav")
+
+
+def test_relative_argument_gives_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_manifest("manifest.csv", [recording("a", "x.wav")])
+    assert read_manifest("manifest.csv")[0].path == str(tmp_path / "x.wav")
+
+
+def test_filters(tmp_path):
+    path = tmp_path / "manifest.csv"
+    rows = [
+        recording("a", kind="noise"),
+        recording("b"),
+        recording("c", split="valid"),
+    ]
+    write_manifest(path, rows)
+    assert [r.id for r in read_manifest(path, kind="speech")] == ["b", "c"]
+    assert [r.id for r in read_manifest(path, split="train")] == ["a", "b"]
+    assert [
+        r.id for r in read_manifest(path, kind="speech", split="train")
+    ] == ["b"]
+    with pytest.raises(
+        ValueError,
+        match="kind=noise and split=test; it has "
+        "noise/train, speech/train, speech/valid",
+    ):
+        read_manifest(path, kind="noise", split="test")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no manifest at .*gone.csv"):
+        read_manifest(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("text", ["", "path,speaker\n/a.wav,s1\n"])
+def test_wrong_columns(tmp_path, text):
+    path = tmp_path / "manifest.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="has the columns .* a manifest has"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ("b,x.wav,8,16000", "line 3: 4 cells; there must be 12"),
+        ("b,x.wav,8.5,16000,speech,train,s,F,,,,", "line 3: samples is '8.5'"),
+        ("b,x.wav,8,,speech,train,s,F,,,,", "line 3: sample_rate is ''"),
+        ("b,x.wav,0,16000,speech,train,s,F,,,,", "samples is 0; .*at least 1"),
+        ("b,x.wav,8,16000,song,train,s,F,,,,", "line 3: kind is 'song'"),
+        ("b,x.wav,8,16000,speech,dev,s,F,,,,", "line 3: split is 'dev'"),
+        ("b,x.wav,8,16000,speech,test,s,f,,,,", "line 3: sex is 'f'"),
+        ("b,,8,16000,speech,test,s,F,,,,", "line 3: path is empty"),
+        ("a,x.wav,8,16000,speech,train,s,F,,,,", "line 3: the id 'a' .*twice"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, row, message):
+    path = tmp_path / "manifest.csv"
+    write_manifest(path, [recording("a")])
+    path.write_text(path.read_text() + row + "\n")
+    with pytest.raises(ValueError, match=message):
+        read_manifest(path)
+
+
+def test_duplicate_ids_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="'a' is given to /x.wav and to /y"):
+        write_manifest(
+            tmp_path / "manifest.csv",
+            [recording("a", "/x.wav"), recording("a", "/y.wav")],
+        )
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    write_table(path, ["x"], [[1]])
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_table(path, ["x"], [[2]])
+    assert path.read_text() == "x\n1\n"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_an_unchanged_table_is_not_written(tmp_path):
+    path = tmp_path / "table.csv"
+    write_table(path, ["x"], [[1]])
+    before = path.stat()
+    write_table(path, ["x"], [[1]])
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+    )
+    write_table(path, ["x"], [[2]])
+    assert path.read_text() == "x\n2\n"
