@@ -1,0 +1,271 @@
+"""Scores of separated speech against clean references, an utterance at a time.
+
+SI-SDR and residual noise are always there; SDR, PESQ, eSTOI and DNSMOS come
+from optional packages, see `speechbrain_ext.evaluation.available`.
+"""
+
+import logging
+import math
+from collections import Counter
+from typing import NamedTuple
+
+import torch
+
+from speechbrain_ext.evaluation.measures import (
+    PACKAGES,
+    available,
+    dnsmos,
+    estoi,
+    how_to_install,
+    missing,
+    pesq,
+    sdr,
+)
+from speechbrain_ext.evaluation.residual_noise import residual_noise
+from speechbrain_ext.losses.si_sdr import si_sdr
+
+logger = logging.getLogger(__name__)
+
+
+class Column(NamedTuple):
+    """What a column of scores is called, and which way is better."""
+
+    label: str
+    unit: str
+    better: str
+
+
+#: Every column that `SeparationMetrics` can fill.
+COLUMNS = {
+    "si_sdr": Column("SI-SDR", "dB", "higher"),
+    "si_sdri": Column("SI-SDR improvement", "dB", "higher"),
+    "sdr": Column("SDR", "dB", "higher"),
+    "sdri": Column("SDR improvement", "dB", "higher"),
+    "pesq_nb": Column("PESQ, narrow band", "", "higher"),
+    "pesq_wb": Column("PESQ, wide band", "", "higher"),
+    "estoi": Column("eSTOI", "", "higher"),
+    "dnsmos_ovrl": Column("DNSMOS overall", "", "higher"),
+    "dnsmos_sig": Column("DNSMOS speech", "", "higher"),
+    "dnsmos_bak": Column("DNSMOS background", "", "higher"),
+    "dnsmos_p808": Column("DNSMOS P.808", "", "higher"),
+    "residual_noise_db": Column("Residual noise re speech", "dB", "lower"),
+    "a_own": Column("Own noise kept (a_own)", "", "lower"),
+    "a_other": Column("Other noise let in (a_other)", "", "lower"),
+    "interference_db": Column("Other speech re speech", "dB", "lower"),
+    "artefact_db": Column("Artefacts re speech", "dB", "lower"),
+}
+
+# The columns of the residual noise, from the parts that it returns.
+_NOISE_COLUMNS = {
+    "residual_noise_db": "level_db",
+    "a_own": "own",
+    "a_other": "other",
+    "interference_db": "interference_db",
+    "artefact_db": "artefact_db",
+}
+
+
+class SeparationMetrics:
+    """Every score of an utterance; a score that fails is NaN, and counted.
+
+    Third-party measures fail on single utterances (PESQ finds no speech,
+    eSTOI too little of it).  Such a failure never ends an evaluation: the
+    score is NaN, a warning names the utterance, and `failures` counts it.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Of all signals, Hz.
+    metrics : sequence of str or None
+        Of "si_sdr", "sdr", "pesq", "estoi", "dnsmos".  None: all that
+        are installed; the absent ones are logged once.
+    taps : int
+        FIR taps of `residual_noise`.
+
+    Attributes
+    ----------
+    failures : collections.Counter
+        Number of failed computations by metric.
+
+    Raises
+    ------
+    ValueError
+        Unknown metric, or a sample rate that is not positive.
+    ImportError
+        A metric was asked for by name and its package is not installed.
+
+    Example
+    -------
+    >>> measure = SeparationMetrics(sample_rate=8000, metrics=["si_sdr"])
+    >>> targets = torch.tensor([[1.0, -1.0] * 8, [1.0, 1.0, -1.0, -1.0] * 4])
+    >>> estimates = targets + 0.1 * targets.flip(0)
+    >>> rows = measure(
+    ...     estimates=estimates, targets=targets, mixture=targets.sum(0)
+    ... )
+    >>> [round(row["si_sdri"], 3) for row in rows]
+    [20.0, 20.0]
+    """
+
+    def __init__(self, *, sample_rate, metrics=None, taps=1):
+        if sample_rate <= 0:
+            raise ValueError(
+                f"sample_rate must be positive, in Hz; got {sample_rate}"
+            )
+        self.sample_rate = int(sample_rate)
+        self.taps = taps
+        self.failures = Counter()
+        if metrics is None:
+            metrics = [name for name, there in available().items() if there]
+            for name in PACKAGES:
+                if name not in metrics:
+                    logger.warning("not measured: %s", how_to_install(name))
+        for name in metrics:
+            if name not in PACKAGES:
+                raise ValueError(
+                    f"unknown metric {name!r}; valid: {', '.join(PACKAGES)}"
+                )
+            if missing(name):
+                raise ImportError(how_to_install(name))
+        self.metrics = tuple(metrics)
+
+    def __call__(
+        self, *, estimates, targets, mixture, noise=None, utterance=""
+    ):
+        """Score one utterance.
+
+        Arguments
+        ---------
+        estimates : torch.Tensor
+            Shape (sources, time), in the order of the targets.
+        targets : torch.Tensor
+            Clean speech of each source, same shape.
+        mixture : torch.Tensor
+            Shape (time,): improvements are counted from it.
+        noise : torch.Tensor or None
+            Noise of each source, same shape as the targets: adds the columns
+            of `residual_noise`.
+        utterance : str
+            For messages.
+
+        Returns
+        -------
+        rows : list of dict
+            Per source: column (see COLUMNS) to float.
+
+        Raises
+        ------
+        ValueError
+            The shapes do not belong together.
+        """
+        if (
+            estimates.ndim != 2
+            or targets.shape != estimates.shape
+            or mixture.shape != estimates.shape[1:]
+        ):
+            raise ValueError(
+                f"utterance {utterance!r}: estimates {tuple(estimates.shape)} "
+                f"and targets {tuple(targets.shape)} must be (sources, time) "
+                f"and the mixture {tuple(mixture.shape)} (time,)"
+            )
+        estimates, targets, mixture = (
+            signal.detach().cpu() for signal in (estimates, targets, mixture)
+        )
+        rows = []
+        for index in range(len(estimates)):
+            row = {}
+            for metric in self.metrics:
+                where = f"utterance {utterance!r}, source {index}"
+                row.update(
+                    self._score(
+                        metric, estimates[index], targets[index], mixture, where
+                    )
+                )
+            rows.append(row)
+        if noise is not None:
+            parts = self._noise_parts(estimates, targets, noise, utterance)
+            for row, columns in zip(rows, parts, strict=True):
+                row.update(columns)
+        return rows
+
+    def _noise_parts(self, estimates, targets, noise, utterance):
+        """Compute the columns of the residual noise, per source."""
+        parts = residual_noise(
+            estimates=estimates[None],
+            speech=targets[None],
+            noise=noise.detach().cpu()[None],
+            taps=self.taps,
+        )
+        rows = []
+        for index in range(len(estimates)):
+            row = {
+                column: parts[part][0, index].item()
+                for column, part in _NOISE_COLUMNS.items()
+            }
+            if math.isnan(row["residual_noise_db"]):
+                self.failures["residual_noise"] += 1
+                logger.warning(
+                    "utterance %r, source %d: residual noise is recorded as "
+                    "NaN (the estimate or the target is silent, or a sample "
+                    "is not finite)",
+                    utterance,
+                    index,
+                )
+            rows.append(row)
+        return rows
+
+    def _score(self, metric, estimate, target, mixture, where):
+        """Compute the columns of one metric, NaN where that fails."""
+        try:
+            if not torch.isfinite(estimate).all():
+                raise ValueError("the estimate holds non-finite samples")
+            if metric != "dnsmos" and not target.any():
+                raise ValueError("the target is silent")
+            return self._columns(metric, estimate, target, mixture)
+        # Third-party code raises what it likes; nothing is hidden, see below
+        except Exception as error:
+            self.failures[metric] += 1
+            logger.warning(
+                "%s: %s failed and is recorded as NaN (%s: %s)",
+                where,
+                metric,
+                type(error).__name__,
+                error,
+            )
+            return dict.fromkeys(self._names(metric), math.nan)
+
+    def _names(self, metric):
+        """List the columns that a metric fills."""
+        if metric == "pesq":
+            return ["pesq_wb" if self.sample_rate >= 16000 else "pesq_nb"]
+        if metric in ("si_sdr", "sdr"):
+            return [metric, f"{metric}i"]
+        if metric == "dnsmos":
+            return [name for name in COLUMNS if name.startswith("dnsmos_")]
+        return [metric]
+
+    def _columns(self, metric, estimate, target, mixture):
+        """Compute the columns of one metric."""
+        if metric in ("si_sdr", "sdr"):
+            measure = {"si_sdr": si_sdr, "sdr": sdr}[metric]
+            both = torch.stack((estimate, mixture)).double()
+            values = measure(
+                estimate=both, target=target.double().expand_as(both)
+            )
+            after, before = values.tolist()
+            values = [after, after - before]
+        elif metric == "dnsmos":
+            scores = dnsmos(estimate=estimate, sample_rate=self.sample_rate)
+            return {f"dnsmos_{name}": score for name, score in scores.items()}
+        else:
+            measure = {"pesq": pesq, "estoi": estoi}[metric]
+            values = [
+                measure(
+                    estimate=estimate,
+                    target=target,
+                    sample_rate=self.sample_rate,
+                )
+            ]
+        columns = dict(zip(self._names(metric), values, strict=True))
+        if not all(map(math.isfinite, columns.values())):
+            raise ValueError(f"the result is not finite: {columns}")
+        return columns
