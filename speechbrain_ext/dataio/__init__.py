@@ -1,0 +1,43 @@
+"""From a manifest to mixtures: segments, samplers and mixing."""
+
+from speechbrain_ext.dataio.manifest import (
+    Recording,
+    read_manifest,
+    write_manifest,
+)
+from speechbrain_ext.dataio.mixing import (
+    Mixtures,
+    add_noise,
+    form_batch,
+    mix_pairs,
+    mix_ring,
+    pair_targets,
+    reverberate,
+    ring_targets,
+    scale_to_level,
+)
+from speechbrain_ext.dataio.rooms import read_impulse_responses
+from speechbrain_ext.dataio.samplers import Draw, RingSampler
+from speechbrain_ext.dataio.segments import SegmentReader
+from speechbrain_ext.dataio.sources import SourceDataset, make_loader
+
+__all__ = [
+    "Draw",
+    "Mixtures",
+    "Recording",
+    "RingSampler",
+    "SegmentReader",
+    "SourceDataset",
+    "add_noise",
+    "form_batch",
+    "make_loader",
+    "mix_pairs",
+    "mix_ring",
+    "pair_targets",
+    "read_impulse_responses",
+    "read_manifest",
+    "reverberate",
+    "ring_targets",
+    "scale_to_level",
+    "write_manifest",
+]

@@ -1,0 +1,212 @@
+"""Segments of recordings, read at random and always the same way."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import soundfile
+
+from speechbrain_ext.dataio.manifest import Recording
+
+# Mean power of a segment, re full scale, below which it counts as silent.
+SILENCE_POWER = 10 ** (-50 / 10)
+# A recording without any louder segment is merely quiet: a segment of it is
+# silent where it lies 20 dB below the recording's loudest one.
+QUIET_RATIO = 10 ** (-20 / 10)
+REDRAWS = 5
+PCM_STEP = np.float32(2**-15)
+
+
+class SegmentReader:
+    """Reads segments of one length at random places of recordings.
+
+    A read seeks, so that it costs the same in a long recording as in a short
+    one. The files are the mono PCM-16 WAV that every corpus's prepare
+    function leaves.
+
+    Arguments
+    ---------
+    recordings : sequence of Recording
+        All at one sample rate.
+    segment_samples : int
+        Length of a segment, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If there are no recordings, or more than one sample rate.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/a.wav"
+    >>> soundfile.write(path, np.full(8000, 0.5), 8000)
+    >>> recording = Recording("a", path, 8000, 8000, "noise", "train")
+    >>> reader = SegmentReader([recording], segment_samples=100)
+    >>> segment = reader.read(0, np.random.default_rng(0))
+    >>> segment.shape, segment.dtype, float(segment[0])
+    ((100,), dtype('float32'), 0.5)
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], *, segment_samples: int
+    ):
+        if not recordings:
+            raise ValueError("there are no recordings to read segments from")
+        if segment_samples < 1:
+            raise ValueError(
+                f"segment_samples is {segment_samples}; it must be at least 1"
+            )
+        rates = {}
+        for recording in recordings:
+            rates.setdefault(recording.sample_rate, recording.path)
+        if len(rates) > 1:
+            raise ValueError(
+                "the recordings have several sample rates: "
+                + ", ".join(f"{rate} Hz ({rates[rate]})" for rate in rates)
+                + "; prepare the corpus with one"
+            )
+        self.recordings = list(recordings)
+        self.segment_samples = segment_samples
+        self.sample_rate = recordings[0].sample_rate
+        self._loudest = {}
+
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+    def read(
+        self,
+        index: int,
+        generator: np.random.Generator,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Read a segment at random.
+
+        A recording shorter than the segment stands whole at a random place
+        with zeros around it. A silent segment (below -50 dB re full scale,
+        or in a quiet recording 20 dB below its loudest segment) is drawn
+        again up to 5 times; then the loudest one is taken. The result follows
+        from the file and the generator's state alone.
+
+        Arguments
+        ---------
+        index : int
+            Which recording.
+        generator : numpy.random.Generator
+            Where the randomness comes from.
+        out : numpy.ndarray, optional
+            Where to write, shape (segment_samples,), float32.
+
+        Returns
+        -------
+        segment : numpy.ndarray
+            Shape (segment_samples,), float32, full scale at 1.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file is missing.
+        ValueError
+            If the file cannot be read, is not what the manifest says it is,
+            is no mono PCM-16 WAV, or is silent throughout.
+        """
+        recording = self.recordings[index]
+        if out is None:
+            out = np.empty(self.segment_samples, dtype=np.float32)
+        with _open(recording) as file:
+            spare = recording.samples - self.segment_samples
+            if spare <= 0:
+                start = int(generator.integers(1 - spare))
+                end = start + recording.samples
+                out[:start] = 0
+                out[end:] = 0
+                if _fill(file, 0, out[start:end]) == 0:
+                    raise _silent(recording)
+                return out
+            power = _fill(file, int(generator.integers(spare + 1)), out)
+            if power < SILENCE_POWER:
+                start, loudest = self._find_loudest(index, file)
+                enough = min(SILENCE_POWER, QUIET_RATIO * loudest)
+                for _ in range(REDRAWS):
+                    if power >= enough:
+                        break
+                    place = int(generator.integers(spare + 1))
+                    power = _fill(file, place, out)
+                if power < enough:
+                    _fill(file, start, out)
+        return out
+
+    def _find_loudest(self, index, file):
+        """Find the start and mean power of a recording's loudest segment.
+
+        It is searched once, in steps of a quarter of a segment.
+        """
+        if index not in self._loudest:
+            step = max(1, self.segment_samples // 4)
+            steps = self.segment_samples // step
+            file.seek(0)
+            energies = [
+                np.dot(block, block)
+                for block in file.blocks(step, dtype="float32")
+                if len(block) == step
+            ]
+            sums = np.convolve(energies, np.ones(steps), mode="valid")
+            best = int(sums.argmax())
+            if sums[best] == 0:
+                raise _silent(self.recordings[index])
+            power = float(sums[best]) / (step * steps)
+            last = self.recordings[index].samples - self.segment_samples
+            self._loudest[index] = (min(best * step, last), power)
+        return self._loudest[index]
+
+
+def _open(recording):
+    """Open a recording's file and hold it against the manifest."""
+    path = recording.path
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        if not os.path.exists(path):
+            raise FileNotFoundError(
+                f"{path} is in the manifest but is missing; prepare the "
+                "corpus again"
+            ) from error
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if file.subtype != "PCM_16" or file.channels != 1:
+        file.close()
+        raise ValueError(
+            f"{path} is {file.subtype} with {file.channels} channel(s); it "
+            "must be mono PCM_16: prepare the corpus again"
+        )
+    found = (file.frames, file.samplerate)
+    wanted = (recording.samples, recording.sample_rate)
+    if found != wanted:
+        file.close()
+        raise ValueError(
+            f"{path} has {found[0]} samples at {found[1]} Hz, the manifest "
+            f"says {wanted[0]} at {wanted[1]} Hz; the file was changed or cut "
+            "short: prepare the corpus again"
+        )
+    return file
+
+
+def _fill(file, start, out):
+    """Read samples from ``start`` into ``out``; return their mean power."""
+    file.seek(start)
+    # reading 16 bits and scaling here is five times faster than asking
+    # libsndfile for floats, and gives the same values
+    samples = file.read(len(out), dtype="int16")
+    if len(samples) < len(out):
+        raise ValueError(
+            f"{file.name} ends before sample {start + len(out)}; the file was "
+            "cut short: prepare the corpus again"
+        )
+    np.multiply(samples, PCM_STEP, out=out)
+    return float(np.dot(out, out)) / len(out)
+
+
+def _silent(recording):
+    return ValueError(
+        f"{recording.path} is silent throughout; prepare the corpus again, "
+        "which leaves such files out"
+    )

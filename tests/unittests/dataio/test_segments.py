@@ -1,0 +1,159 @@
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechbrain_ext.dataio import Recording, SegmentReader
+
+RATE = 8000
+
+
+def staircase(samples, offset=0.125):
+    """A signal whose values tell where in the file they stand."""
+    return offset + np.arange(samples) / 2**15
+
+
+def read_many(reader, index=0, number=200):
+    generator = np.random.default_rng(0)
+    return [reader.read(index, generator) for _ in range(number)]
+
+
+class TestSegmentReader:
+    def test_a_crop_is_the_file_at_one_place(self, write):
+        recording = write("a", staircase(2000))
+        starts = set()
+        for segment in read_many(
+            SegmentReader([recording], segment_samples=1990)
+        ):
+            assert segment.dtype == np.float32 and segment.shape == (1990,)
+            starts.add(round((segment[0] - 0.125) * 2**15))
+            np.testing.assert_allclose(np.diff(segment), 1 / 2**15, atol=1e-6)
+        # every place from the first to the last possible one
+        assert starts == set(range(11))
+
+    def test_a_segment_as_long_as_the_file(self, write):
+        recording = write("a", staircase(50))
+        (segment,) = read_many(
+            SegmentReader([recording], segment_samples=50), number=1
+        )
+        np.testing.assert_allclose(segment, staircase(50), atol=1e-4)
+
+    def test_a_short_recording_stands_anywhere_among_zeros(self, write):
+        recording = write("a", np.full(5, 0.5))
+        places = set()
+        for segment in read_many(SegmentReader([recording], segment_samples=8)):
+            (there,) = np.nonzero(segment)
+            assert list(np.diff(there)) == [1] * 4
+            places.add(int(there[0]))
+        assert places == {0, 1, 2, 3}
+
+    def test_the_buffer_is_filled_and_returned(self, write):
+        reader = SegmentReader([write("a", np.ones(9))], segment_samples=20)
+        out = np.full(20, np.nan, np.float32)
+        assert reader.read(0, np.random.default_rng(0), out) is out
+        assert np.isfinite(out).all()
+
+    def test_silent_crops_are_redrawn(self, write):
+        # half of the file is silent: 6 draws in a row are rarely so
+        samples = np.zeros(20000)
+        samples[10000:] = 0.1
+        reader = SegmentReader([write("a", samples)], segment_samples=100)
+        segments = read_many(reader)
+        assert all((s**2).mean() > 1e-5 for s in segments)
+        # and they are not all the loudest one
+        assert sum(s.min() == 0 for s in segments) < 20
+        assert len({s.tobytes() for s in segments}) > 1
+
+    def test_the_loudest_is_found_in_a_nearly_silent_file(self, write):
+        samples = np.zeros(100000)
+        samples[70003:70007] = [0.4, -0.5, 0.6, -0.7]
+        reader = SegmentReader([write("a", samples)], segment_samples=40)
+        for segment in read_many(reader, number=20):
+            np.testing.assert_allclose(
+                segment[segment != 0], samples[70003:70007], atol=1e-4
+            )
+
+    def test_crops_of_a_quiet_file_are_random_too(self, write):
+        quiet = 1e-3 * np.random.default_rng(0).standard_normal(8000)
+        reader = SegmentReader([write("a", quiet)], segment_samples=100)
+        assert len({s.tobytes() for s in read_many(reader)}) > 150
+
+    def test_what_was_read_before_does_not_matter(self, write):
+        samples = np.zeros(20000)
+        samples[15000:] = 0.1 * np.random.default_rng(1).random(5000)
+        recording = write("a", samples)
+        used = SegmentReader([recording], segment_samples=100)
+        read_many(used, number=50)
+        for seed in range(50):
+            fresh = SegmentReader([recording], segment_samples=100)
+            np.testing.assert_array_equal(
+                used.read(0, np.random.default_rng(seed)),
+                fresh.read(0, np.random.default_rng(seed)),
+            )
+
+    def test_a_missing_file(self, write):
+        recording = write("a", staircase(100))
+        os.remove(recording.path)
+        reader = SegmentReader([recording], segment_samples=50)
+        with pytest.raises(FileNotFoundError, match=recording.path):
+            read_many(reader, number=1)
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda path: soundfile.write(path, staircase(90), RATE),
+            lambda path: soundfile.write(path, staircase(100), 16000),
+            lambda path: os.truncate(path, 144),
+        ],
+        ids=["shorter", "other rate", "truncated"],
+    )
+    def test_a_file_that_changed(self, write, spoil):
+        recording = write("a", staircase(100))
+        spoil(recording.path)
+        reader = SegmentReader([recording], segment_samples=50)
+        with pytest.raises(
+            ValueError, match=f"{recording.path} has .*manifest says 100"
+        ):
+            read_many(reader, number=1)
+
+    def test_a_file_that_is_no_audio(self, write):
+        recording = write("a", staircase(100))
+        with open(recording.path, "w") as file:
+            file.write("no audio")
+        reader = SegmentReader([recording], segment_samples=50)
+        with pytest.raises(ValueError, match=f"{recording.path} cannot be"):
+            read_many(reader, number=1)
+
+    @pytest.mark.parametrize("value", [0.1, np.nan, np.inf])
+    def test_a_file_that_could_hold_anything_but_numbers(self, write, value):
+        recording = write("a", np.full(100, value), subtype="FLOAT")
+        reader = SegmentReader([recording], segment_samples=50)
+        with pytest.raises(ValueError, match="a.wav is FLOAT .*mono PCM_16"):
+            read_many(reader, number=1)
+
+    def test_a_stereo_file(self, write):
+        recording = write("a", np.full((100, 2), 0.1))
+        reader = SegmentReader([recording], segment_samples=50)
+        with pytest.raises(ValueError, match="PCM_16 with 2 channel"):
+            read_many(reader, number=1)
+
+    @pytest.mark.parametrize("segment_samples", [50, 200])
+    def test_a_file_that_is_silent_throughout(self, write, segment_samples):
+        reader = SegmentReader(
+            [write("a", np.zeros(100))], segment_samples=segment_samples
+        )
+        with pytest.raises(ValueError, match="a.wav is silent throughout"):
+            read_many(reader, number=1)
+
+    def test_wrong_arguments(self, write):
+        with pytest.raises(ValueError, match="there are no recordings"):
+            SegmentReader([], segment_samples=10)
+        with pytest.raises(ValueError, match="segment_samples is 0"):
+            SegmentReader([write("a", staircase(9))], segment_samples=0)
+        recordings = [
+            Recording("a", "/a.wav", 9, 8000, "noise", "train"),
+            Recording("b", "/b.wav", 9, 16000, "noise", "train"),
+        ]
+        with pytest.raises(ValueError, match="8000 Hz .*, 16000 Hz .*b.wav"):
+            SegmentReader(recordings, segment_samples=10)
