@@ -10,6 +10,7 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
+from speechbrain.utils.distributed import if_main_process
 
 
 @register_checkpoint_hooks
@@ -49,6 +50,8 @@ class History:
     def write(self, *, step, stage):
         """End a row: averages since the last one; the CSV is replaced.
 
+        Of several processes the main one writes.
+
         Arguments
         ---------
         step : int
@@ -67,6 +70,8 @@ class History:
         names = ["step", "stage"]
         for row in self.rows:
             names += [name for name in row if name not in names]
+        if not if_main_process():
+            return self.rows[-1]
         partial = self.path.with_suffix(".partial")
         with open(partial, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names, lineterminator="\n")
@@ -77,6 +82,8 @@ class History:
 
     @mark_as_saver
     def _save(self, path):
+        if not if_main_process():
+            return
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"rows": self.rows, "sums": self._sums}, file)
 

@@ -62,8 +62,11 @@ TRAIN = [
     "zm_yunjian",
 ]
 GRAMMAR_SHARE = 2 / 3
-UTTERANCES_PER_VOICE = 12
-UTTERANCES_PER_USER = 66
+# utterances of each session that a voice speaks
+SESSIONS = (12,)
+USER_SESSIONS = (66, 18)
+# of 8 utterances of a user, the last two are kept for valid and test
+USER_PARTS = ["user_train"] * 6 + ["user_valid", "user_test"]
 LONGEST_SECONDS = 6.0
 
 
@@ -81,28 +84,27 @@ def plan():
     ]:
         for voice in voices:
             stream = random.Random(f"{SEED}/{voice}")
-            count = (
-                UTTERANCES_PER_USER if split == "user" else UTTERANCES_PER_VOICE
-            )
-            spoken = round(count * GRAMMAR_SHARE)
-            texts = [sentences.grammar_sentence(stream) for _ in range(spoken)]
-            free = (
-                sentences.TRAINING_FREE_SENTENCES
-                if split in ("train", "user")
-                else sentences.EVALUATION_FREE_SENTENCES
-            )
-            texts += stream.sample(free, count - spoken)
-            stream.shuffle(texts)
-            for index, text in enumerate(texts):
-                part = split
-                if split == "user":
-                    # 75 % to adapt on, the rest in halves
-                    part = "user_train"
-                    if index >= 0.75 * count:
-                        part = "user_valid"
-                    if index >= 0.875 * count:
-                        part = "user_test"
-                yield part, voice, index, text, stream.uniform(0.9, 1.1)
+            user = split == "user"
+            utterances = []
+            for count in USER_SESSIONS if user else SESSIONS:
+                utterances += session(stream, count, split)
+            for index, (text, speed) in enumerate(utterances):
+                part = USER_PARTS[index % 8] if user else split
+                yield part, voice, index, text, speed
+
+
+def session(stream, count, split):
+    """Texts (grammar and free sentences, shuffled) and speeds."""
+    spoken = round(count * GRAMMAR_SHARE)
+    texts = [sentences.grammar_sentence(stream) for _ in range(spoken)]
+    free = (
+        sentences.TRAINING_FREE_SENTENCES
+        if split in ("train", "user")
+        else sentences.EVALUATION_FREE_SENTENCES
+    )
+    texts += stream.sample(free, count - spoken)
+    stream.shuffle(texts)
+    return [(text, stream.uniform(0.9, 1.1)) for text in texts]
 
 
 def load_model(model, voices, threads, workspace):

@@ -1,0 +1,335 @@
+"""Evaluation of a trained separator, and the pages that show it."""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from speechbrain_ext.dataio import form_batch
+from speechbrain_ext.evaluation import (
+    Example,
+    ScoreTable,
+    SeparationMetrics,
+    match_mixture_level,
+    residual_noise,
+    residual_noise_against_snr,
+    results_of,
+    training_curves,
+    write_report,
+)
+from speechbrain_ext.losses import align, pit, si_sdr
+
+logger = logging.getLogger(__name__)
+
+RECIPE = Path(__file__).resolve().parent
+# what the headline compares with the stored figures
+HEADLINE = {
+    "si_sdri": "SI-SDR improvement",
+    "residual_noise_db": "residual noise re speech",
+}
+
+
+def clean_improvement(estimates, mixtures):
+    """SI-SDR improvement against the clean speech.
+
+    Arguments
+    ---------
+    estimates : torch.Tensor
+        Shape (batch, sources, time).
+    mixtures : Mixtures
+        What was separated.
+
+    Returns
+    -------
+    improvement : torch.Tensor
+        Shape (batch,), in dB, the mean over the sources.
+    """
+    speech = mixtures.speech
+    after, _ = pit(si_sdr, estimates=estimates, targets=speech)
+    before = si_sdr(estimate=mixtures.mixture.unsqueeze(1), target=speech)
+    return after - before.mean(-1)
+
+
+class Evaluation:
+    """Runs a separator over a test set and keeps what came of it.
+
+    Arguments
+    ---------
+    separator : torch.nn.Module
+        Mixture (batch, time) to estimates (batch, sources, time).
+    hparams : dict
+        Of the hyperparameter file.
+    device : torch.device
+        Where the separator lives.
+    rirs : torch.Tensor or None
+        Room responses of the test set.
+    """
+
+    def __init__(self, separator, hparams, device, rirs):
+        # the bare module: only this process evaluates, and a DDP wrapper
+        # would wait for the others to exchange buffers
+        self.separator = separator.eval()
+        self.hparams = hparams
+        self.device = device
+        self.rirs = rirs
+        self.known = hparams["clean_speech_known"]
+
+    @torch.no_grad()
+    def separate(self, loader, description):
+        """Yield ids, aligned estimates and mixtures, batch by batch."""
+        bar = tqdm(loader, desc=description, dynamic_ncols=True)
+        for batch in bar:
+            batch = {
+                key: value.to(self.device) if torch.is_tensor(value) else value
+                for key, value in batch.items()
+            }
+            mixtures = form_batch(batch, mixing="ring", rirs=self.rirs)
+            estimates = self.separator(mixtures.mixture)
+            targets = mixtures.speech if self.known else mixtures.noisy
+            _, permutation = pit(si_sdr, estimates=estimates, targets=targets)
+            yield batch["id"], align(estimates, permutation), mixtures
+
+    def score(self, loader):
+        """Scores of every utterance, and the first few as examples.
+
+        Returns
+        -------
+        table, examples : ScoreTable, list of Example
+        """
+        rate = self.hparams["sample_rate"]
+        noisy = self.known and self.hparams["snr_db"] is not None
+        measure = SeparationMetrics(
+            sample_rate=rate, metrics=self.hparams["metrics"]
+        )
+        table, examples = ScoreTable(), []
+        for number, (ids, estimates, mixtures) in enumerate(
+            self.separate(loader, "test")
+        ):
+            for k in range(len(ids)):
+                name = f"{number:03d}_{ids[k]}+{ids[(k + 1) % len(ids)]}"
+                name = name.replace("/", "-")
+                targets = mixtures.speech if self.known else mixtures.noisy
+                rows = measure(
+                    estimates=estimates[k],
+                    targets=targets[k],
+                    mixture=mixtures.mixture[k],
+                    noise=mixtures.noise[k] if noisy else None,
+                    utterance=name,
+                )
+                for source, row in enumerate(rows):
+                    table.add(utterance=name, source=source, **row)
+                if len(examples) < self.hparams["examples"]:
+                    mixture = mixtures.mixture[k].cpu()
+                    levelled = match_mixture_level(
+                        estimates=estimates[k].cpu(), mixture=mixture
+                    )
+                    examples.append(
+                        Example(
+                            name=name,
+                            mixture=mixture,
+                            estimates=levelled,
+                            references=targets[k].cpu(),
+                            sample_rate=rate,
+                            scores=rows,
+                        )
+                    )
+        return table, examples
+
+    def sweep(self, loader):
+        """Residual noise at other SNRs than those of the training.
+
+        Returns
+        -------
+        points : list of dict
+            "snr" and "level_db", the mean over the test set.
+        """
+        points = []
+        for snr in self.hparams["sweep_snr_db"] or []:
+            loader.dataset.snr_db = (snr, snr)
+            levels = []
+            for _, estimates, mixtures in self.separate(loader, f"{snr:g} dB"):
+                levels.append(
+                    residual_noise(
+                        estimates=estimates,
+                        speech=mixtures.speech,
+                        noise=mixtures.noise,
+                    )["level_db"]
+                )
+            level = torch.cat(levels).nanmean().item()
+            points.append({"snr": snr, "level_db": level})
+        return points
+
+
+def configuration(hparams):
+    """What two runs must share for their figures to be compared."""
+    keys = (
+        "sample_rate",
+        "mixing",
+        "targets",
+        "ring_size",
+        "alternate_sexes",
+        "reverberate",
+        "segment_seconds",
+        "snr_db",
+        "gain_db",
+        "number_of_epochs",
+        "rings_per_epoch",
+        "learning_rate",
+        "test_rings",
+        "test_segment_seconds",
+    )
+    chosen = {key: hparams[key] for key in keys}
+    parameters = hparams["separator"].parameters()
+    chosen["parameters"] = sum(p.numel() for p in parameters)
+    return chosen
+
+
+def evaluate(brain, hparams, loader, rirs):
+    """Score the selected checkpoint, write all results and print a summary.
+
+    Arguments
+    ---------
+    brain : RingSeparation
+        After fit; the checkpoint to judge is loaded.
+    hparams : dict
+        Of the hyperparameter file.
+    loader : DataLoader
+        The test set.
+    rirs : torch.Tensor or None
+        Its room responses.
+    """
+    folder = Path(hparams["output_folder"])
+    evaluation = Evaluation(hparams["separator"], hparams, brain.device, rirs)
+    table, examples = evaluation.score(loader)
+    points = evaluation.sweep(loader) if evaluation.known else []
+    table.write_csv(folder / "utterances.csv")
+    info = {
+        "configuration": configuration(hparams),
+        "seed": hparams["seed"],
+        "scer_weight": hparams["scer_weight"],
+        "selection": hparams["selection"],
+        "skipped_steps": brain.skipped_steps,
+        "steps": brain.optimizer_step,
+        "against": "clean speech" if evaluation.known else "noisy speech",
+        "sweep": points,
+    }
+    table.write_json(folder / "metrics.json", info=info)
+    reference = handle_reference(hparams, info, table)
+    plots = draw(folder, points, reference)
+    report(hparams, folder, table, plots, examples, reference)
+    print_summary(table, reference, folder)
+
+
+def handle_reference(hparams, info, table):
+    """Store the figures of this run, or read those to compare with.
+
+    Returns
+    -------
+    reference : dict or None
+        "metrics" (name to mean), "sweep", "scer_weight", "seed" and
+        "differs", the keys of the configuration that are not the same.
+    """
+    if hparams["reference"] is None:
+        return None
+    path = RECIPE / hparams["reference"]
+    if hparams["store_reference"]:
+        summary = table.summary()
+        content = {
+            "configuration": info["configuration"],
+            "scer_weight": info["scer_weight"],
+            "seed": info["seed"],
+            "sweep": info["sweep"],
+            "metrics": {name: round(v["mean"], 4) for name, v in summary.items()},
+        }
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content, indent=2) + "\n")
+        logger.info("Stored the figures of this run in %s", path)
+        return None
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: the stored figures are not there; the command that "
+            "makes them stands beside `reference` in the YAML file, or set "
+            "--reference=null"
+        )
+    reference = json.loads(path.read_text())
+    ours = json.loads(json.dumps(info["configuration"]))
+    theirs = reference["configuration"]
+    reference["differs"] = sorted(
+        key for key in ours if ours[key] != theirs.get(key)
+    )
+    return reference
+
+
+def draw(folder, points, reference):
+    """Plots of the results page: a list of (path, caption)."""
+    training_curves(folder / "training.png", history=folder / "history.csv")
+    plots = [(folder / "training.png", "The course of the training.")]
+    if points:
+        arms = [{"name": "this model", **columns(points)}]
+        if reference and reference["sweep"]:
+            name = f"stored, SCER weight {reference['scer_weight']:g}"
+            arms.append({"name": name, **columns(reference["sweep"])})
+        residual_noise_against_snr(folder / "residual_noise.png", arms=arms)
+        caption = (
+            "Residual noise of the estimates, relative to the speech in them, "
+            "by the SNR of the sources."
+        )
+        plots.append((folder / "residual_noise.png", caption))
+    return plots
+
+
+def columns(points):
+    """Turn a list of points into lists of their values."""
+    return {key: [p[key] for p in points] for key in ("snr", "level_db")}
+
+
+def report(hparams, folder, table, plots, examples, reference):
+    """Write the results page, index.html."""
+    against = "clean" if hparams["clean_speech_known"] else "noisy"
+    notes = [
+        f"Trained with {hparams['targets']} targets, mixing "
+        f"{hparams['mixing']}, SCER weight {hparams['scer_weight']:g}, seed "
+        f"{hparams['seed']}; checkpoint selected by {hparams['selection']}.",
+        f"References of all figures: the {against} speech of the split "
+        f"{hparams['test_split']}.",
+    ]
+    if reference and reference["differs"]:
+        notes.append(
+            "The stored figures belong to another configuration: "
+            f"{', '.join(reference['differs'])} differ."
+        )
+    stored = reference["metrics"] if reference else None
+    write_report(
+        folder,
+        title="Ring mixing",
+        figures=results_of(table.summary(), references=stored),
+        notes=notes,
+        plots=plots,
+        examples=examples,
+        reference_name="Stored, without SCER",
+    )
+
+
+def print_summary(table, reference, folder):
+    """Print the headline figures beside the stored ones."""
+    summary = table.summary()
+    print(f"\n{'':28s}{'this run':>12s}{'stored':>12s}{'difference':>12s}")
+    for name, label in HEADLINE.items():
+        if name not in summary:
+            continue
+        line = f"{label:28s}{summary[name]['mean']:9.2f} dB"
+        if reference:
+            stored = reference["metrics"][name]
+            difference = summary[name]["mean"] - stored
+            line += f"{stored:9.2f} dB{difference:+9.2f} dB"
+        print(line)
+    if reference:
+        print(
+            "stored: the same configuration with SCER weight "
+            f"{reference['scer_weight']:g}, seed {reference['seed']}"
+        )
+        if reference["differs"]:
+            print(f"except for: {', '.join(reference['differs'])}")
+    print(f"Model, figures and page with players: {folder}/index.html")

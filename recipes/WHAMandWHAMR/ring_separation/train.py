@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""Train a separator by ring mixing with the SCER loss, on noisy speech only.
+
+    python train.py hparams/ring_sepformer.yaml [--key=value ...]
+    torchrun --nproc-per-node=2 train.py hparams/ring_sepformer.yaml
+
+A ring of N noisy recordings makes N mixtures of two, so that every recording
+is estimated twice; the signal-to-consistency-error ratio (SCER) of the two
+estimates is trained beside the permutation-invariant SI-SDR.  No clean speech
+is used in training.  Method: Maciejewski & Cornell, "Ring Mixing with
+Auxiliary Signal-to-Consistency-Error Ratio Loss for Unsupervised Denoising in
+Speech Separation", arXiv 2604.08415.
+
+Start reading at the bottom.
+"""
+
+import dataclasses
+import logging
+import sys
+
+import evaluate
+import speechbrain as sb
+import torch
+from speechbrain.utils.distributed import if_main_process, run_on_main
+
+from speechbrain_ext.dataio import (
+    RingSampler,
+    SegmentReader,
+    SourceDataset,
+    form_batch,
+    make_loader,
+    read_impulse_responses,
+    read_manifest,
+)
+from speechbrain_ext.losses import align, pit, scer, si_sdr
+from speechbrain_ext.training import (
+    SkipNonFinite,
+    linear_ramp,
+    load_hparams,
+    warmup_cosine,
+)
+
+logger = logging.getLogger(__name__)
+
+RULES = {
+    "seed": (int, 0, None),
+    "sample_rate": (int, 4000, 96000),
+    "segment_seconds": (float, 0.25, None),
+    "mixing": ["ring", "pairs"],
+    "targets": ["noisy", "clean"],
+    "ring_size": (int, 3, None),
+    "alternate_sexes": [True, False],
+    "reverberate": [True, False],
+    "gain_db": (float, 0, 40),
+    "scer_weight": (float, 0, None),
+    "scer_start": (float, 0, 1),
+    "scer_end": (float, 0, 1),
+    "scer_scale": ["target", "least_squares", "none"],
+    "scer_floor": (float, 0, 1),
+    "selection": ["objective", "clean", "last"],
+    "number_of_epochs": (int, 1, None),
+    "rings_per_epoch": (int, 1, None),
+    "valid_rings": (int, 1, None),
+    "test_rings": (int, 1, None),
+    "test_segment_seconds": (float, 0.25, None),
+    "examples": (int, 0, None),
+    "learning_rate": (float, 0, 1),
+    "warmup": (float, 0, 0.99),
+    "log_interval": (int, 1, None),
+    "num_workers": (int, 0, None),
+}
+
+
+class RingSeparation(SkipNonFinite, sb.Brain):
+    """Separator trained by SI-SDR with PIT, and SCER round a ring."""
+
+    def compute_forward(self, batch, stage):
+        """Mix on the device and separate.
+
+        Returns the estimates (batch, sources, time) and what was mixed.
+        """
+        batch = {
+            key: value.to(self.device) if torch.is_tensor(value) else value
+            for key, value in batch.items()
+        }
+        mixtures = form_batch(
+            batch,
+            mixing=self.hparams.mixing if stage == sb.Stage.TRAIN else "ring",
+            rirs=self.impulse_responses[stage],
+        )
+        return self.modules.separator(mixtures.mixture), mixtures
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The negative of SI-SDR + weight x SCER, in dB."""
+        estimates, mixtures = predictions
+        clean = self.hparams.targets == "clean"
+        targets = mixtures.speech if clean else mixtures.noisy
+        separation, permutation = pit(
+            si_sdr, estimates=estimates, targets=targets
+        )
+        objective = separation.mean()
+        values = {"si_sdr": objective.detach()}
+        if stage != sb.Stage.TRAIN or self.hparams.mixing == "ring":
+            # source k stands in mixture k first and in mixture k - 1 second
+            aligned = align(estimates, permutation)
+            consistency = scer(
+                first=aligned[:, 0],
+                second=aligned[:, 1].roll(1, 0),
+                target=targets[:, 0],
+                scale=self.hparams.scer_scale,
+                floor=self.hparams.scer_floor,
+            ).mean()
+            values["scer"] = consistency.detach()
+            weight = self.scer_weight(stage)
+            if weight > 0:
+                objective = objective + weight * consistency
+        if stage != sb.Stage.TRAIN and self.clean_speech_known:
+            improvement = evaluate.clean_improvement(estimates, mixtures)
+            values["clean_si_sdri"] = improvement.mean()
+        values["objective"] = -objective.detach()
+        self.hparams.history.add(**values)
+        return -objective
+
+    def scer_weight(self, stage):
+        """Zero at first, then a ramp; validation uses the full weight."""
+        if stage != sb.Stage.TRAIN:
+            return self.hparams.scer_weight
+        return linear_ramp(
+            self.optimizer_step,
+            start=self.hparams.scer_start * self.total_steps,
+            end=self.hparams.scer_end * self.total_steps,
+            value=self.hparams.scer_weight,
+        )
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Set the learning rate of this step."""
+        rate = warmup_cosine(
+            self.optimizer_step,
+            peak=self.hparams.learning_rate,
+            total=self.total_steps,
+            warmup=self.hparams.warmup,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Log every few steps."""
+        if not should_step:
+            return
+        history = self.hparams.history
+        history.add(
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            scer_weight=self.scer_weight(sb.Stage.TRAIN),
+            skipped_steps=self.skipped_steps,
+        )
+        if self.optimizer_step % self.hparams.log_interval == 0:
+            row = history.write(step=self.optimizer_step, stage="train")
+            self.log(row)
+
+    def on_stage_end(self, stage, stage_loss, epoch):
+        """Write the validation's row; keep the best and the last model."""
+        if stage != sb.Stage.VALID:
+            return
+        row = self.hparams.history.write(
+            step=self.optimizer_step, stage="valid"
+        )
+        self.log(row)
+        meta = {
+            "objective": row["objective"],
+            "clean": -row.get("clean_si_sdri", 0.0),
+            "last": -epoch,
+        }
+        self.checkpointer.save_and_keep_only(
+            meta=meta, min_keys=[self.hparams.selection]
+        )
+
+    def log(self, row):
+        """A line in the text log, and points in TensorBoard."""
+        values = {k: v for k, v in row.items() if k not in ("step", "stage")}
+        stage = row["stage"]
+        # every process calls it: SpeechBrain's loggers meet inside
+        self.hparams.text_log.log_stats(
+            {"step": row["step"]}, **{f"{stage}_stats": values}
+        )
+        if if_main_process():
+            for name, value in values.items():
+                self.hparams.tensorboard.writer.add_scalar(
+                    f"{stage}/{name}", value, row["step"]
+                )
+
+
+def make_source_loader(hparams, split, *, rings, seconds, rank=0, world_size=1):
+    """Loader of one split: rings of sources, with noise and rooms drawn.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    split : str
+        A split of the manifest.
+    rings : int
+        Rings in an epoch of this process.
+    seconds : float
+        Length of the segments.
+    rank, world_size : int
+        This process and the number of processes that share the rings.
+
+    Returns
+    -------
+    loader, impulse_responses : SaveableDataLoader, torch.Tensor or None
+    """
+    rate = hparams["sample_rate"]
+    manifest = hparams["manifest"]
+    samples = int(seconds * rate)
+    speech = read_manifest(manifest, kind="speech", split=split)
+    noise, responses = None, None
+    if hparams["snr_db"] is not None:
+        recordings = read_manifest(manifest, kind="noise", split=split)
+        noise = SegmentReader(recordings, segment_samples=samples)
+    if hparams["reverberate"]:
+        recordings = read_manifest(manifest, kind="rir", split=split)
+        responses = read_impulse_responses(recordings)
+    dataset = SourceDataset(
+        speech=SegmentReader(speech, segment_samples=samples),
+        noise=noise,
+        snr_db=hparams["snr_db"],
+        gain_db=hparams["gain_db"],
+        rirs=0 if responses is None else len(responses),
+    )
+    # N mixtures need N sources in a ring, 2 N in pairs
+    training = split == hparams["train_split"]
+    pairs = training and hparams["mixing"] == "pairs"
+    sampler = RingSampler(
+        speakers=[recording.speaker for recording in speech],
+        sexes=[recording.sex for recording in speech],
+        ring_size=hparams["ring_size"] * (2 if pairs else 1),
+        alternate_sexes=hparams["alternate_sexes"],
+        rings=rings,
+        seed=hparams["seed"] if training else 0,
+        rank=rank,
+        world_size=world_size,
+    )
+    workers = hparams["num_workers"] if training else 0
+    return make_loader(dataset, sampler, num_workers=workers), responses
+
+
+def train(hparams, run_opts):
+    """Fit the separator, going on where an interrupted run stopped."""
+    brain = RingSeparation(
+        modules=hparams["modules"],
+        opt_class=hparams["optimizer"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    rank, world_size = 0, 1
+    if torch.distributed.is_initialized():
+        rank = torch.distributed.get_rank()
+        world_size = torch.distributed.get_world_size()
+    train_loader, train_rooms = make_source_loader(
+        hparams,
+        hparams["train_split"],
+        rings=hparams["rings_per_epoch"],
+        seconds=hparams["segment_seconds"],
+        rank=rank,
+        world_size=world_size,
+    )
+    valid_loader, valid_rooms = make_source_loader(
+        hparams,
+        hparams["valid_split"],
+        rings=hparams["valid_rings"],
+        seconds=hparams["segment_seconds"],
+    )
+    brain.impulse_responses = {
+        sb.Stage.TRAIN: move(train_rooms, brain.device),
+        sb.Stage.VALID: move(valid_rooms, brain.device),
+    }
+    brain.clean_speech_known = hparams["clean_speech_known"]
+    brain.train_sampler = train_loader.batch_sampler
+    brain.checkpointer.add_recoverable("train_loader", train_loader)
+    brain.checkpointer.add_recoverable("history", hparams["history"])
+    steps = hparams["rings_per_epoch"] // brain.grad_accumulation_factor
+    brain.total_steps = hparams["number_of_epochs"] * steps
+    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
+    return brain
+
+
+def move(tensor, device):
+    """The tensor on the device; None stays None."""
+    return None if tensor is None else tensor.to(device)
+
+
+def configure(arguments):
+    """Read the command line, join the other processes, prepare the data.
+
+    Arguments
+    ---------
+    arguments : list of str
+        The hyperparameter file and options.
+
+    Returns
+    -------
+    hparams, run_opts : dict, RunOptions
+    """
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    if not torch.cuda.is_available():
+        # the default, nccl, needs a GPU for every process
+        run_opts = dataclasses.replace(run_opts, distributed_backend="gloo")
+        run_opts.overridden_args.add("distributed_backend")
+    sb.utils.distributed.ddp_init_group(run_opts)
+    hparams = load_hparams(hparams_file, overrides, RULES)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    run_on_main(hparams["prepare"])
+    return hparams, run_opts
+
+
+def main(arguments):
+    """Prepare the data, train, evaluate, report."""
+    hparams, run_opts = configure(arguments)
+    brain = train(hparams, run_opts)
+    test_loader, rooms = make_source_loader(
+        hparams,
+        hparams["test_split"],
+        rings=hparams["test_rings"],
+        seconds=hparams["test_segment_seconds"],
+    )
+    rooms = move(rooms, brain.device)
+    brain.on_evaluate_start(min_key=hparams["selection"])
+    run_on_main(evaluate.evaluate, args=[brain, hparams, test_loader, rooms])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

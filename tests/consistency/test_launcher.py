@@ -1,0 +1,60 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def launcher():
+    spec = importlib.util.spec_from_file_location("launcher", ROOT / "train.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_links_lead_into_recipes(launcher):
+    names = launcher.headline_files()
+    assert "hparams/ring_sepformer.yaml" in names
+    for name in names:
+        assert (ROOT / name).is_symlink(), name
+        script, hparams_file = launcher.find_recipe(ROOT / name)
+        assert script.name == "train.py"
+        assert hparams_file.is_relative_to(ROOT / "recipes")
+
+
+def test_a_missing_file_lists_those_that_exist(launcher):
+    with pytest.raises(SystemExit, match="hparams/ring_sepformer.yaml"):
+        launcher.find_recipe("hparams/rings.yaml")
+
+
+def test_a_file_elsewhere_does_not_start_the_launcher_again(
+    launcher, tmp_path
+):
+    (tmp_path / "hparams").mkdir()
+    (tmp_path / "train.py").write_text("raise AssertionError('was run')")
+    own = tmp_path / "hparams" / "own.yaml"
+    own.write_text("seed: 1")
+    with pytest.raises(SystemExit, match="is not a file of a recipe"):
+        launcher.find_recipe(own)
+    inside = ROOT / "hparams_of_nobody.yaml"
+    inside.write_text("seed: 1")
+    try:
+        with pytest.raises(SystemExit, match="is not a file of a recipe"):
+            launcher.find_recipe(inside)
+    finally:
+        inside.unlink()
+
+
+def test_help_lists_the_files():
+    output = subprocess.run(
+        [sys.executable, ROOT / "train.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "hparams/ring_sepformer.yaml" in output
+    assert "recipes/WHAMandWHAMR/ring_separation/hparams" in output

@@ -1,0 +1,55 @@
+"""The command line that users type, and options that make it short."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HPARAMS = ROOT / "recipes/WHAMandWHAMR/ring_separation/hparams"
+
+
+def run(command, expect=0, **environment):
+    """Run a command as a user would; returns its output."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        },
+    )
+    if expect is not None:
+        assert result.returncode == expect, result.stdout[-6000:]
+    return result.stdout
+
+
+def train_command(hparams_file, **options):
+    """`python train.py FILE --key=value ...`."""
+    return [
+        sys.executable,
+        ROOT / "train.py",
+        hparams_file,
+        *(f"--{key}={value}" for key, value in options.items()),
+    ]
+
+
+SMALL = {
+    "ring_size": 4,
+    "segment_seconds": 0.5,
+    "test_segment_seconds": 0.5,
+    "number_of_epochs": 2,
+    "rings_per_epoch": 3,
+    "valid_rings": 1,
+    "test_rings": 1,
+    "log_interval": 1,
+    "num_workers": 0,
+    "examples": 1,
+    "metrics": "[si_sdr]",
+}

@@ -1,0 +1,42 @@
+"""Small recordings of many speakers."""
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 8000
+
+
+def voice(generator, seconds, rate=RATE):
+    """A harmonic tone that swells and glides: enough to be told apart."""
+    time = np.arange(int(seconds * rate)) / rate
+    pitch = generator.uniform(90, 250)
+    glide = 1 + 0.1 * np.sin(2 * np.pi * generator.uniform(0.3, 2) * time)
+    phase = 2 * np.pi * pitch * np.cumsum(glide) / rate
+    tone = sum(np.sin(k * phase) / k for k in range(1, 8))
+    swell = np.sin(np.pi * generator.uniform(1, 4) * time) ** 2
+    return 0.1 * tone * swell + 1e-3 * generator.standard_normal(len(time))
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory):
+    """Twelve speakers and four noises: train and valid, each in a tree."""
+    folder = tmp_path_factory.mktemp("recordings")
+    generator = np.random.default_rng(0)
+    rows = ["path,kind,split,speaker,sex"]
+    for split in ("train", "valid", "test"):
+        for number in range(8):
+            speaker = f"{split}{number}"
+            path = folder / split / speaker / "a.wav"
+            path.parent.mkdir(parents=True)
+            soundfile.write(path, voice(generator, 2.0), RATE)
+            sex = "FM"[number % 2]
+            rows.append(
+                f"{path.relative_to(folder)},speech,{split},{speaker},{sex}"
+            )
+        for number in range(3):
+            path = folder / split / f"noise{number}.wav"
+            soundfile.write(path, 0.1 * generator.standard_normal(24000), RATE)
+            rows.append(f"{path.relative_to(folder)},noise,{split},,")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return folder

@@ -1,0 +1,199 @@
+"""The recipe as users run it: trained, interrupted, in several processes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from commands import HPARAMS, ROOT, SMALL, run, train_command
+
+TINY = {**SMALL, "separator": "{hidden: 8, layers: 1}"}
+
+
+def command_for(folder, tmp_path, worker=False, processes=1, **options):
+    """The recipe, or the worker that saves what every rank holds."""
+    options = {
+        **TINY,
+        "recordings": folder,
+        "include": "['*']",
+        "data_folder": tmp_path.parent / f"{tmp_path.name}_data",
+        "output_folder": tmp_path / "out",
+        **options,
+    }
+    command = train_command(HPARAMS / "arms_real.yaml", **options)
+    if worker:
+        command[1] = Path(__file__).with_name("worker.py")
+        command.insert(2, tmp_path)
+    if processes > 1:
+        command[:1] = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            f"--nproc-per-node={processes}",
+            "--master-port=0",
+            "--rdzv-backend=c10d",
+            "--rdzv-endpoint=127.0.0.1:0",
+        ]
+    return command
+
+
+def load(tmp_path, rank=0):
+    return torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_everything_is_left_in_the_results_folder(recordings, tmp_path):
+    output = run(command_for(recordings, tmp_path, sweep_snr_db="[0.0, 5.0]"))
+    out = tmp_path / "out"
+    assert "SI-SDR improvement" in output
+    assert "residual noise re speech" in output
+    content = json.loads((out / "metrics.json").read_text())
+    # a ring of 4 mixtures with 2 sources each
+    assert content["rows"] == 8
+    for name in ("si_sdri", "residual_noise_db", "a_own", "a_other"):
+        assert content["metrics"][name]["count"] == 8
+    assert [p["snr"] for p in content["info"]["sweep"]] == [0.0, 5.0]
+    with open(out / "utterances.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 8
+    with open(out / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["stage"] for row in rows].count("valid") == 2
+    assert [int(r["step"]) for r in rows if r["stage"] == "train"] == [
+        *range(1, 7)
+    ]
+    for name in ("index.html", "train_log.txt", "hyperparams.yaml"):
+        assert (out / name).stat().st_size > 0, name
+    assert list((out / "tensorboard").iterdir())
+    assert list((out / "examples").rglob("*.wav"))
+    # run again: nothing is trained twice, the same figures come out
+    run(command_for(recordings, tmp_path, sweep_snr_db="[0.0, 5.0]"))
+    again = json.loads((out / "metrics.json").read_text())
+    assert again["metrics"] == content["metrics"]
+
+
+def test_interrupted_anywhere_it_goes_on_to_the_same_model(
+    recordings, tmp_path
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir(), parts.mkdir()
+    options = {
+        "rings_per_epoch": 40,
+        "data_folder": tmp_path / "data",
+        "ckpt_interval_minutes": 0,
+        "ckpt_interval_steps": 3,
+    }
+    run(command_for(recordings, whole, worker=True, **options))
+    command = command_for(recordings, parts, worker=True, **options)
+    killed = 0
+    for least in (10, 50):
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+        history = parts / "out/history.csv"
+        deadline = time.monotonic() + 200
+        while process.poll() is None and time.monotonic() < deadline:
+            if history.exists() and steps_of(history) >= least:
+                process.send_signal(signal.SIGKILL)
+                killed += process.wait() == -signal.SIGKILL
+                break
+            time.sleep(0.01)
+    assert killed == 2
+    run(command)
+    assert load(parts)["optimizer_step"] == 80
+    assert_equal(load(whole)["parameters"], load(parts)["parameters"])
+    # no step is missing in the curve, none stands there twice
+    assert (parts / "out/history.csv").read_bytes() == (
+        whole / "out/history.csv"
+    ).read_bytes()
+
+
+def steps_of(history):
+    lines = history.read_text().splitlines()
+    return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
+
+
+def test_ranks_end_with_the_same_parameters_as_one_process(
+    recordings, tmp_path
+):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir(), two.mkdir()
+    options = {"worker": True, "data_folder": tmp_path / "data"}
+    run(command_for(recordings, two, processes=2, **options))
+    first, second = load(two, 0), load(two, 1)
+    assert first["wrapped"] and second["wrapped"]
+    assert_equal(first["parameters"], second["parameters"])
+    # one process that sees both rings of every step
+    run(
+        command_for(
+            recordings,
+            one,
+            **options,
+            rings_per_epoch=6,
+            grad_accumulation_factor=2,
+        )
+    )
+    alone = load(one)
+    assert alone["optimizer_step"] == first["optimizer_step"] == 6
+    moved = 0.0
+    for name, value in alone["parameters"].items():
+        torch.testing.assert_close(
+            first["parameters"][name], value, rtol=1e-3, atol=2e-5
+        )
+        moved = max(moved, float(value.abs().max()))
+    assert moved > 0
+
+
+def test_a_bad_batch_on_one_rank_is_skipped_on_all(recordings, tmp_path):
+    run(
+        command_for(recordings, tmp_path, worker=True, processes=2),
+        POISON="2",
+    )
+    first, second = load(tmp_path, 0), load(tmp_path, 1)
+    assert first["skipped_steps"] == second["skipped_steps"] == 1
+    assert first["optimizer_step"] == second["optimizer_step"] == 6
+    assert_equal(first["parameters"], second["parameters"])
+    assert all(v.isfinite().all() for v in first["parameters"].values())
+
+
+def test_half_precision_trains(recordings, tmp_path):
+    run(
+        command_for(
+            recordings, tmp_path, worker=True, number_of_epochs=1
+        )
+        + ["--precision=bf16"]
+    )
+    assert load(tmp_path)["skipped_steps"] == 0
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"scer_wait": 1}, "scer_wait: no such key; did you mean scer_weight"),
+        ({"mixing": "rings"}, "mixing: 'rings' is none of 'ring', 'pairs'"),
+        ({"ring_size": 2}, "ring_size: 2 is below 3"),
+        ({"recordings": "/nowhere"}, "/nowhere"),
+        ({"ring_size": 30}, "there are 4 female speakers; at least"),
+        ({"include": "['*train0*', '*noise*']"}, "speaker"),
+    ],
+)
+def test_bad_options_end_with_the_mend(
+    recordings, tmp_path, options, message
+):
+    output = run(command_for(recordings, tmp_path, **options), expect=1)
+    assert message in output
+    assert not (tmp_path / "out/save").exists()

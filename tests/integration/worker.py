@@ -1,0 +1,52 @@
+"""Train the ring recipe's Brain and save the parameters of this rank.
+
+    [torchrun ...] python worker.py OUTPUT HPARAMS_FILE [--key=value ...]
+
+Run by the tests; with POISON=STEP in the environment, rank 1 (or the only
+one) finds NaN in its batch at that step.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+RECIPE = Path(__file__).parents[2] / "recipes/WHAMandWHAMR/ring_separation"
+sys.path.insert(0, str(RECIPE))
+
+import train as recipe  # noqa: E402
+
+
+def main():
+    """Fit, then save what this process holds."""
+    output, arguments = Path(sys.argv[1]), sys.argv[2:]
+    poisoned = int(os.environ.get("POISON", -1))
+    last = int(os.environ.get("WORLD_SIZE", 1)) - 1
+    rank = int(os.environ.get("RANK", 0))
+
+    class Poisoned(recipe.RingSeparation):
+        def compute_forward(self, batch, stage):
+            if self.optimizer_step == poisoned and rank == last:
+                batch = {**batch, "speech": batch["speech"] * float("nan")}
+            return super().compute_forward(batch, stage)
+
+    recipe.RingSeparation = Poisoned
+    hparams, run_opts = recipe.configure(arguments)
+    brain = recipe.train(hparams, run_opts)
+    state = {
+        "parameters": hparams["separator"].state_dict(),
+        "optimizer_step": brain.optimizer_step,
+        "skipped_steps": brain.skipped_steps,
+        "wrapped": isinstance(
+            brain.modules["separator"],
+            torch.nn.parallel.DistributedDataParallel,
+        ),
+    }
+    torch.save(state, output / f"rank{rank}.pt")
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
