@@ -25,7 +25,7 @@ def recipe_files():
 
 
 def find_recipe(name):
-    """The recipe script and the real path of a hyperparameter file.
+    """Find the recipe script and the real path of a hyperparameter file.
 
     Arguments
     ---------
@@ -63,7 +63,7 @@ def find_recipe(name):
 
 
 def headline_files():
-    """The links under hparams/, relative to the root."""
+    """List the links under hparams/, relative to the root."""
     return sorted(
         str(path.relative_to(ROOT)) for path in ROOT.glob("hparams/*.yaml")
     )

@@ -37,7 +37,7 @@ def read_impulse_responses(recordings: Sequence[Recording]) -> torch.Tensor:
     """
     taps = max(recording.samples for recording in recordings)
     responses = np.zeros((len(recordings), taps), np.float32)
-    for row, recording in zip(responses, recordings):
+    for row, recording in zip(responses, recordings, strict=True):
         response, rate = soundfile.read(recording.path, dtype="float32")
         if rate != recording.sample_rate or response.ndim != 1:
             raise ValueError(

@@ -28,7 +28,7 @@ def _override_keys(overrides):
 
 
 def load_hparams(path, overrides=None, rules=None):
-    """Load a HyperPyYAML file after all its values were checked.
+    r"""Load a HyperPyYAML file after all its values were checked.
 
     Arguments
     ---------
@@ -53,7 +53,7 @@ def load_hparams(path, overrides=None, rules=None):
     Example
     -------
     >>> path = getfixture("tmp_path") / "hparams.yaml"
-    >>> _ = path.write_text("seed: 1\\nmixing: ring\\n")
+    >>> _ = path.write_text("seed: 1\nmixing: ring\n")
     >>> load_hparams(path, "seed: 2", {"mixing": ["ring", "pairs"]})
     {'seed': 2, 'mixing': 'ring'}
     >>> load_hparams(path, {"mixng": "pairs"})
@@ -82,7 +82,7 @@ def load_hparams(path, overrides=None, rules=None):
 
 
 def _plain_values(path, overrides):
-    """The file's plain values, references resolved, nothing built."""
+    """Read the plain values, references resolved, nothing built."""
     import yaml
 
     class _Loader(yaml.SafeLoader):

@@ -46,7 +46,7 @@ def linear_ramp(step, *, start, end, value):
 
 
 def warmup_cosine(step, *, peak, total, warmup=0.2, first=0.04, last=1e-3):
-    """A learning rate that rises along a cosine, then falls along one.
+    """Give a learning rate that rises, then falls, along a cosine.
 
     Arguments
     ---------
@@ -88,4 +88,6 @@ def warmup_cosine(step, *, peak, total, warmup=0.2, first=0.04, last=1e-3):
     else:
         low, high = last, 1.0
         position = min(1.0, (step - rising) / (total - rising))
-    return peak * (low + (high - low) * 0.5 * (1 + math.cos(math.pi * position)))
+    return peak * (
+        low + (high - low) * 0.5 * (1 + math.cos(math.pi * position))
+    )

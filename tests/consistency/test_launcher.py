@@ -31,9 +31,7 @@ def test_a_missing_file_lists_those_that_exist(launcher):
         launcher.find_recipe("hparams/rings.yaml")
 
 
-def test_a_file_elsewhere_does_not_start_the_launcher_again(
-    launcher, tmp_path
-):
+def test_a_file_elsewhere_does_not_start_the_launcher_again(launcher, tmp_path):
     (tmp_path / "hparams").mkdir()
     (tmp_path / "train.py").write_text("raise AssertionError('was run')")
     own = tmp_path / "hparams" / "own.yaml"

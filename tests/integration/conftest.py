@@ -3,19 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
+from trees import voice
 
 RATE = 8000
-
-
-def voice(generator, seconds, rate=RATE):
-    """A harmonic tone that swells and glides: enough to be told apart."""
-    time = np.arange(int(seconds * rate)) / rate
-    pitch = generator.uniform(90, 250)
-    glide = 1 + 0.1 * np.sin(2 * np.pi * generator.uniform(0.3, 2) * time)
-    phase = 2 * np.pi * pitch * np.cumsum(glide) / rate
-    tone = sum(np.sin(k * phase) / k for k in range(1, 8))
-    swell = np.sin(np.pi * generator.uniform(1, 4) * time) ** 2
-    return 0.1 * tone * swell + 1e-3 * generator.standard_normal(len(time))
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +19,7 @@ def recordings(tmp_path_factory):
             speaker = f"{split}{number}"
             path = folder / split / speaker / "a.wav"
             path.parent.mkdir(parents=True)
-            soundfile.write(path, voice(generator, 2.0), RATE)
+            soundfile.write(path, voice(generator, 2.0, RATE), RATE)
             sex = "FM"[number % 2]
             rows.append(
                 f"{path.relative_to(folder)},speech,{split},{speaker},{sex}"

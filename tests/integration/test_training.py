@@ -172,9 +172,7 @@ def test_a_bad_batch_on_one_rank_is_skipped_on_all(recordings, tmp_path):
 
 def test_half_precision_trains(recordings, tmp_path):
     run(
-        command_for(
-            recordings, tmp_path, worker=True, number_of_epochs=1
-        )
+        command_for(recordings, tmp_path, worker=True, number_of_epochs=1)
         + ["--precision=bf16"]
     )
     assert load(tmp_path)["skipped_steps"] == 0
@@ -191,9 +189,7 @@ def test_half_precision_trains(recordings, tmp_path):
         ({"include": "['*train0*', '*noise*']"}, "speaker"),
     ],
 )
-def test_bad_options_end_with_the_mend(
-    recordings, tmp_path, options, message
-):
+def test_bad_options_end_with_the_mend(recordings, tmp_path, options, message):
     output = run(command_for(recordings, tmp_path, **options), expect=1)
     assert message in output
     assert not (tmp_path / "out/save").exists()

@@ -71,7 +71,7 @@ LONGEST_SECONDS = 6.0
 
 
 def plan():
-    """The utterances to speak: (split, voice, index, text, speed).
+    """List the utterances to speak: (split, voice, index, text, speed).
 
     Every voice has its own random stream, so that adding a voice leaves the
     others as they were.
@@ -108,7 +108,7 @@ def session(stream, count, split):
 
 
 def load_model(model, voices, threads, workspace):
-    """The Kokoro session; the model file's checksum is verified first."""
+    """Open the Kokoro session once the model's checksum is verified."""
     import onnxruntime
     from kokoro_onnx import Kokoro
 
@@ -173,7 +173,10 @@ def speak(kokoro, output, compression):
                 "licence": LICENCE,
             }
         )
-        print(f"{len(rows):4d} {split:10s} {name:22s} {seconds:5.2f} s", flush=True)
+        print(
+            f"{len(rows):4d} {split:10s} {name:22s} {seconds:5.2f} s",
+            flush=True,
+        )
     with open(output / "manifest.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()

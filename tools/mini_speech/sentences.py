@@ -131,7 +131,7 @@ def grammar_sentence(generator):
 
 
 def vocabulary():
-    """The sorted words of the grammar.
+    """Sort the words of the grammar.
 
     Returns
     -------

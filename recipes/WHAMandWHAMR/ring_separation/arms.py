@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Train and compare all arms of the ring mixing table with one command.
 
-    python recipes/WHAMandWHAMR/ring_separation/arms.py --data_folder DATA
+    python recipes/WHAMandWHAMR/ring_separation/arms.py --recordings=DIR
 
-DATA is a folder or CSV of recordings (see `corpora.folder`) with speech and
+DIR is a folder or CSV of recordings (see `corpora.folder`) with speech and
 noise; without it only the arms on the embedded corpus `mini` are run.  Every
 arm is an ordinary run of the recipe in a process of its own; a finished run
 is not repeated, an interrupted one goes on.  The table, its plots and a CSV
@@ -24,11 +24,14 @@ import sys
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
+import speechbrain as sb
+
 from speechbrain_ext.evaluation import bars, residual_noise_against_snr
+from speechbrain_ext.training import load_hparams
 
 RECIPE = Path(__file__).resolve().parent
 SCER_WEIGHT = 2.0  # of arm C; the others of the sweep are in `plan`
@@ -57,13 +60,14 @@ class Run:
     snr: int
     seed: int
     weight: float | None = None  # other than the arm's
-    extra: dict = field(default_factory=dict, hash=False)
 
     @property
     def name(self):
         """Folder of the run below the output folder."""
         arm = self.arm if self.weight is None else f"C-weight{self.weight:g}"
-        return f"{self.corpus}/{self.setting}/{arm}/{self.snr}dB/seed{self.seed}"
+        return (
+            f"{self.corpus}/{self.setting}/{arm}/{self.snr}dB/seed{self.seed}"
+        )
 
     def overrides(self):
         """Options of the run on the recipe's command line."""
@@ -73,7 +77,7 @@ class Run:
         options["alternate_sexes"] = self.setting == "alternating"
         options["snr_db"] = f"[{self.snr}.0, {self.snr}.0]"
         options["seed"] = self.seed
-        return {**options, **self.extra}
+        return options
 
 
 def plan(corpora):
@@ -95,24 +99,40 @@ def plan(corpora):
     return runs
 
 
+def command_line(run, arguments, output_folder):
+    """Return the recipe's arguments: the YAML file and all options."""
+    options = {**run.overrides(), "output_folder": output_folder}
+    if run.corpus == "real":
+        options["recordings"] = arguments.recordings
+    return [
+        str(RECIPE / "hparams" / f"arms_{run.corpus}.yaml"),
+        *(f"--{key}={value}" for key, value in options.items()),
+        *arguments.options,
+    ]
+
+
+def prepare(runs, arguments):
+    """Prepare each corpus once, before runs that share it start together."""
+    folder = Path(arguments.output) / "preparation"
+    for run in {run.corpus: run for run in runs}.values():
+        hparams_file, _, overrides = sb.parse_arguments(
+            command_line(run, arguments, folder)
+        )
+        load_hparams(hparams_file, overrides)["prepare"]()
+
+
 def execute(run, arguments):
     """Train one arm unless its figures are there already."""
     folder = Path(arguments.output) / run.name
     if (folder / "metrics.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    name = "arms_real.yaml" if run.corpus == "real" else "arms_mini.yaml"
     command = [
         sys.executable,
         str(RECIPE / "train.py"),
-        str(RECIPE / "hparams" / name),
-        f"--output_folder={folder}",
+        *command_line(run, arguments, folder),
         "--noprogressbar",
-        *(f"--{key}={value}" for key, value in run.overrides().items()),
-        *arguments.options,
     ]
-    if run.corpus == "real":
-        command.append(f"--recordings={arguments.data_folder}")
     threads = str(max(1, (os.cpu_count() or 1) // arguments.jobs))
     environment = dict(os.environ, OMP_NUM_THREADS=threads)
     search_path = [str(RECIPE.parents[2]), environment.get("PYTHONPATH", "")]
@@ -163,7 +183,7 @@ def collect(runs, output):
 
 
 def markdown(rows):
-    """The README's table."""
+    """Write the README's table."""
     lines = [
         "| corpus | mixing | SNR per source | arm | lambda | seeds "
         "| clean SI-SDRi | residual noise | a_own / a_other |",
@@ -235,7 +255,7 @@ def write_results(rows, output):
 def main():
     """Run what is not finished, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data_folder", help="real recordings; see above")
+    parser.add_argument("--recordings", help="real recordings; see above")
     parser.add_argument("--output", default="results/arms")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument(
@@ -245,11 +265,12 @@ def main():
         "--table", action="store_true", help="only collect what is finished"
     )
     arguments, arguments.options = parser.parse_known_args()
-    corpora = ["real"] * bool(arguments.data_folder) + ["mini"]
+    corpora = ["real"] * bool(arguments.recordings) + ["mini"]
     runs = [run for run in plan(corpora) if arguments.only in run.name]
     if not runs:
         parser.error(f"--only={arguments.only}: no run has this in its name")
     if not arguments.table:
+        prepare(runs, arguments)
         with ThreadPoolExecutor(arguments.jobs) as pool:
             for _ in pool.map(lambda run: execute(run, arguments), runs):
                 pass

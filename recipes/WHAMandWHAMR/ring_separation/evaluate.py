@@ -163,7 +163,7 @@ class Evaluation:
 
 
 def configuration(hparams):
-    """What two runs must share for their figures to be compared."""
+    """Collect what two runs must share for their figures to compare."""
     keys = (
         "sample_rate",
         "mixing",
@@ -219,7 +219,7 @@ def evaluate(brain, hparams, loader, rirs):
     reference = handle_reference(hparams, info, table)
     plots = draw(folder, points, reference)
     report(hparams, folder, table, plots, examples, reference)
-    print_summary(table, reference, folder)
+    print_summary(table, reference, folder, info["against"])
 
 
 def handle_reference(hparams, info, table):
@@ -241,7 +241,9 @@ def handle_reference(hparams, info, table):
             "scer_weight": info["scer_weight"],
             "seed": info["seed"],
             "sweep": info["sweep"],
-            "metrics": {name: round(v["mean"], 4) for name, v in summary.items()},
+            "metrics": {
+                name: round(v["mean"], 4) for name, v in summary.items()
+            },
         }
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, indent=2) + "\n")
@@ -263,7 +265,7 @@ def handle_reference(hparams, info, table):
 
 
 def draw(folder, points, reference):
-    """Plots of the results page: a list of (path, caption)."""
+    """Draw the plots of the results page: a list of (path, caption)."""
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots = [(folder / "training.png", "The course of the training.")]
     if points:
@@ -312,10 +314,11 @@ def report(hparams, folder, table, plots, examples, reference):
     )
 
 
-def print_summary(table, reference, folder):
+def print_summary(table, reference, folder, against):
     """Print the headline figures beside the stored ones."""
     summary = table.summary()
-    print(f"\n{'':28s}{'this run':>12s}{'stored':>12s}{'difference':>12s}")
+    head = f"against {against}"
+    print(f"\n{head:28s}{'this run':>12s}{'stored':>12s}{'difference':>12s}")
     for name, label in HEADLINE.items():
         if name not in summary:
             continue

@@ -91,7 +91,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         return self.modules.separator(mixtures.mixture), mixtures
 
     def compute_objectives(self, predictions, batch, stage):
-        """The negative of SI-SDR + weight x SCER, in dB."""
+        """Return the negative of SI-SDR + weight x SCER, in dB."""
         estimates, mixtures = predictions
         clean = self.hparams.targets == "clean"
         targets = mixtures.speech if clean else mixtures.noisy
@@ -175,7 +175,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         )
 
     def log(self, row):
-        """A line in the text log, and points in TensorBoard."""
+        """Write a line into the text log, and points into TensorBoard."""
         values = {k: v for k, v in row.items() if k not in ("step", "stage")}
         stage = row["stage"]
         # every process calls it: SpeechBrain's loggers meet inside
@@ -286,7 +286,7 @@ def train(hparams, run_opts):
 
 
 def move(tensor, device):
-    """The tensor on the device; None stays None."""
+    """Put the tensor on the device; None stays None."""
     return None if tensor is None else tensor.to(device)
 
 

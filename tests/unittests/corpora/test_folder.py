@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
+from trees import make_folder
 
 from speechbrain_ext.corpora.folder import prepare
 from speechbrain_ext.dataio.manifest import read_manifest
@@ -23,15 +24,9 @@ def write_csv(path, text):
 
 
 @pytest.fixture
-def tree(tmp_path, write_tone):
+def tree(tmp_path):
     """Make six speakers in four formats and at three rates."""
-    data = tmp_path / "data"
-    for i, speaker in enumerate("abcdef"):
-        ending = ("wav", "flac", "ogg", "mp3")[i % 4]
-        rate = (8000, 16000, 44100)[i % 3]
-        write_tone(data / speaker / "session" / f"1.{ending}", rate=rate)
-        write_tone(data / speaker / f"2.{ending}", rate=rate)
-    return data
+    return make_folder(tmp_path / "data", "abcdef")
 
 
 def test_a_tree_of_speakers(tmp_path, tree):

@@ -1,27 +1,18 @@
 """Tests of LibriSpeech on a tiny tree of its layout."""
 
 import pytest
+from trees import make_librispeech
 
 from speechbrain_ext.corpora.librispeech import prepare
 from speechbrain_ext.dataio.manifest import read_manifest
 
 
 @pytest.fixture
-def corpus(tmp_path, write_tone):
+def corpus(tmp_path):
     """Make three subsets, a speaker and a chapter each."""
     root = tmp_path / "LibriSpeech"
-    for subset, speaker, chapter in (
-        ("train-clean-100", "103", "1240"),
-        ("dev-clean", "84", "121123"),
-        ("test-clean", "61", "70968"),
-    ):
-        folder = root / subset / speaker / chapter
-        for number in range(2):
-            write_tone(folder / f"{speaker}-{chapter}-000{number}.flac")
-        (folder / f"{speaker}-{chapter}.trans.txt").write_text(
-            f"{speaker}-{chapter}-0000 CHAPTER ONE\n"
-            f"{speaker}-{chapter}-0001 IT WAS\n"
-        )
+    speakers = {"train-clean-100": ["103"], "dev-clean": ["84"]}
+    make_librispeech(root, {**speakers, "test-clean": ["61"]})
     (root / "SPEAKERS.TXT").write_text(
         ";ID  |SEX| SUBSET           |MINUTES| NAME\n"
         "103  | F | train-clean-100  | 25.19 | Karen Savage\n"

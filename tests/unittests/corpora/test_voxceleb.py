@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from trees import make_voxceleb
 
 from speechbrain_ext.corpora.voxceleb import prepare
 from speechbrain_ext.dataio.manifest import read_manifest
@@ -12,11 +13,8 @@ from speechbrain_ext.dataio.manifest import read_manifest
 def corpus(tmp_path, write_tone):
     """Make six speakers of the first corpus and one of the second."""
     root = tmp_path / "vox"
-    for number in range(6):
-        speaker = f"id1000{number}"
-        part = "wav" if number < 4 else "test/wav"
-        for name in ("00001", "00002"):
-            write_tone(root / part / speaker / "1zcIwhmdeo4" / f"{name}.wav")
+    make_voxceleb(root, [f"id1000{number}" for number in range(4)])
+    make_voxceleb(root / "test", ["id10004", "id10005"])
     aac = root / "aac" / "id00012" / "21Uxsk56VDQ"
     aac.mkdir(parents=True)
     (aac / "00001.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(500))

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""A whole training step of the ring recipe against the bare model's step.
+
+    python benchmarks/training_step.py [--quick]
+
+Whole step: reading a ring of segments from files, mixing, the separator,
+permutation-invariant SI-SDR and SCER, backward, clipping, Adam, as the
+recipe's Brain does it.  Bare step: forward, backward and Adam of the same
+separator on mixtures that lie in memory.  The two take turns; the ratio is
+that of their medians.  What the recipe adds does not grow with the model, so
+the ratio is largest for the smallest model.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
+sys.path[:0] = [str(ROOT), str(RECIPE)]
+
+import train as recipe  # noqa: E402
+from speechbrain_ext.dataio import (  # noqa: E402
+    Recording,
+    RingSampler,
+    SegmentReader,
+    SourceDataset,
+    form_batch,
+    make_loader,
+)
+from speechbrain_ext.models import (  # noqa: E402
+    ConvTasNet,
+    SepFormer,
+    SpectralSepFormer,
+)
+from speechbrain_ext.training import History  # noqa: E402
+
+RATE = 8000
+# name, how to build it, ring size, seconds
+MODELS = [
+    ("SpectralSepFormer, 1.1 M (headline)", SpectralSepFormer, 16, 2.0),
+    ("ConvTasNet, 4.9 M (full size)", ConvTasNet, 4, 2.0),
+    ("SepFormer, 25.7 M (full size)", SepFormer, 3, 1.0),
+]
+
+
+def make_recordings(folder, kind, number):
+    """Write files of noise, 10 s each."""
+    generator = np.random.default_rng(0)
+    recordings = []
+    for index in range(number):
+        path = str(Path(folder) / f"{kind}{index}.wav")
+        samples = 0.1 * generator.standard_normal(10 * RATE)
+        soundfile.write(path, samples, RATE, subtype="PCM_16")
+        recordings.append(
+            Recording(
+                f"{kind}{index}",
+                path,
+                len(samples),
+                RATE,
+                kind,
+                "train",
+                speaker=f"speaker{index}",
+            )
+        )
+    return recordings
+
+
+def make_brain(separator, folder):
+    """Wrap the recipe's Brain around a separator."""
+    brain = recipe.RingSeparation(
+        modules={"separator": separator},
+        opt_class=lambda parameters: torch.optim.Adam(parameters, 1e-4),
+        hparams={
+            "mixing": "ring",
+            "targets": "noisy",
+            "scer_weight": 1.0,
+            "scer_start": 0.0,
+            "scer_end": 0.0,
+            "scer_scale": "target",
+            "scer_floor": 1e-3,
+            "learning_rate": 1e-4,
+            "warmup": 0.1,
+            "log_interval": 10**9,
+            "history": History(Path(folder) / "history.csv"),
+        },
+        run_opts={"device": "cpu", "max_grad_norm": 5.0},
+    )
+    brain.impulse_responses = {recipe.sb.Stage.TRAIN: None}
+    brain.clean_speech_known = True
+    brain.total_steps = 10**6
+    brain.init_optimizers()
+    brain.modules.train()
+    return brain
+
+
+def endless(loader):
+    """Batches, one epoch after the other."""
+    epoch = 0
+    while True:
+        loader.batch_sampler.set_epoch(epoch)
+        yield from loader
+        epoch += 1
+
+
+def measure(build, ring_size, seconds, repeats):
+    """Median seconds of the whole and of the bare step."""
+    with tempfile.TemporaryDirectory() as folder:
+        samples = int(seconds * RATE)
+        speech = make_recordings(folder, "speech", 32)
+        noise = make_recordings(folder, "noise", 8)
+        dataset = SourceDataset(
+            speech=SegmentReader(speech, segment_samples=samples),
+            noise=SegmentReader(noise, segment_samples=samples),
+            snr_db=(5.0, 5.0),
+        )
+        sampler = RingSampler(
+            speakers=[r.speaker for r in speech], ring_size=ring_size, rings=8
+        )
+        batches = endless(make_loader(dataset, sampler))
+        brain = make_brain(build(), folder)
+        mixture = form_batch(next(batches), mixing="ring").mixture
+
+        def whole():
+            brain.step += 1
+            brain.fit_batch(next(batches))
+
+        def bare():
+            brain.modules.separator(mixture).square().mean().backward()
+            brain.optimizer.step()
+            brain.optimizer.zero_grad(set_to_none=True)
+
+        times = {whole: [], bare: []}
+        for turn in range(repeats + 1):
+            for step, taken in times.items():
+                start = time.perf_counter()
+                step()
+                if turn:
+                    taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in times.values()]
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    quick = parser.parse_args().quick
+    print("| model | ring | whole step (ms) | bare step (ms) | ratio |")
+    print("|---|---|---|---|---|")
+    for name, build, ring_size, seconds in MODELS[: 1 if quick else None]:
+        repeats = 2 if quick else 30 if ring_size > 4 else 8
+        whole, bare = measure(build, ring_size, seconds, repeats)
+        print(
+            f"| {name} | {ring_size} x {seconds:g} s | {1e3 * whole:.0f} "
+            f"| {1e3 * bare:.0f} | {whole / bare:.3f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The table of all arms, made from finished runs."""
+
+import json
+import sys
+
+import pytest
+from commands import HPARAMS, ROOT, SMALL, run
+
+sys.path.insert(0, str(HPARAMS.parent))
+import arms  # noqa: E402
+
+sys.path.pop(0)
+
+
+def finish(folder, entry, si_sdri, level):
+    """What a finished run leaves."""
+    target = folder / entry.name
+    target.mkdir(parents=True)
+    figures = {
+        "si_sdri": si_sdri,
+        "residual_noise_db": level,
+        "a_own": 0.5,
+        "a_other": 0.25,
+    }
+    content = {"metrics": {k: {"mean": v} for k, v in figures.items()}}
+    (target / "metrics.json").write_text(json.dumps(content))
+
+
+def test_the_plan_holds_every_arm_that_is_claimed():
+    names = [entry.name for entry in arms.plan(["real", "mini"])]
+    assert len(names) == len(set(names))
+    for arm in "ABCD":
+        assert f"real/alternating/{arm}/5dB/seed1" in names
+        assert f"real/free/{arm}/5dB/seed1" in names
+        assert f"mini/alternating/{arm}/5dB/seed1" in names
+    for arm in "BC":
+        for seed in (1, 2, 3):
+            assert f"real/alternating/{arm}/5dB/seed{seed}" in names
+        for snr in (0, 10):
+            assert f"real/alternating/{arm}/{snr}dB/seed1" in names
+            assert f"mini/alternating/{arm}/{snr}dB/seed1" in names
+    assert sum("weight" in name for name in names) >= 6
+
+
+def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
+    runs = arms.plan(["real"])
+    for entry in runs:
+        if entry.snr == 5 and entry.arm in "BC" and entry.weight is None:
+            if entry.setting == "alternating":
+                shift = 4.0 if entry.arm == "C" else 0.0
+                finish(tmp_path, entry, entry.seed + shift, -5.0 - shift)
+    rows = arms.collect(runs, tmp_path)
+    assert [(row["arm"], row["seeds"]) for row in rows] == [("B", 3), ("C", 3)]
+    assert rows[1]["si_sdri"] == pytest.approx(6.0)
+    assert rows[1]["si_sdri_std"] == pytest.approx(1.0)
+    arms.write_results(rows, tmp_path)
+    table = (tmp_path / "results.md").read_text()
+    assert (
+        "| C: ring + SCER | 2 | 3 | 6.00 ± 1.00 dB | -9.00 ± 0.00 dB" in table
+    )
+    for name in ("results.csv", "si_sdri_real.png", "residual_noise_real.png"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_one_arm_is_trained_once(recordings, tmp_path):
+    options = {
+        **SMALL,
+        "include": "['*']",
+        "data_folder": tmp_path / "data",
+        "separator": "{channels: 8, hidden: 8, blocks: 2}",
+        "number_of_epochs": 1,
+    }
+    command = [
+        sys.executable,
+        ROOT / "recipes/WHAMandWHAMR/ring_separation/arms.py",
+        f"--recordings={recordings}",
+        f"--output={tmp_path / 'arms'}",
+        "--only=real/alternating/A",
+        *(f"--{key}={value}" for key, value in options.items()),
+    ]
+    output = run(command)
+    assert "done   real/alternating/A/5dB/seed1" in output
+    assert "| A: noisy targets, ordinary mixing | 0 | 1 |" in output
+    again = run(command)
+    assert "done" not in again
+    assert "| A: noisy targets, ordinary mixing | 0 | 1 |" in again
+    output = run([*command, "--only=nothing"], expect=2)
+    assert "no run has this in its name" in output

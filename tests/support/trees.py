@@ -1,0 +1,98 @@
+"""Tiny trees of the layouts that corpora come in, with made-up audio."""
+
+import zlib
+
+import numpy as np
+import soundfile
+
+CHAPTER = "1240"  # every reader of LibriSpeech reads from it
+VIDEO = "1zcIwhmdeo4"  # every speaker of VoxCeleb is seen in it
+
+
+def voice(generator, seconds, rate):
+    """A harmonic tone that swells and glides: enough to be told apart."""
+    time = np.arange(round(seconds * rate)) / rate
+    pitch = generator.uniform(90, 250)
+    glide = 1 + 0.1 * np.sin(2 * np.pi * generator.uniform(0.3, 2) * time)
+    phase = 2 * np.pi * pitch * np.cumsum(glide) / rate
+    tone = sum(np.sin(k * phase) / k for k in range(1, 8))
+    swell = np.sin(np.pi * generator.uniform(1, 4) * time) ** 2
+    return 0.1 * tone * swell + 1e-3 * generator.standard_normal(len(time))
+
+
+def write_voice(path, *, rate=16000, seconds=1.2):
+    """Write a file with a voice of its own, folders included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = _generator(path)
+    soundfile.write(path, voice(generator, seconds, rate), rate)
+    return path
+
+
+def write_noise(path, *, rate=16000, seconds=2.0, channels=1):
+    """Write a file with white noise, folders included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (round(seconds * rate), channels)
+    soundfile.write(path, 0.1 * _generator(path).standard_normal(shape), rate)
+    return path
+
+
+def _generator(path):
+    """The same sound wherever the tree stands, another for every file."""
+    return np.random.default_rng(zlib.crc32("/".join(path.parts[-4:]).encode()))
+
+
+def make_folder(root, speakers):
+    """Anyone's recordings: two of each speaker, in formats and rates by turns.
+
+    Layout: SPEAKER/session/1.wav and SPEAKER/2.wav (or flac, ogg, mp3).
+    """
+    for number, speaker in enumerate(speakers):
+        ending = ("wav", "flac", "ogg", "mp3")[number % 4]
+        rate = (8000, 16000, 44100)[number % 3]
+        for name in ("session/1", "2"):
+            write_voice(root / speaker / f"{name}.{ending}", rate=rate)
+    return root
+
+
+def make_wsj0(root, speakers):
+    """WSJ0 as on the discs, {subset: [speaker, ...]}, an utterance each."""
+    for subset, names in speakers.items():
+        for name in names:
+            write_voice(root / subset / name / f"{name}c0201.wav")
+    return root
+
+
+def make_wham_noise(root):
+    """wham_noise: two recordings of two channels for tr, cv and tt."""
+    for split in ("tr", "cv", "tt"):
+        for number in range(2):
+            write_noise(root / split / f"{number}_{split}.wav", channels=2)
+    return root
+
+
+def make_librispeech(root, speakers):
+    """LibriSpeech, {subset: [speaker, ...]}, two utterances each.
+
+    In SPEAKERS.TXT women and men take turns.
+    """
+    table = [";ID  |SEX| SUBSET           |MINUTES| NAME"]
+    for subset, names in speakers.items():
+        for number, name in enumerate(names):
+            folder = root / subset / name / CHAPTER
+            for utterance in ("0000", "0001"):
+                write_voice(folder / f"{name}-{CHAPTER}-{utterance}.flac")
+            (folder / f"{name}-{CHAPTER}.trans.txt").write_text(
+                f"{name}-{CHAPTER}-0000 CHAPTER ONE\n"
+                f"{name}-{CHAPTER}-0001 IT WAS\n"
+            )
+            table.append(f"{name} | {'FM'[number % 2]} | {subset} | 1 | N. N.")
+    (root / "SPEAKERS.TXT").write_text("\n".join(table) + "\n")
+    return root
+
+
+def make_voxceleb(root, speakers):
+    """VoxCeleb1, wav/idXXXXX/VIDEO/*.wav, two utterances of each speaker."""
+    for speaker in speakers:
+        for name in ("00001", "00002"):
+            write_voice(root / "wav" / speaker / VIDEO / f"{name}.wav")
+    return root
