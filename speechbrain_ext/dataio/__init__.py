@@ -1,5 +1,6 @@
 """From a manifest to mixtures: segments, samplers and mixing."""
 
+from speechbrain_ext.dataio.augmentation import SourceAugmentation
 from speechbrain_ext.dataio.manifest import (
     Recording,
     read_manifest,
@@ -27,6 +28,7 @@ __all__ = [
     "Recording",
     "RingSampler",
     "SegmentReader",
+    "SourceAugmentation",
     "SourceDataset",
     "add_noise",
     "form_batch",

@@ -31,6 +31,8 @@ class SourceDataset(Dataset):
         The level of a source varies by up to so many dB up and down.
     rirs : int
         Number of room impulse responses to choose from; 0 for no rooms.
+    variations : int
+        How many numbers `SourceAugmentation` needs for each signal.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class SourceDataset(Dataset):
         snr_db: tuple[float, float] | None,
         gain_db: float = 2.5,
         rirs: int = 0,
+        variations: int = 0,
     ):
         for name in ("sample_rate", "segment_samples"):
             ours = getattr(speech, name)
@@ -85,6 +88,7 @@ class SourceDataset(Dataset):
         self.snr_db = snr_db
         self.gain_db = gain_db
         self.rirs = rirs
+        self.variations = variations
 
     def __len__(self) -> int:
         return len(self.speech)
@@ -103,8 +107,9 @@ class SourceDataset(Dataset):
         -------
         batch : dict
             "id" (list of str), "speech" (N, T), "gain_db" (N,), with noise
-            "noise" (N, T) and "snr_db" (N,), with rirs "rir" (N,) int64, as
-            tensors on the CPU.
+            "noise" (N, T) and "snr_db" (N,), with rirs "rir" (N,) int64, with
+            variations "speech_variation" and "noise_variation" (N,
+            variations) between -1 and 1, as tensors on the CPU.
         """
         generators = [np.random.default_rng(draw.seed) for draw in draws]
         batch = {
@@ -125,6 +130,15 @@ class SourceDataset(Dataset):
             )
             indices = _spread(len(self.noise), generators)
             batch["noise"] = _read_all(self.noise, indices, generators)
+        if self.variations:
+            for name in ("speech", "noise"):
+                if name in batch:
+                    draws = [
+                        g.uniform(-1, 1, self.variations) for g in generators
+                    ]
+                    batch[f"{name}_variation"] = torch.from_numpy(
+                        np.stack(draws).astype(np.float32)
+                    )
         return batch
 
 

@@ -12,6 +12,7 @@ from speechbrain_ext.evaluation import (
     Example,
     ScoreTable,
     SeparationMetrics,
+    available,
     match_mixture_level,
     residual_noise,
     residual_noise_against_snr,
@@ -61,25 +62,26 @@ class Evaluation:
         Mixture (batch, time) to estimates (batch, sources, time).
     hparams : dict
         Of the hyperparameter file.
+    sources : Sources
+        The test set, on the separator's device.
     device : torch.device
         Where the separator lives.
-    rirs : torch.Tensor or None
-        Room responses of the test set.
     """
 
-    def __init__(self, separator, hparams, device, rirs):
+    def __init__(self, separator, hparams, sources, device):
         # the bare module: only this process evaluates, and a DDP wrapper
         # would wait for the others to exchange buffers
         self.separator = separator.eval()
         self.hparams = hparams
         self.device = device
-        self.rirs = rirs
+        self.loader = sources.loader
+        self.rirs = sources.impulse_responses
         self.known = hparams["clean_speech_known"]
 
     @torch.no_grad()
-    def separate(self, loader, description):
+    def separate(self, description):
         """Yield ids, aligned estimates and mixtures, batch by batch."""
-        bar = tqdm(loader, desc=description, dynamic_ncols=True)
+        bar = tqdm(self.loader, desc=description, dynamic_ncols=True)
         for batch in bar:
             batch = {
                 key: value.to(self.device) if torch.is_tensor(value) else value
@@ -91,7 +93,7 @@ class Evaluation:
             _, permutation = pit(si_sdr, estimates=estimates, targets=targets)
             yield batch["id"], align(estimates, permutation), mixtures
 
-    def score(self, loader):
+    def score(self):
         """Scores of every utterance, and the first few as examples.
 
         Returns
@@ -100,18 +102,20 @@ class Evaluation:
         """
         rate = self.hparams["sample_rate"]
         noisy = self.known and self.hparams["snr_db"] is not None
-        measure = SeparationMetrics(
-            sample_rate=rate, metrics=self.hparams["metrics"]
+        every, slow = (
+            SeparationMetrics(sample_rate=rate, metrics=names)
+            for names in choose_metrics(self.hparams)
         )
         table, examples = ScoreTable(), []
         for number, (ids, estimates, mixtures) in enumerate(
-            self.separate(loader, "test")
+            self.separate("test")
         ):
             for k in range(len(ids)):
                 name = f"{number:03d}_{ids[k]}+{ids[(k + 1) % len(ids)]}"
                 name = name.replace("/", "-")
                 targets = mixtures.speech if self.known else mixtures.noisy
-                rows = measure(
+                few = len(table) < 2 * self.hparams["dnsmos_mixtures"]
+                rows = (slow if few else every)(
                     estimates=estimates[k],
                     targets=targets[k],
                     mixture=mixtures.mixture[k],
@@ -137,7 +141,7 @@ class Evaluation:
                     )
         return table, examples
 
-    def sweep(self, loader):
+    def sweep(self):
         """Residual noise at other SNRs than those of the training.
 
         Returns
@@ -147,9 +151,9 @@ class Evaluation:
         """
         points = []
         for snr in self.hparams["sweep_snr_db"] or []:
-            loader.dataset.snr_db = (snr, snr)
+            self.loader.dataset.snr_db = (snr, snr)
             levels = []
-            for _, estimates, mixtures in self.separate(loader, f"{snr:g} dB"):
+            for _, estimates, mixtures in self.separate(f"{snr:g} dB"):
                 levels.append(
                     residual_noise(
                         estimates=estimates,
@@ -160,6 +164,26 @@ class Evaluation:
             level = torch.cat(levels).nanmean().item()
             points.append({"snr": snr, "level_db": level})
         return points
+
+
+def choose_metrics(hparams):
+    """Decide what is measured.
+
+    DNSMOS takes seconds for each source, so it is measured on the first few
+    mixtures only; without clean references it is all there is, but for
+    SI-SDR against the noisy ones.
+
+    Returns
+    -------
+    every, slow : list of str, list of str
+        Metrics of every mixture; of the first `dnsmos_mixtures`.
+    """
+    names = hparams["metrics"]
+    if names is None:
+        names = [name for name, there in available().items() if there]
+    if not hparams["clean_speech_known"]:
+        names = [name for name in names if name in ("si_sdr", "dnsmos")]
+    return [name for name in names if name != "dnsmos"], names
 
 
 def configuration(hparams):
@@ -174,6 +198,8 @@ def configuration(hparams):
         "segment_seconds",
         "snr_db",
         "gain_db",
+        "speed_change",
+        "equaliser_db",
         "number_of_epochs",
         "rings_per_epoch",
         "learning_rate",
@@ -186,7 +212,7 @@ def configuration(hparams):
     return chosen
 
 
-def evaluate(brain, hparams, loader, rirs):
+def evaluate(brain, hparams, sources):
     """Score the selected checkpoint, write all results and print a summary.
 
     Arguments
@@ -195,15 +221,15 @@ def evaluate(brain, hparams, loader, rirs):
         After fit; the checkpoint to judge is loaded.
     hparams : dict
         Of the hyperparameter file.
-    loader : DataLoader
+    sources : Sources
         The test set.
-    rirs : torch.Tensor or None
-        Its room responses.
     """
     folder = Path(hparams["output_folder"])
-    evaluation = Evaluation(hparams["separator"], hparams, brain.device, rirs)
-    table, examples = evaluation.score(loader)
-    points = evaluation.sweep(loader) if evaluation.known else []
+    evaluation = Evaluation(
+        hparams["separator"], hparams, sources, brain.device
+    )
+    table, examples = evaluation.score()
+    points = evaluation.sweep() if evaluation.known else []
     table.write_csv(folder / "utterances.csv")
     info = {
         "configuration": configuration(hparams),
@@ -249,12 +275,6 @@ def handle_reference(hparams, info, table):
         path.write_text(json.dumps(content, indent=2) + "\n")
         logger.info("Stored the figures of this run in %s", path)
         return None
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: the stored figures are not there; the command that "
-            "makes them stands beside `reference` in the YAML file, or set "
-            "--reference=null"
-        )
     reference = json.loads(path.read_text())
     ours = json.loads(json.dumps(info["configuration"]))
     theirs = reference["configuration"]
@@ -262,6 +282,18 @@ def handle_reference(hparams, info, table):
         key for key in ours if ours[key] != theirs.get(key)
     )
     return reference
+
+
+def require_reference(hparams):
+    """Raise before the training if the stored figures are not there."""
+    if hparams["reference"] is None or hparams["store_reference"]:
+        return
+    path = RECIPE / hparams["reference"]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"reference: there is no {path}; the command that makes it stands "
+            "beside `reference` in the YAML file, or set --reference=null"
+        )
 
 
 def draw(folder, points, reference):

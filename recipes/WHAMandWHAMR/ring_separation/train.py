@@ -21,17 +21,10 @@ import sys
 import evaluate
 import speechbrain as sb
 import torch
+from data import Sources
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from speechbrain_ext.dataio import (
-    RingSampler,
-    SegmentReader,
-    SourceDataset,
-    form_batch,
-    make_loader,
-    read_impulse_responses,
-    read_manifest,
-)
+from speechbrain_ext.dataio import form_batch
 from speechbrain_ext.losses import align, pit, scer, si_sdr
 from speechbrain_ext.training import (
     SkipNonFinite,
@@ -52,6 +45,8 @@ RULES = {
     "alternate_sexes": [True, False],
     "reverberate": [True, False],
     "gain_db": (float, 0, 40),
+    "speed_change": (float, 0, 0.49),
+    "equaliser_db": (float, 0, 40),
     "scer_weight": (float, 0, None),
     "scer_start": (float, 0, 1),
     "scer_end": (float, 0, 1),
@@ -64,6 +59,7 @@ RULES = {
     "test_rings": (int, 1, None),
     "test_segment_seconds": (float, 0.25, None),
     "examples": (int, 0, None),
+    "dnsmos_mixtures": (int, 0, None),
     "learning_rate": (float, 0, 1),
     "warmup": (float, 0, 0.99),
     "log_interval": (int, 1, None),
@@ -83,10 +79,13 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             key: value.to(self.device) if torch.is_tensor(value) else value
             for key, value in batch.items()
         }
+        sources = self.sources[stage]
+        if sources.augmentation is not None:
+            batch = sources.augmentation(batch)
         mixtures = form_batch(
             batch,
             mixing=self.hparams.mixing if stage == sb.Stage.TRAIN else "ring",
-            rirs=self.impulse_responses[stage],
+            rirs=sources.impulse_responses,
         )
         return self.modules.separator(mixtures.mixture), mixtures
 
@@ -189,61 +188,6 @@ class RingSeparation(SkipNonFinite, sb.Brain):
                 )
 
 
-def make_source_loader(hparams, split, *, rings, seconds, rank=0, world_size=1):
-    """Loader of one split: rings of sources, with noise and rooms drawn.
-
-    Arguments
-    ---------
-    hparams : dict
-        Of the hyperparameter file.
-    split : str
-        A split of the manifest.
-    rings : int
-        Rings in an epoch of this process.
-    seconds : float
-        Length of the segments.
-    rank, world_size : int
-        This process and the number of processes that share the rings.
-
-    Returns
-    -------
-    loader, impulse_responses : SaveableDataLoader, torch.Tensor or None
-    """
-    rate = hparams["sample_rate"]
-    manifest = hparams["manifest"]
-    samples = int(seconds * rate)
-    speech = read_manifest(manifest, kind="speech", split=split)
-    noise, responses = None, None
-    if hparams["snr_db"] is not None:
-        recordings = read_manifest(manifest, kind="noise", split=split)
-        noise = SegmentReader(recordings, segment_samples=samples)
-    if hparams["reverberate"]:
-        recordings = read_manifest(manifest, kind="rir", split=split)
-        responses = read_impulse_responses(recordings)
-    dataset = SourceDataset(
-        speech=SegmentReader(speech, segment_samples=samples),
-        noise=noise,
-        snr_db=hparams["snr_db"],
-        gain_db=hparams["gain_db"],
-        rirs=0 if responses is None else len(responses),
-    )
-    # N mixtures need N sources in a ring, 2 N in pairs
-    training = split == hparams["train_split"]
-    pairs = training and hparams["mixing"] == "pairs"
-    sampler = RingSampler(
-        speakers=[recording.speaker for recording in speech],
-        sexes=[recording.sex for recording in speech],
-        ring_size=hparams["ring_size"] * (2 if pairs else 1),
-        alternate_sexes=hparams["alternate_sexes"],
-        rings=rings,
-        seed=hparams["seed"] if training else 0,
-        rank=rank,
-        world_size=world_size,
-    )
-    workers = hparams["num_workers"] if training else 0
-    return make_loader(dataset, sampler, num_workers=workers), responses
-
-
 def train(hparams, run_opts):
     """Fit the separator, going on where an interrupted run stopped."""
     brain = RingSeparation(
@@ -257,24 +201,14 @@ def train(hparams, run_opts):
     if torch.distributed.is_initialized():
         rank = torch.distributed.get_rank()
         world_size = torch.distributed.get_world_size()
-    train_loader, train_rooms = make_source_loader(
-        hparams,
-        hparams["train_split"],
-        rings=hparams["rings_per_epoch"],
-        seconds=hparams["segment_seconds"],
-        rank=rank,
-        world_size=world_size,
-    )
-    valid_loader, valid_rooms = make_source_loader(
-        hparams,
-        hparams["valid_split"],
-        rings=hparams["valid_rings"],
-        seconds=hparams["segment_seconds"],
-    )
-    brain.impulse_responses = {
-        sb.Stage.TRAIN: move(train_rooms, brain.device),
-        sb.Stage.VALID: move(valid_rooms, brain.device),
+    brain.sources = {
+        sb.Stage.TRAIN: Sources(
+            hparams, sb.Stage.TRAIN, rank=rank, world_size=world_size
+        ).to(brain.device),
+        sb.Stage.VALID: Sources(hparams, sb.Stage.VALID).to(brain.device),
     }
+    train_loader = brain.sources[sb.Stage.TRAIN].loader
+    valid_loader = brain.sources[sb.Stage.VALID].loader
     brain.clean_speech_known = hparams["clean_speech_known"]
     brain.train_sampler = train_loader.batch_sampler
     brain.checkpointer.add_recoverable("train_loader", train_loader)
@@ -283,11 +217,6 @@ def train(hparams, run_opts):
     brain.total_steps = hparams["number_of_epochs"] * steps
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     return brain
-
-
-def move(tensor, device):
-    """Put the tensor on the device; None stays None."""
-    return None if tensor is None else tensor.to(device)
 
 
 def configure(arguments):
@@ -309,6 +238,7 @@ def configure(arguments):
         run_opts.overridden_args.add("distributed_backend")
     sb.utils.distributed.ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES)
+    evaluate.require_reference(hparams)
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
@@ -322,15 +252,9 @@ def main(arguments):
     """Prepare the data, train, evaluate, report."""
     hparams, run_opts = configure(arguments)
     brain = train(hparams, run_opts)
-    test_loader, rooms = make_source_loader(
-        hparams,
-        hparams["test_split"],
-        rings=hparams["test_rings"],
-        seconds=hparams["test_segment_seconds"],
-    )
-    rooms = move(rooms, brain.device)
+    sources = Sources(hparams, sb.Stage.TEST).to(brain.device)
     brain.on_evaluate_start(min_key=hparams["selection"])
-    run_on_main(evaluate.evaluate, args=[brain, hparams, test_loader, rooms])
+    run_on_main(evaluate.evaluate, args=[brain, hparams, sources])
 
 
 if __name__ == "__main__":

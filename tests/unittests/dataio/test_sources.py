@@ -211,3 +211,24 @@ class TestResumption:
         sampler, loader, checkpointer, _ = start(0)
         checkpointer.recover_if_possible()
         assert len(list(loader)) == self.RINGS
+
+
+def test_variations_follow_from_the_seeds(write):
+    readers = [
+        SegmentReader(
+            [write(f"{kind}{n}", np.full(2000, 0.5)) for n in range(5)],
+            segment_samples=100,
+        )
+        for kind in ("speech", "noise")
+    ]
+    dataset = SourceDataset(
+        speech=readers[0], noise=readers[1], snr_db=(0, 5), variations=3
+    )
+    draws = [Draw(0, 1), Draw(1, 2)]
+    batch, again = dataset.__getitems__(draws), dataset.__getitems__(draws)
+    for name in ("speech_variation", "noise_variation"):
+        assert batch[name].shape == (2, 3)
+        assert batch[name].abs().max() <= 1
+        assert torch.equal(batch[name], again[name])
+        assert not torch.equal(batch[name][0], batch[name][1])
+    assert not torch.equal(batch["speech_variation"], batch["noise_variation"])

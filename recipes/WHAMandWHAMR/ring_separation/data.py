@@ -1,0 +1,103 @@
+"""The recipe's data: rings of sources, read as the YAML file says."""
+
+import speechbrain as sb
+
+from speechbrain_ext.dataio import (
+    RingSampler,
+    SegmentReader,
+    SourceAugmentation,
+    SourceDataset,
+    make_loader,
+    read_impulse_responses,
+    read_manifest,
+)
+
+
+class Sources:
+    """A loader of sources, and what a batch of it needs on the device.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    stage : speechbrain.Stage
+        Decides the split, the number and the length of the rings; only
+        training augments, and mixes in pairs if asked to.
+    rank, world_size : int
+        This process and the number of processes that share the rings.
+
+    Attributes
+    ----------
+    loader : SaveableDataLoader
+        Yields what `SourceDataset` reads.
+    impulse_responses : torch.Tensor or None
+        The rooms of the split, shape (rooms, taps).
+    augmentation : SourceAugmentation or None
+        To be applied to each batch on the device.
+    """
+
+    def __init__(self, hparams, stage, *, rank=0, world_size=1):
+        name = stage.name.lower()
+        training = stage == sb.Stage.TRAIN
+        split = hparams[f"{name}_split"]
+        seconds = hparams[
+            "test_segment_seconds"
+            if stage == sb.Stage.TEST
+            else "segment_seconds"
+        ]
+        samples = int(seconds * hparams["sample_rate"])
+        self.augmentation = None
+        if training and (hparams["speed_change"] or hparams["equaliser_db"]):
+            self.augmentation = SourceAugmentation(
+                samples=samples,
+                speed=hparams["speed_change"],
+                equaliser_db=hparams["equaliser_db"],
+            )
+            samples = self.augmentation.samples_to_read
+        manifest = hparams["manifest"]
+        speech = read_manifest(manifest, kind="speech", split=split)
+        noise = None
+        if hparams["snr_db"] is not None:
+            noise = SegmentReader(
+                read_manifest(manifest, kind="noise", split=split),
+                segment_samples=samples,
+            )
+        self.impulse_responses, rooms = None, 0
+        if hparams["reverberate"]:
+            self.impulse_responses = read_impulse_responses(
+                read_manifest(manifest, kind="rir", split=split)
+            )
+            rooms = len(self.impulse_responses)
+        dataset = SourceDataset(
+            speech=SegmentReader(speech, segment_samples=samples),
+            noise=noise,
+            snr_db=hparams["snr_db"],
+            gain_db=hparams["gain_db"],
+            rirs=rooms,
+            variations=self.augmentation.variations if self.augmentation else 0,
+        )
+        # N mixtures need N sources in a ring, 2 N in pairs
+        pairs = training and hparams["mixing"] == "pairs"
+        try:
+            sampler = RingSampler(
+                speakers=[recording.speaker for recording in speech],
+                sexes=[recording.sex for recording in speech],
+                ring_size=hparams["ring_size"] * (2 if pairs else 1),
+                alternate_sexes=hparams["alternate_sexes"],
+                rings=hparams[
+                    "rings_per_epoch" if training else f"{name}_rings"
+                ],
+                seed=hparams["seed"] if training else 0,
+                rank=rank,
+                world_size=world_size,
+            )
+        except ValueError as error:
+            raise ValueError(f"split {split!r}: {error}") from error
+        workers = hparams["num_workers"] if training else 0
+        self.loader = make_loader(dataset, sampler, num_workers=workers)
+
+    def to(self, device):
+        """Put the rooms on the device; returns itself."""
+        if self.impulse_responses is not None:
+            self.impulse_responses = self.impulse_responses.to(device)
+        return self
