@@ -66,14 +66,14 @@ def test_one_arm_is_trained_once(recordings, tmp_path):
     options = {
         **SMALL,
         "include": "['*']",
-        "data_folder": tmp_path / "data",
+        "prepared_folder": tmp_path / "data",
         "separator": "{channels: 8, hidden: 8, blocks: 2}",
         "number_of_epochs": 1,
     }
     command = [
         sys.executable,
         ROOT / "recipes/WHAMandWHAMR/ring_separation/arms.py",
-        f"--recordings={recordings}",
+        f"--data_folder={recordings}",
         f"--output={tmp_path / 'arms'}",
         "--only=real/alternating/A",
         *(f"--{key}={value}" for key, value in options.items()),

@@ -13,16 +13,20 @@ import pytest
 import torch
 from commands import HPARAMS, ROOT, SMALL, run, train_command
 
-TINY = {**SMALL, "separator": "{hidden: 8, layers: 1}"}
+TINY = {
+    **SMALL,
+    "separator": "{channels: 8, hidden: 8, blocks: 2}",
+    "precision": "fp32",
+}
 
 
 def command_for(folder, tmp_path, worker=False, processes=1, **options):
     """The recipe, or the worker that saves what every rank holds."""
     options = {
         **TINY,
-        "recordings": folder,
+        "data_folder": folder,
         "include": "['*']",
-        "data_folder": tmp_path.parent / f"{tmp_path.name}_data",
+        "prepared_folder": tmp_path.parent / f"{tmp_path.name}_data",
         "output_folder": tmp_path / "out",
         **options,
     }
@@ -89,7 +93,7 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_model(
     whole.mkdir(), parts.mkdir()
     options = {
         "rings_per_epoch": 40,
-        "data_folder": tmp_path / "data",
+        "prepared_folder": tmp_path / "data",
         "ckpt_interval_minutes": 0,
         "ckpt_interval_steps": 3,
     }
@@ -132,7 +136,7 @@ def test_ranks_end_with_the_same_parameters_as_one_process(
 ):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir(), two.mkdir()
-    options = {"worker": True, "data_folder": tmp_path / "data"}
+    options = {"worker": True, "prepared_folder": tmp_path / "data"}
     run(command_for(recordings, two, processes=2, **options))
     first, second = load(two, 0), load(two, 1)
     assert first["wrapped"] and second["wrapped"]
@@ -184,7 +188,7 @@ def test_half_precision_trains(recordings, tmp_path):
         ({"scer_wait": 1}, "scer_wait: no such key; did you mean scer_weight"),
         ({"mixing": "rings"}, "mixing: 'rings' is none of 'ring', 'pairs'"),
         ({"ring_size": 2}, "ring_size: 2 is below 3"),
-        ({"recordings": "/nowhere"}, "/nowhere"),
+        ({"data_folder": "/nowhere"}, "data_folder: there is no folder /nowhere"),
         ({"ring_size": 30}, "there are 4 female speakers; at least"),
         ({"include": "['*train0*', '*noise*']"}, "speaker"),
     ],
@@ -192,4 +196,4 @@ def test_half_precision_trains(recordings, tmp_path):
 def test_bad_options_end_with_the_mend(recordings, tmp_path, options, message):
     output = run(command_for(recordings, tmp_path, **options), expect=1)
     assert message in output
-    assert not (tmp_path / "out/save").exists()
+    assert not list((tmp_path / "out").glob("save/CKPT*"))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train and compare all arms of the ring mixing table with one command.
 
-    python recipes/WHAMandWHAMR/ring_separation/arms.py --recordings=DIR
+    python recipes/WHAMandWHAMR/ring_separation/arms.py --data_folder=DIR
 
 DIR is a folder or CSV of recordings (see `corpora.folder`) with speech and
 noise; without it only the arms on the embedded corpus `mini` are run.  Every
@@ -103,7 +103,7 @@ def command_line(run, arguments, output_folder):
     """Return the recipe's arguments: the YAML file and all options."""
     options = {**run.overrides(), "output_folder": output_folder}
     if run.corpus == "real":
-        options["recordings"] = arguments.recordings
+        options["data_folder"] = arguments.data_folder
     return [
         str(RECIPE / "hparams" / f"arms_{run.corpus}.yaml"),
         *(f"--{key}={value}" for key, value in options.items()),
@@ -255,7 +255,7 @@ def write_results(rows, output):
 def main():
     """Run what is not finished, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--recordings", help="real recordings; see above")
+    parser.add_argument("--data_folder", help="real recordings; see above")
     parser.add_argument("--output", default="results/arms")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument(
@@ -265,7 +265,7 @@ def main():
         "--table", action="store_true", help="only collect what is finished"
     )
     arguments, arguments.options = parser.parse_known_args()
-    corpora = ["real"] * bool(arguments.recordings) + ["mini"]
+    corpora = ["real"] * bool(arguments.data_folder) + ["mini"]
     runs = [run for run in plan(corpora) if arguments.only in run.name]
     if not runs:
         parser.error(f"--only={arguments.only}: no run has this in its name")
