@@ -22,7 +22,10 @@ def finish(folder, entry, si_sdri, level):
         "a_own": 0.5,
         "a_other": 0.25,
     }
-    content = {"metrics": {k: {"mean": v} for k, v in figures.items()}}
+    content = {
+        "info": {"scer_weight": entry.overrides()["scer_weight"]},
+        "metrics": {k: {"mean": v} for k, v in figures.items()},
+    }
     (target / "metrics.json").write_text(json.dumps(content))
 
 
@@ -56,7 +59,8 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
     arms.write_results(rows, tmp_path)
     table = (tmp_path / "results.md").read_text()
     assert (
-        "| C: ring + SCER | 2 | 3 | 6.00 ± 1.00 dB | -9.00 ± 0.00 dB" in table
+        "| C: ring + SCER | {weight:g} | 3 | 6.00 ± 1.00 dB | -9.00 ± 0.00 dB"
+        in table
     )
     for name in ("results.csv", "si_sdri_real.png", "residual_noise_real.png"):
         assert (tmp_path / name).stat().st_size > 0

@@ -188,8 +188,12 @@ def test_half_precision_trains(recordings, tmp_path):
         ({"scer_wait": 1}, "scer_wait: no such key; did you mean scer_weight"),
         ({"mixing": "rings"}, "mixing: 'rings' is none of 'ring', 'pairs'"),
         ({"ring_size": 2}, "ring_size: 2 is below 3"),
-        ({"data_folder": "/nowhere"}, "data_folder: there is no folder /nowhere"),
-        ({"ring_size": 30}, "there are 4 female speakers; at least"),
+        (
+            {"data_folder": "/nowhere"},
+            "data_folder: there is no folder /nowhere",
+        ),
+        ({"reference": "nowhere.json"}, "reference: there is no"),
+        ({"ring_size": 30}, "split 'train': there are 4 female speakers"),
         ({"include": "['*train0*', '*noise*']"}, "speaker"),
     ],
 )

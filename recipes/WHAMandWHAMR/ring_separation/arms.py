@@ -19,6 +19,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -152,28 +153,25 @@ def execute(run, arguments):
 
 
 def collect(runs, output):
-    """Rows (one per corpus, setting, arm, SNR, weight) over the seeds."""
+    """Rows (one per corpus, setting, SNR, arm, weight) over the seeds."""
     groups = defaultdict(list)
     for run in runs:
         file = Path(output) / run.name / "metrics.json"
         if file.is_file():
-            figures = json.loads(file.read_text())["metrics"]
-            weight = run.overrides()["scer_weight"]
+            content = json.loads(file.read_text())
+            weight = content["info"]["scer_weight"]
             key = (run.corpus, run.setting, run.snr, run.arm, weight)
-            groups[key].append({k: v["mean"] for k, v in figures.items()})
+            groups[key].append(
+                {k: v["mean"] for k, v in content["metrics"].items()}
+            )
     rows = []
     for key, seeds in sorted(groups.items()):
-        corpus, setting, snr, arm, weight = key
-        row = {
-            "corpus": corpus,
-            "setting": setting,
-            "snr_db": snr,
-            "arm": arm,
-            "scer_weight": weight,
-            "seeds": len(seeds),
-        }
+        names = ("corpus", "setting", "snr_db", "arm", "scer_weight")
+        row = {**dict(zip(names, key, strict=True)), "seeds": len(seeds)}
         for name in seeds[0]:
-            values = [figures[name] for figures in seeds]
+            values = [figures.get(name) for figures in seeds]
+            if None in values:  # not measured, or failed throughout
+                continue
             row[name] = mean(values)
             if len(values) > 1:
                 row[f"{name}_std"] = stdev(values)
@@ -208,8 +206,9 @@ def markdown(rows):
 
 
 def write_results(rows, output):
-    """results.csv, results.md and the plots."""
+    """Write results.csv, results.md and the plots; return their paths."""
     output = Path(output)
+    files = [output / "results.csv", output / "results.md"]
     names = [name for name in rows[0] if name != "values"]
     for row in rows:
         names += [n for n in row if n not in names and n != "values"]
@@ -228,6 +227,8 @@ def write_results(rows, output):
             and row["setting"] == "alternating"
             and row["scer_weight"] == ARMS[row["arm"]]["scer_weight"]
         ]
+        if not chosen:
+            continue
         names = [f"{arm}: {meaning}" for arm, meaning in MEANING.items()]
         levels, improvements = [], []
         for arm, name in zip(ARMS, names, strict=True):
@@ -240,16 +241,19 @@ def write_results(rows, output):
                 if row["snr_db"] == 5:
                     seeds = [values["si_sdri"] for values in row["values"]]
                     improvements.append({"name": name, "values": seeds})
+        files.append(output / f"residual_noise_{corpus}.png")
         residual_noise_against_snr(
-            output / f"residual_noise_{corpus}.png",
-            arms=[arm for arm in levels if arm["snr"]],
+            files[-1], arms=[arm for arm in levels if arm["snr"]]
         )
-        bars(
-            output / f"si_sdri_{corpus}.png",
-            arms=improvements,
-            label="clean SI-SDRi (dB)",
-            title=f"{corpus}, 5 dB per source",
-        )
+        if improvements:
+            files.append(output / f"si_sdri_{corpus}.png")
+            bars(
+                files[-1],
+                arms=improvements,
+                label="clean SI-SDRi (dB)",
+                title=f"{corpus}, 5 dB per source",
+            )
+    return files
 
 
 def main():
@@ -264,6 +268,11 @@ def main():
     parser.add_argument(
         "--table", action="store_true", help="only collect what is finished"
     )
+    parser.add_argument(
+        "--store",
+        action="store_true",
+        help="copy table and plots to reference/, from where README shows them",
+    )
     arguments, arguments.options = parser.parse_known_args()
     corpora = ["real"] * bool(arguments.data_folder) + ["mini"]
     runs = [run for run in plan(corpora) if arguments.only in run.name]
@@ -277,7 +286,10 @@ def main():
     rows = collect(runs, arguments.output)
     if not rows:
         parser.error(f"{arguments.output}: no finished run")
-    write_results(rows, arguments.output)
+    files = write_results(rows, arguments.output)
+    if arguments.store:
+        for file in files:
+            shutil.copy(file, RECIPE / "reference" / f"arms_{file.name}")
     print(markdown(rows))
 
 

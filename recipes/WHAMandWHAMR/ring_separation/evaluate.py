@@ -147,9 +147,12 @@ class Evaluation:
         Returns
         -------
         points : list of dict
-            "snr" and "level_db", the mean over the test set.
+            "snr" and "level_db", the mean over the test set; none
+            where there is no clean speech or no noise.
         """
         points = []
+        if not self.known or self.hparams["snr_db"] is None:
+            return points
         for snr in self.hparams["sweep_snr_db"] or []:
             self.loader.dataset.snr_db = (snr, snr)
             levels = []
@@ -229,7 +232,7 @@ def evaluate(brain, hparams, sources):
         hparams["separator"], hparams, sources, brain.device
     )
     table, examples = evaluation.score()
-    points = evaluation.sweep() if evaluation.known else []
+    points = evaluation.sweep()
     table.write_csv(folder / "utterances.csv")
     info = {
         "configuration": configuration(hparams),

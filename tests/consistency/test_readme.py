@@ -1,0 +1,46 @@
+"""What the READMEs show is what the commands beside it printed."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
+READMES = [ROOT / "README.md", RECIPE / "README.md"]
+
+
+def test_the_table_of_arms_is_the_stored_one():
+    table = (RECIPE / "reference/arms_results.md").read_text().strip()
+    assert table.count("\n") >= 3
+    assert table in (RECIPE / "README.md").read_text()
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
+def test_the_headline_figures_are_the_stored_ones(readme):
+    text = readme.read_text()
+    for name in ("ring_sepformer", "ring_sepformer_scer"):
+        stored = json.loads((RECIPE / f"reference/{name}.json").read_text())
+        figures = stored["metrics"]
+        row = (
+            f"| {stored['scer_weight']:g} | {figures['si_sdri']:.2f} dB "
+            f"| {figures['residual_noise_db']:.2f} dB "
+            f"| {figures['a_own']:.2f} / {figures['a_other']:.2f} |"
+        )
+        assert row in text, row
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
+def test_links_and_pictures_exist(readme):
+    for target in re.findall(r"\]\(([^)#]+)\)", readme.read_text()):
+        if "://" not in target:
+            assert (readme.parent / target).exists(), target
+
+
+def test_the_two_commands_open_the_readme():
+    text = READMES[0].read_text()
+    block = text.split("```")[1].strip().splitlines()
+    assert len(block) == 2
+    assert block[0].endswith("python train.py hparams/ring_sepformer.yaml")
+    assert block[1].endswith("python -m pytest")
