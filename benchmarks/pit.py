@@ -12,15 +12,12 @@ those among them that make the host wait when the signals are on a GPU.
 import argparse
 import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import torch
 from speechbrain.nnet.losses import get_si_snr_with_pitwrapper
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from speechbrain_ext.losses import pit, si_sdr  # noqa: E402
+from speechbrain_ext.losses import pit, si_sdr
 
 SAMPLES = 4 * 8000
 # What the operators that return a number or a size of data to Python end in.

@@ -136,8 +136,8 @@ def keys_read_by(script):
 
 
 def keys_of_recipe(path):
-    scripts = [path.parents[1] / name for name in ("train.py", "evaluate.py")]
-    return set().union(*(keys_read_by(s) for s in scripts if s.is_file()))
+    scripts = path.parents[1].glob("*.py")
+    return set().union(*map(keys_read_by, scripts))
 
 
 @each_hparams_file

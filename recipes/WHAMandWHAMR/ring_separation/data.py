@@ -37,14 +37,24 @@ class Sources:
     """
 
     def __init__(self, hparams, stage, *, rank=0, world_size=1):
-        name = stage.name.lower()
         training = stage == sb.Stage.TRAIN
-        split = hparams[f"{name}_split"]
-        seconds = hparams[
-            "test_segment_seconds"
-            if stage == sb.Stage.TEST
-            else "segment_seconds"
-        ]
+        split, rings, seconds = {
+            sb.Stage.TRAIN: (
+                hparams["train_split"],
+                hparams["rings_per_epoch"],
+                hparams["segment_seconds"],
+            ),
+            sb.Stage.VALID: (
+                hparams["valid_split"],
+                hparams["valid_rings"],
+                hparams["segment_seconds"],
+            ),
+            sb.Stage.TEST: (
+                hparams["test_split"],
+                hparams["test_rings"],
+                hparams["test_segment_seconds"],
+            ),
+        }[stage]
         samples = int(seconds * hparams["sample_rate"])
         self.augmentation = None
         if training and (hparams["speed_change"] or hparams["equaliser_db"]):
@@ -84,9 +94,7 @@ class Sources:
                 sexes=[recording.sex for recording in speech],
                 ring_size=hparams["ring_size"] * (2 if pairs else 1),
                 alternate_sexes=hparams["alternate_sexes"],
-                rings=hparams[
-                    "rings_per_epoch" if training else f"{name}_rings"
-                ],
+                rings=rings,
                 seed=hparams["seed"] if training else 0,
                 rank=rank,
                 world_size=world_size,
