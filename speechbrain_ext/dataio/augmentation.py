@@ -3,9 +3,9 @@
 A few hundred recordings are soon known by heart.  Playing a source a little
 faster or slower moves its pitch and formants, which makes a speaker of
 another one, and a smooth random equaliser stands for another microphone.
-Both act on a source as a whole, noise and all, and before mixing, so that the
-two mixtures of a ring that share the source share what became of it, and so
-do their targets.
+Both act before mixing, so that the two mixtures of a ring that share a source
+share what became of it, and so do their targets. Noise that is added to a
+source is varied by itself; a recording that is noisy already, as a whole.
 """
 
 import math

@@ -1,7 +1,6 @@
 """Separators: one module each, mixture (B, T) in, estimates (B, S, T) out."""
 
 from speechbrain_ext.models.conv_tasnet import ConvTasNet
-from speechbrain_ext.models.recurrent import SpectralBLSTM
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.sepformer import SepFormer
 from speechbrain_ext.models.spectral import (
@@ -14,7 +13,6 @@ __all__ = [
     "ConvTasNet",
     "MaskingSeparator",
     "SepFormer",
-    "SpectralBLSTM",
     "SpectralConvTasNet",
     "SpectralSepFormer",
     "SpectralSeparator",

@@ -27,7 +27,7 @@ def _override_keys(overrides):
     return list(overrides)
 
 
-def load_hparams(path, overrides=None, rules=None):
+def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
     r"""Load a HyperPyYAML file after all its values were checked.
 
     Arguments
@@ -39,6 +39,9 @@ def load_hparams(path, overrides=None, rules=None):
         them.
     rules : dict
         What `check` understands: the legal values of top-level keys.
+    find_conflicts : Callable
+        Given the file's plain values, lists the mistakes (str) of values
+        that are legal one by one but not together; optional.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def load_hparams(path, overrides=None, rules=None):
     if not mistakes:
         plain = _plain_values(path, overrides)
         mistakes = find_mistakes(plain, rules or {})
+        if find_conflicts is not None and not mistakes:
+            mistakes = find_conflicts(plain)
     _raise(path, mistakes)
     with open(path, encoding="utf-8") as file:
         return load_hyperpyyaml(file, overrides)

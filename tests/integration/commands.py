@@ -21,6 +21,7 @@ def run(command, expect=0, **environment):
         env={
             **os.environ,
             "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
             "PYTHONPATH": str(ROOT),
             **environment,
         },

@@ -84,6 +84,9 @@ def test_everything_is_left_in_the_results_folder(recordings, tmp_path):
     run(command_for(recordings, tmp_path, sweep_snr_db="[0.0, 5.0]"))
     again = json.loads((out / "metrics.json").read_text())
     assert again["metrics"] == content["metrics"]
+    # with another option it is another run, which needs its own folder
+    output = run(command_for(recordings, tmp_path, scer_weight=0.7), expect=1)
+    assert "holds a run with another scer_weight" in output
 
 
 def test_interrupted_anywhere_it_goes_on_to_the_same_model(
@@ -192,9 +195,25 @@ def test_half_precision_trains(recordings, tmp_path):
             {"data_folder": "/nowhere"},
             "data_folder: there is no folder /nowhere",
         ),
+        ({"test_split": "user_test"}, "user_test"),
+        ({"scer_start": 0.9}, "scer_start: it lies after scer_end"),
+        ({"mixing": "pairs"}, "scer_weight: SCER needs a ring"),
+        ({"metrics": "pesq"}, "metrics: 'pesq' is no list, nor null"),
+        (
+            {"clean_speech_known": False, "selection": "clean"},
+            "selection: clean needs clean_speech_known",
+        ),
         ({"reference": "nowhere.json"}, "reference: there is no"),
-        ({"ring_size": 30}, "split 'train': there are 4 female speakers"),
-        ({"include": "['*train0*', '*noise*']"}, "speaker"),
+        ({"ring_size": 30}, "Add recordings or make ring_size smaller"),
+        (
+            {
+                "include": "['*train0*', '*noise*']",
+                "valid_split": "train",
+                "test_split": "train",
+                "alternate_sexes": False,
+            },
+            "split 'train': there are 1 speakers; at least",
+        ),
     ],
 )
 def test_bad_options_end_with_the_mend(recordings, tmp_path, options, message):

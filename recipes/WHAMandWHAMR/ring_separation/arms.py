@@ -283,7 +283,7 @@ def main():
         with ThreadPoolExecutor(arguments.jobs) as pool:
             for _ in pool.map(lambda run: execute(run, arguments), runs):
                 pass
-    rows = collect(runs, arguments.output)
+    rows = collect(plan(["real", "mini"]), arguments.output)
     if not rows:
         parser.error(f"{arguments.output}: no finished run")
     files = write_results(rows, arguments.output)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from speechbrain_ext.losses import align, pit, si_sdr
 logger = logging.getLogger(__name__)
 
 RECIPE = Path(__file__).resolve().parent
+RUN = "run.json"
 # what the headline compares with the stored figures
 HEADLINE = {
     "si_sdri": "SI-SDR improvement",
@@ -192,6 +194,11 @@ def choose_metrics(hparams):
 def configuration(hparams):
     """Collect what two runs must share for their figures to compare."""
     keys = (
+        "scer_start",
+        "scer_end",
+        "scer_scale",
+        "scer_floor",
+        "selection",
         "sample_rate",
         "mixing",
         "targets",
@@ -212,6 +219,8 @@ def configuration(hparams):
     chosen = {key: hparams[key] for key in keys}
     parameters = hparams["separator"].parameters()
     chosen["parameters"] = sum(p.numel() for p in parameters)
+    # a ring for each process makes a step of as many rings
+    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     return chosen
 
 
@@ -299,6 +308,42 @@ def require_reference(hparams):
         )
 
 
+def identity(hparams):
+    """Collect what makes another run of a run, if it is changed."""
+    free = ("number_of_epochs", "selection", "test_", "processes")
+    values = {
+        key: value
+        for key, value in configuration(hparams).items()
+        if not key.startswith(free)
+    }
+    for key in ("seed", "scer_weight", "manifest"):
+        values[key] = hparams[key]
+    values["corpus"] = str(hparams["prepare"].keywords)
+    return json.loads(json.dumps(values))
+
+
+def require_same_run(hparams):
+    """Raise if the output folder holds checkpoints of other options."""
+    folder = Path(hparams["output_folder"])
+    file = folder / RUN
+    if not file.is_file() or not list(folder.glob("save/CKPT*")):
+        return
+    now, before = identity(hparams), json.loads(file.read_text())
+    differs = sorted(key for key in now if now[key] != before.get(key))
+    if differs:
+        raise ValueError(
+            f"output_folder: {folder} holds a run with another "
+            f"{', '.join(differs)}; going on with it would mix the two. Give "
+            "another --output_folder, or delete that one"
+        )
+
+
+def remember_run(hparams):
+    """Write down what `require_same_run` compares."""
+    text = json.dumps(identity(hparams), indent=2)
+    (Path(hparams["output_folder"]) / RUN).write_text(text + "\n")
+
+
 def draw(folder, points, reference):
     """Draw the plots of the results page: a list of (path, caption)."""
     training_curves(folder / "training.png", history=folder / "history.csv")
@@ -359,7 +404,7 @@ def print_summary(table, reference, folder, against):
             continue
         line = f"{label:28s}{summary[name]['mean']:9.2f} dB"
         if reference:
-            stored = reference["metrics"][name]
+            stored = reference["metrics"].get(name, float("nan"))
             difference = summary[name]["mean"] - stored
             line += f"{stored:9.2f} dB{difference:+9.2f} dB"
         print(line)

@@ -67,6 +67,25 @@ RULES = {
 }
 
 
+def find_conflicts(values):
+    """List what is legal by itself but not together, for `load_hparams`."""
+    mistakes = []
+    for key in ("snr_db", "sweep_snr_db", "metrics"):
+        if not isinstance(values[key], list | None):
+            mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
+    if values["scer_start"] > values["scer_end"]:
+        mistakes.append("scer_start: it lies after scer_end")
+    if values["scer_floor"] == 0:
+        mistakes.append("scer_floor: 0 would reward consistency endlessly")
+    if values["mixing"] == "pairs" and values["scer_weight"] > 0:
+        mistakes.append("scer_weight: SCER needs a ring; set it to 0")
+    if not values["clean_speech_known"]:
+        for key in ("selection", "targets"):
+            if values[key] == "clean":
+                mistakes.append(f"{key}: clean needs clean_speech_known")
+    return mistakes
+
+
 class RingSeparation(SkipNonFinite, sb.Brain):
     """Separator trained by SI-SDR with PIT, and SCER round a ring."""
 
@@ -166,7 +185,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         self.log(row)
         meta = {
             "objective": row["objective"],
-            "clean": -row.get("clean_si_sdri", 0.0),
+            "clean": -row.get("clean_si_sdri", float("nan")),
             "last": -epoch,
         }
         self.checkpointer.save_and_keep_only(
@@ -232,27 +251,31 @@ def configure(arguments):
     hparams, run_opts : dict, RunOptions
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    if not torch.cuda.is_available():
+    if run_opts.device == "cpu" or not torch.cuda.is_available():
         # the default, nccl, needs a GPU for every process
         run_opts = dataclasses.replace(run_opts, distributed_backend="gloo")
         run_opts.overridden_args.add("distributed_backend")
     sb.utils.distributed.ddp_init_group(run_opts)
-    hparams = load_hparams(hparams_file, overrides, RULES)
+    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     evaluate.require_reference(hparams)
+    evaluate.require_same_run(hparams)
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
     run_on_main(hparams["prepare"])
+    run_on_main(evaluate.remember_run, args=[hparams])
     return hparams, run_opts
 
 
 def main(arguments):
     """Prepare the data, train, evaluate, report."""
     hparams, run_opts = configure(arguments)
+    # a fault of the test split shows now, not after the training
+    sources = Sources(hparams, sb.Stage.TEST)
     brain = train(hparams, run_opts)
-    sources = Sources(hparams, sb.Stage.TEST).to(brain.device)
+    sources.to(brain.device)
     brain.on_evaluate_start(min_key=hparams["selection"])
     run_on_main(evaluate.evaluate, args=[brain, hparams, sources])
 
