@@ -3,6 +3,9 @@
 import csv
 import logging
 import os
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -210,22 +213,36 @@ def test_a_second_call_writes_nothing(tmp_path, three):
     assert snapshot(out) == before
 
 
+DIES = """
+import os, pickle, sys
+from speechbrain_ext.corpora import audio
+
+candidates, out, fatal = pickle.load(sys.stdin.buffer)
+decode = audio.decode
+
+def die(path, **kwargs):
+    if path == fatal:
+        os._exit(9)
+    return decode(path, **kwargs)
+
+audio.decode = die
+audio.convert_all(candidates, out, sample_rate=8000, minimum_seconds=1.0)
+"""
+
+
 def test_a_killed_conversion_goes_on(tmp_path, three, monkeypatch):
     """The second of two preparations dies at its third file."""
     out = tmp_path / "out"
     convert(three, out, sample_rate=4000)
     decode = audio.decode
-
-    def die(path, **kwargs):
-        if path == three[2].source_path:
-            os._exit(9)
-        return decode(path, **kwargs)
-
-    if (child := os.fork()) == 0:
-        audio.decode = die
-        convert(three, out)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    # a process of its own: a fork of one with threads could wait for ever
+    child = subprocess.run(
+        [sys.executable, "-c", DIES],
+        input=pickle.dumps((three, out, three[2].source_path)),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=120,
+    )
+    assert child.returncode == 9
     assert not (out / "manifest.csv").exists()
     before = snapshot(out / "audio")
     decoded = []
