@@ -41,11 +41,11 @@ class SourceAugmentation:
 
     Example
     -------
-    >>> augmentation = SourceAugmentation(samples=100, speed=0.1)
+    >>> augmentation = SourceAugmentation(samples=100, speed=0.25)
     >>> augmentation.samples_to_read
-    111
+    126
     >>> batch = {
-    ...     "speech": torch.randn(4, 111),
+    ...     "speech": torch.randn(4, 126),
     ...     "speech_variation": torch.rand(4, augmentation.variations),
     ... }
     >>> augmentation(batch)["speech"].shape
