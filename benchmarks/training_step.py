@@ -95,7 +95,7 @@ def make_brain(separator, folder):
     )
     brain.sources = {
         recipe.sb.Stage.TRAIN: SimpleNamespace(
-            augmentation=None, impulse_responses=None
+            mix=lambda batch: form_batch(batch, mixing="ring")
         )
     }
     brain.clean_speech_known = True

@@ -38,7 +38,7 @@ def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
         Values from the command line, as `speechbrain.parse_arguments` gives
         them.
     rules : dict
-        What `check` understands: the legal values of top-level keys.
+        What `find_mistakes` understands: the legal values of top-level keys.
     find_conflicts : Callable
         Given the file's plain values, lists the mistakes (str) of values
         that are legal one by one but not together; optional.
@@ -145,28 +145,6 @@ def find_mistakes(values, rules):
         elif largest is not None and not value <= largest:
             mistakes.append(f"{key}: {value!r} is above {largest}")
     return mistakes
-
-
-def check(path, values, rules):
-    """Raise one ValueError that lists every mistake `find_mistakes` sees.
-
-    Arguments
-    ---------
-    path : str or Path
-        Named in the message.
-    values, rules : dict
-        See `find_mistakes`.
-
-    Raises
-    ------
-    ValueError
-        If there is at least one mistake.
-
-    Example
-    -------
-    >>> check("a.yaml", {"seed": 1}, {"seed": (int, 0, None)})
-    """
-    _raise(path, find_mistakes(values, rules))
 
 
 def _raise(path, mistakes):

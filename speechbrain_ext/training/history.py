@@ -47,7 +47,7 @@ class History:
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = (total + float(value), count + 1)
 
-    def write(self, *, step, stage):
+    def write(self, *, step, stage, **latest):
         """End a row: averages since the last one; the CSV is replaced.
 
         Of several processes the main one writes.
@@ -58,6 +58,8 @@ class History:
             Optimiser step.
         stage : str
             "train" or "valid".
+        **latest : float
+            Values that are written as they are, not averaged.
 
         Returns
         -------
@@ -65,6 +67,7 @@ class History:
         """
         row = {"step": step, "stage": stage}
         row.update({k: total / n for k, (total, n) in self._sums.items()})
+        row.update(latest)
         self._sums = {}
         self.rows.append(row)
         names = ["step", "stage"]

@@ -3,10 +3,17 @@
 import logging
 
 import torch
+import yaml
+from speechbrain.utils.checkpoints import (
+    mark_as_loader,
+    mark_as_saver,
+    register_checkpoint_hooks,
+)
 
 logger = logging.getLogger(__name__)
 
 
+@register_checkpoint_hooks
 class SkipNonFinite:
     """Mix-in for a Brain: a batch with a NaN or infinite gradient is skipped.
 
@@ -21,7 +28,9 @@ class SkipNonFinite:
     the gradient scaler looks for its scale by skipping; up to 20 skips in a
     row are then its business.
 
-    Put it before Brain: `class Separation(SkipNonFinite, sb.Brain)`.
+    Put it before Brain: `class Separation(SkipNonFinite, sb.Brain)`.  The
+    counts are part of the Brain's checkpoint, so that they survive an
+    interruption.
 
     Example
     -------
@@ -98,3 +107,21 @@ class SkipNonFinite:
                 "rate, or raise --nonfinite_patience "
                 f"(now {self.nonfinite_patience})."
             )
+
+    @mark_as_saver
+    def _save(self, path):
+        super()._save(path)
+        counts = {
+            "skipped_steps": self.skipped_steps,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+        with open(path, "a", encoding="utf-8") as file:
+            yaml.safe_dump(counts, file)
+
+    @mark_as_loader
+    def _recover(self, path, end_of_epoch):
+        super()._recover(path, end_of_epoch)
+        with open(path, encoding="utf-8") as file:
+            state = yaml.safe_load(file)
+        self.skipped_steps = state["skipped_steps"]
+        self.skipped_in_a_row = state["skipped_in_a_row"]

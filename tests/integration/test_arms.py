@@ -8,11 +8,12 @@ from commands import HPARAMS, ROOT, SMALL, run
 
 sys.path.insert(0, str(HPARAMS.parent))
 import arms  # noqa: E402
+import arms_table  # noqa: E402
 
 sys.path.pop(0)
 
 
-def finish(folder, entry, si_sdri, level):
+def finish(folder, entry, si_sdri, level, **configuration):
     """What a finished run leaves."""
     target = folder / entry.name
     target.mkdir(parents=True)
@@ -23,7 +24,10 @@ def finish(folder, entry, si_sdri, level):
         "a_other": 0.25,
     }
     content = {
-        "info": {"scer_weight": entry.overrides()["scer_weight"]},
+        "info": {
+            "scer_weight": entry.overrides()["scer_weight"],
+            "configuration": {"snr_db": [entry.snr] * 2, **configuration},
+        },
         "metrics": {k: {"mean": v} for k, v in figures.items()},
     }
     (target / "metrics.json").write_text(json.dumps(content))
@@ -52,18 +56,43 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
             if entry.setting == "alternating":
                 shift = 4.0 if entry.arm == "C" else 0.0
                 finish(tmp_path, entry, entry.seed + shift, -5.0 - shift)
-    rows = arms.collect(runs, tmp_path)
-    assert [(row["arm"], row["seeds"]) for row in rows] == [("B", 3), ("C", 3)]
+    figures = arms_table.read_figures(runs, tmp_path)
+    rows = arms_table.rows_of(runs, figures)
+    assert [row["arm"] for row in rows] == ["B", "C"]
+    assert [len(row["values"]) for row in rows] == [3, 3]
     assert rows[1]["si_sdri"] == pytest.approx(6.0)
     assert rows[1]["si_sdri_std"] == pytest.approx(1.0)
-    arms.write_results(rows, tmp_path)
+    arms_table.write_table(rows, tmp_path)
     table = (tmp_path / "results.md").read_text()
     assert (
         f"| C: ring + SCER | {arms.SCER_WEIGHT:g} | 3 | 6.00 ± 1.00 dB "
         "| -9.00 ± 0.00 dB |" in table
     )
-    for name in ("results.csv", "si_sdri_real.png", "residual_noise_real.png"):
+    for name in ("si_sdri_real.png", "residual_noise_real.png"):
         assert (tmp_path / name).stat().st_size > 0
+
+
+def test_stored_figures_grow_and_never_mix_configurations(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(arms, "REFERENCE", tmp_path)
+    monkeypatch.setattr(arms, "STORED", tmp_path / "arms_runs.json")
+    first, second, third = arms.plan(["real"])[:3]
+    for number, entry in enumerate((first, second)):
+        folder = tmp_path / str(number)
+        finish(folder, entry, 5.0 + number, -6.0, rings_per_epoch=500)
+        arms.store(arms_table.read_figures([entry], folder))
+    stored = arms.read_stored()["real"]["runs"]
+    assert set(stored) == {first.name, second.name}
+    assert stored[second.name]["metrics"]["si_sdri"] == 6.0
+    table = (tmp_path / "arms_results.md").read_text()
+    assert "| 5.00 dB |" in table and "| 6.00 dB |" in table
+
+    finish(tmp_path / "other", third, 9.0, -9.0, rings_per_epoch=1)
+    other = arms_table.read_figures([third], tmp_path / "other")
+    with pytest.raises(ValueError, match="another rings_per_epoch"):
+        arms.store(other)
+    assert third.name not in arms.read_stored()["real"]["runs"]
 
 
 def test_one_arm_is_trained_once(recordings, tmp_path):
@@ -88,5 +117,7 @@ def test_one_arm_is_trained_once(recordings, tmp_path):
     again = run(command)
     assert "done" not in again
     assert "| A: noisy targets, ordinary mixing | 0 | 1 |" in again
+    output = run([*command, "--ring_size=5"], expect=1)
+    assert "was made with another ring_size" in output
     output = run([*command, "--only=nothing"], expect=2)
     assert "no run has this in its name" in output

@@ -6,8 +6,8 @@
 DIR is a folder or CSV of recordings (see `corpora.folder`) with speech and
 noise; without it only the arms on the embedded corpus `mini` are run.  Every
 arm is an ordinary run of the recipe in a process of its own; a finished run
-is not repeated, an interrupted one goes on.  The table, its plots and a CSV
-are written to the output folder.
+is not repeated, an interrupted one goes on.  The table and its plots are
+written to the output folder.
 
 Arms: A noisy targets, ordinary mixing; B ring mixing, no SCER; C ring mixing
 with SCER; D clean targets (upper bound: needs clean speech).
@@ -16,25 +16,24 @@ Start reading at the bottom.
 """
 
 import argparse
-import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
+import arms_table
 import speechbrain as sb
+from runs import configuration, differences
 
-from speechbrain_ext.evaluation import bars, residual_noise_against_snr
 from speechbrain_ext.training import load_hparams
 
 RECIPE = Path(__file__).resolve().parent
+REFERENCE = RECIPE / "reference"
+STORED = REFERENCE / "arms_runs.json"
 SCER_WEIGHT = 1.5  # of arm C; the others of the sweep are in `plan`
 
 ARMS = {
@@ -42,12 +41,6 @@ ARMS = {
     "B": {"mixing": "ring", "targets": "noisy", "scer_weight": 0.0},
     "C": {"mixing": "ring", "targets": "noisy", "scer_weight": SCER_WEIGHT},
     "D": {"mixing": "ring", "targets": "clean", "scer_weight": 0.0},
-}
-MEANING = {
-    "A": "noisy targets, ordinary mixing",
-    "B": "ring, without SCER",
-    "C": "ring + SCER",
-    "D": "clean targets (upper bound)",
 }
 
 
@@ -112,21 +105,35 @@ def command_line(run, arguments, output_folder):
     ]
 
 
-def prepare(runs, arguments):
-    """Prepare each corpus once, before runs that share it start together."""
-    folder = Path(arguments.output) / "preparation"
-    for run in {run.corpus: run for run in runs}.values():
-        hparams_file, _, overrides = sb.parse_arguments(
-            command_line(run, arguments, folder)
+def read_options(run, arguments):
+    """Return the hyperparameters of a run."""
+    folder = Path(arguments.output) / run.name
+    hparams_file, _, overrides = sb.parse_arguments(
+        command_line(run, arguments, folder)
+    )
+    return load_hparams(hparams_file, overrides)
+
+
+def is_finished(run, arguments):
+    """Tell whether a run's figures are there; raise if of other options."""
+    file = Path(arguments.output) / run.name / "metrics.json"
+    if not file.is_file():
+        return False
+    differs = differences(
+        configuration(read_options(run, arguments)),
+        json.loads(file.read_text())["info"]["configuration"],
+    )
+    if differs:
+        raise ValueError(
+            f"{file.parent} was made with another {', '.join(differs)}; take "
+            "another --output, or delete it"
         )
-        load_hparams(hparams_file, overrides)["prepare"]()
+    return True
 
 
 def execute(run, arguments):
-    """Train one arm unless its figures are there already."""
+    """Train one arm, in a process of its own."""
     folder = Path(arguments.output) / run.name
-    if (folder / "metrics.json").is_file():
-        return
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable,
@@ -152,113 +159,34 @@ def execute(run, arguments):
     print(f"done   {run.name} in {minutes:.1f} min", flush=True)
 
 
-def collect(runs, output):
-    """Rows (one per corpus, setting, SNR, arm, weight) over the seeds."""
-    groups = defaultdict(list)
-    for run in runs:
-        file = Path(output) / run.name / "metrics.json"
-        if file.is_file():
-            content = json.loads(file.read_text())
-            weight = content["info"]["scer_weight"]
-            key = (run.corpus, run.setting, run.snr, run.arm, weight)
-            groups[key].append(
-                {k: v["mean"] for k, v in content["metrics"].items()}
-            )
-    rows = []
-    for key, seeds in sorted(groups.items()):
-        names = ("corpus", "setting", "snr_db", "arm", "scer_weight")
-        row = {**dict(zip(names, key, strict=True)), "seeds": len(seeds)}
-        for name in seeds[0]:
-            values = [figures.get(name) for figures in seeds]
-            if None in values:  # not measured, or failed throughout
-                continue
-            row[name] = mean(values)
-            if len(values) > 1:
-                row[f"{name}_std"] = stdev(values)
-        row["values"] = seeds
-        rows.append(row)
-    return rows
+def read_stored():
+    """Read the figures behind the README's table."""
+    return json.loads(STORED.read_text()) if STORED.is_file() else {}
 
 
-def markdown(rows):
-    """Write the README's table."""
-    lines = [
-        "| corpus | mixing | SNR per source | arm | lambda | seeds "
-        "| clean SI-SDRi | residual noise | a_own / a_other |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-
-        def show(name, row=row):
-            text = f"{row[name]:.2f}"
-            if f"{name}_std" in row:
-                text += f" ± {row[f'{name}_std']:.2f}"
-            return text
-
-        lines.append(
-            f"| {row['corpus']} | {row['setting']} | {row['snr_db']} dB "
-            f"| {row['arm']}: {MEANING[row['arm']]} | {row['scer_weight']:g} "
-            f"| {row['seeds']} | {show('si_sdri')} dB "
-            f"| {show('residual_noise_db')} dB "
-            f"| {row['a_own']:.2f} / {row['a_other']:.2f} |"
-        )
-    return "\n".join(lines)
+def store(figures):
+    """Add figures to the stored ones and renew the README's table."""
+    everything = arms_table.merge(read_stored(), figures)
+    STORED.write_text(json.dumps(everything, indent=1) + "\n")
+    rows = arms_table.rows_of(plan(["real", "mini"]), everything)
+    arms_table.write_table(rows, REFERENCE, "arms_")
 
 
-def write_results(rows, output):
-    """Write results.csv, results.md and the plots; return their paths."""
-    output = Path(output)
-    files = [output / "results.csv", output / "results.md"]
-    names = [name for name in rows[0] if name != "values"]
-    for row in rows:
-        names += [n for n in row if n not in names and n != "values"]
-    with open(output / "results.csv", "w", newline="") as file:
-        writer = csv.DictWriter(
-            file, names, extrasaction="ignore", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows(rows)
-    (output / "results.md").write_text(markdown(rows) + "\n")
-    for corpus in sorted({row["corpus"] for row in rows}):
-        chosen = [
-            row
-            for row in rows
-            if row["corpus"] == corpus
-            and row["setting"] == "alternating"
-            and row["scer_weight"] == ARMS[row["arm"]]["scer_weight"]
-        ]
-        if not chosen:
-            continue
-        names = [f"{arm}: {meaning}" for arm, meaning in MEANING.items()]
-        levels, improvements = [], []
-        for arm, name in zip(ARMS, names, strict=True):
-            rows_of_arm = [row for row in chosen if row["arm"] == arm]
-            levels.append({"name": name, "snr": [], "level_db": []})
-            for row in rows_of_arm:
-                for values in row["values"]:
-                    levels[-1]["snr"].append(row["snr_db"])
-                    levels[-1]["level_db"].append(values["residual_noise_db"])
-                if row["snr_db"] == 5:
-                    seeds = [values["si_sdri"] for values in row["values"]]
-                    improvements.append({"name": name, "values": seeds})
-        files.append(output / f"residual_noise_{corpus}.png")
-        residual_noise_against_snr(
-            files[-1], arms=[arm for arm in levels if arm["snr"]]
-        )
-        if improvements:
-            files.append(output / f"si_sdri_{corpus}.png")
-            bars(
-                files[-1],
-                arms=improvements,
-                label="clean SI-SDRi (dB)",
-                title=f"{corpus}, 5 dB per source",
-            )
-    return files
+def choose_runs(parser, arguments):
+    """List what is to be trained."""
+    corpora = ["real"] * bool(arguments.data_folder) + ["mini"]
+    runs = [run for run in plan(corpora) if arguments.only in run.name]
+    if not runs:
+        parser.error(f"--only={arguments.only}: no run has this in its name")
+    if arguments.missing:
+        stored = read_stored()
+        names = {name for part in stored.values() for name in part["runs"]}
+        runs = [run for run in runs if run.name not in names]
+    return [run for run in runs if not is_finished(run, arguments)]
 
 
-def main():
-    """Run what is not finished, then write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def parse(parser):
+    """Read the command line; unknown options are the recipe's."""
     parser.add_argument("--data_folder", help="real recordings; see above")
     parser.add_argument("--output", default="results/arms")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
@@ -266,31 +194,43 @@ def main():
         "--only", default="", help="run only what has this in its name"
     )
     parser.add_argument(
+        "--missing",
+        action="store_true",
+        help="run only what the stored figures in reference/ lack",
+    )
+    parser.add_argument(
         "--table", action="store_true", help="only collect what is finished"
     )
     parser.add_argument(
         "--store",
         action="store_true",
-        help="copy table and plots to reference/, from where README shows them",
+        help="add the figures to those in reference/, which README shows",
     )
     arguments, arguments.options = parser.parse_known_args()
-    corpora = ["real"] * bool(arguments.data_folder) + ["mini"]
-    runs = [run for run in plan(corpora) if arguments.only in run.name]
-    if not runs:
-        parser.error(f"--only={arguments.only}: no run has this in its name")
+    return arguments
+
+
+def main():
+    """Run what is not finished, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments = parse(parser)
     if not arguments.table:
-        prepare(runs, arguments)
+        runs = choose_runs(parser, arguments)
+        # each corpus once, before runs that share it start together
+        for run in {run.corpus: run for run in runs}.values():
+            read_options(run, arguments)["prepare"]()
         with ThreadPoolExecutor(arguments.jobs) as pool:
             for _ in pool.map(lambda run: execute(run, arguments), runs):
                 pass
-    rows = collect(plan(["real", "mini"]), arguments.output)
-    if not rows:
+    everything = plan(["real", "mini"])
+    figures = arms_table.read_figures(everything, arguments.output)
+    if not figures:
         parser.error(f"{arguments.output}: no finished run")
-    files = write_results(rows, arguments.output)
+    rows = arms_table.rows_of(everything, figures)
+    arms_table.write_table(rows, arguments.output)
     if arguments.store:
-        for file in files:
-            shutil.copy(file, RECIPE / "reference" / f"arms_{file.name}")
-    print(markdown(rows))
+        store(figures)
+    print(arms_table.markdown(rows))
 
 
 if __name__ == "__main__":

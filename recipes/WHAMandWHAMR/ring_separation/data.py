@@ -1,12 +1,14 @@
-"""The recipe's data: rings of sources, read as the YAML file says."""
+"""The recipe's data: rings of sources, read and mixed as the YAML file says."""
 
 import speechbrain as sb
+import torch
 
 from speechbrain_ext.dataio import (
     RingSampler,
     SegmentReader,
     SourceAugmentation,
     SourceDataset,
+    form_batch,
     make_loader,
     read_impulse_responses,
     read_manifest,
@@ -14,7 +16,7 @@ from speechbrain_ext.dataio import (
 
 
 class Sources:
-    """A loader of sources, and what a batch of it needs on the device.
+    """A loader of sources, and how a batch of it is mixed on the device.
 
     Arguments
     ---------
@@ -30,10 +32,6 @@ class Sources:
     ----------
     loader : SaveableDataLoader
         Yields what `SourceDataset` reads.
-    impulse_responses : torch.Tensor or None
-        The rooms of the split, shape (rooms, taps).
-    augmentation : SourceAugmentation or None
-        To be applied to each batch on the device.
     """
 
     def __init__(self, hparams, stage, *, rank=0, world_size=1):
@@ -87,12 +85,13 @@ class Sources:
             variations=self.augmentation.variations if self.augmentation else 0,
         )
         # N mixtures need N sources in a ring, 2 N in pairs
-        pairs = training and hparams["mixing"] == "pairs"
+        self.mixing = hparams["mixing"] if training else "ring"
+        per_mixture = 2 if self.mixing == "pairs" else 1
         try:
             sampler = RingSampler(
                 speakers=[recording.speaker for recording in speech],
                 sexes=[recording.sex for recording in speech],
-                ring_size=hparams["ring_size"] * (2 if pairs else 1),
+                ring_size=hparams["ring_size"] * per_mixture,
                 alternate_sexes=hparams["alternate_sexes"],
                 rings=rings,
                 seed=hparams["seed"] if training else 0,
@@ -104,8 +103,34 @@ class Sources:
         workers = hparams["num_workers"] if training else 0
         self.loader = make_loader(dataset, sampler, num_workers=workers)
 
+        self.device = torch.device("cpu")
+
     def to(self, device):
-        """Put the rooms on the device; returns itself."""
+        """Mix on this device from now on; returns itself."""
+        self.device = torch.device(device)
         if self.impulse_responses is not None:
             self.impulse_responses = self.impulse_responses.to(device)
         return self
+
+    def mix(self, batch):
+        """Augment and mix a batch of sources on the device.
+
+        Arguments
+        ---------
+        batch : dict
+            What the loader yields.
+
+        Returns
+        -------
+        mixtures : Mixtures
+            Of a ring, or of pairs.
+        """
+        batch = {
+            key: value.to(self.device) if torch.is_tensor(value) else value
+            for key, value in batch.items()
+        }
+        if self.augmentation is not None:
+            batch = self.augmentation(batch)
+        return form_batch(
+            batch, mixing=self.mixing, rirs=self.impulse_responses
+        )

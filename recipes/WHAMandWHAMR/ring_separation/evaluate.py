@@ -1,14 +1,11 @@
 """Evaluation of a trained separator, and the pages that show it."""
 
-import json
-import logging
-import os
 from pathlib import Path
 
+import runs
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.dataio import form_batch
 from speechbrain_ext.evaluation import (
     Example,
     ScoreTable,
@@ -23,10 +20,6 @@ from speechbrain_ext.evaluation import (
 )
 from speechbrain_ext.losses import align, pit, si_sdr
 
-logger = logging.getLogger(__name__)
-
-RECIPE = Path(__file__).resolve().parent
-RUN = "run.json"
 # what the headline compares with the stored figures
 HEADLINE = {
     "si_sdri": "SI-SDR improvement",
@@ -66,30 +59,22 @@ class Evaluation:
         Of the hyperparameter file.
     sources : Sources
         The test set, on the separator's device.
-    device : torch.device
-        Where the separator lives.
     """
 
-    def __init__(self, separator, hparams, sources, device):
+    def __init__(self, separator, hparams, sources):
         # the bare module: only this process evaluates, and a DDP wrapper
         # would wait for the others to exchange buffers
         self.separator = separator.eval()
         self.hparams = hparams
-        self.device = device
-        self.loader = sources.loader
-        self.rirs = sources.impulse_responses
+        self.sources = sources
         self.known = hparams["clean_speech_known"]
 
     @torch.no_grad()
     def separate(self, description):
         """Yield ids, aligned estimates and mixtures, batch by batch."""
-        bar = tqdm(self.loader, desc=description, dynamic_ncols=True)
+        bar = tqdm(self.sources.loader, desc=description, dynamic_ncols=True)
         for batch in bar:
-            batch = {
-                key: value.to(self.device) if torch.is_tensor(value) else value
-                for key, value in batch.items()
-            }
-            mixtures = form_batch(batch, mixing="ring", rirs=self.rirs)
+            mixtures = self.sources.mix(batch)
             estimates = self.separator(mixtures.mixture)
             targets = mixtures.speech if self.known else mixtures.noisy
             _, permutation = pit(si_sdr, estimates=estimates, targets=targets)
@@ -156,7 +141,7 @@ class Evaluation:
         if not self.known or self.hparams["snr_db"] is None:
             return points
         for snr in self.hparams["sweep_snr_db"] or []:
-            self.loader.dataset.snr_db = (snr, snr)
+            self.sources.loader.dataset.snr_db = (snr, snr)
             levels = []
             for _, estimates, mixtures in self.separate(f"{snr:g} dB"):
                 levels.append(
@@ -191,39 +176,6 @@ def choose_metrics(hparams):
     return [name for name in names if name != "dnsmos"], names
 
 
-def configuration(hparams):
-    """Collect what two runs must share for their figures to compare."""
-    keys = (
-        "scer_start",
-        "scer_end",
-        "scer_scale",
-        "scer_floor",
-        "selection",
-        "sample_rate",
-        "mixing",
-        "targets",
-        "ring_size",
-        "alternate_sexes",
-        "reverberate",
-        "segment_seconds",
-        "snr_db",
-        "gain_db",
-        "speed_change",
-        "equaliser_db",
-        "number_of_epochs",
-        "rings_per_epoch",
-        "learning_rate",
-        "test_rings",
-        "test_segment_seconds",
-    )
-    chosen = {key: hparams[key] for key in keys}
-    parameters = hparams["separator"].parameters()
-    chosen["parameters"] = sum(p.numel() for p in parameters)
-    # a ring for each process makes a step of as many rings
-    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return chosen
-
-
 def evaluate(brain, hparams, sources):
     """Score the selected checkpoint, write all results and print a summary.
 
@@ -237,14 +189,12 @@ def evaluate(brain, hparams, sources):
         The test set.
     """
     folder = Path(hparams["output_folder"])
-    evaluation = Evaluation(
-        hparams["separator"], hparams, sources, brain.device
-    )
+    evaluation = Evaluation(hparams["separator"], hparams, sources)
     table, examples = evaluation.score()
     points = evaluation.sweep()
     table.write_csv(folder / "utterances.csv")
     info = {
-        "configuration": configuration(hparams),
+        "configuration": runs.configuration(hparams),
         "seed": hparams["seed"],
         "scer_weight": hparams["scer_weight"],
         "selection": hparams["selection"],
@@ -254,94 +204,12 @@ def evaluate(brain, hparams, sources):
         "sweep": points,
     }
     table.write_json(folder / "metrics.json", info=info)
-    reference = handle_reference(hparams, info, table)
+    if hparams["store_reference"]:
+        runs.store_reference(hparams, info, table.summary())
+    reference = runs.read_reference(hparams)
     plots = draw(folder, points, reference)
     report(hparams, folder, table, plots, examples, reference)
     print_summary(table, reference, folder, info["against"])
-
-
-def handle_reference(hparams, info, table):
-    """Store the figures of this run, or read those to compare with.
-
-    Returns
-    -------
-    reference : dict or None
-        "metrics" (name to mean), "sweep", "scer_weight", "seed" and
-        "differs", the keys of the configuration that are not the same.
-    """
-    if hparams["reference"] is None:
-        return None
-    path = RECIPE / hparams["reference"]
-    if hparams["store_reference"]:
-        summary = table.summary()
-        content = {
-            "configuration": info["configuration"],
-            "scer_weight": info["scer_weight"],
-            "seed": info["seed"],
-            "sweep": info["sweep"],
-            "metrics": {
-                name: round(v["mean"], 4) for name, v in summary.items()
-            },
-        }
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(content, indent=2) + "\n")
-        logger.info("Stored the figures of this run in %s", path)
-        return None
-    reference = json.loads(path.read_text())
-    ours = json.loads(json.dumps(info["configuration"]))
-    theirs = reference["configuration"]
-    reference["differs"] = sorted(
-        key for key in ours if ours[key] != theirs.get(key)
-    )
-    return reference
-
-
-def require_reference(hparams):
-    """Raise before the training if the stored figures are not there."""
-    if hparams["reference"] is None or hparams["store_reference"]:
-        return
-    path = RECIPE / hparams["reference"]
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"reference: there is no {path}; the command that makes it stands "
-            "beside `reference` in the YAML file, or set --reference=null"
-        )
-
-
-def identity(hparams):
-    """Collect what makes another run of a run, if it is changed."""
-    free = ("number_of_epochs", "selection", "test_", "processes")
-    values = {
-        key: value
-        for key, value in configuration(hparams).items()
-        if not key.startswith(free)
-    }
-    for key in ("seed", "scer_weight", "manifest"):
-        values[key] = hparams[key]
-    values["corpus"] = str(hparams["prepare"].keywords)
-    return json.loads(json.dumps(values))
-
-
-def require_same_run(hparams):
-    """Raise if the output folder holds checkpoints of other options."""
-    folder = Path(hparams["output_folder"])
-    file = folder / RUN
-    if not file.is_file() or not list(folder.glob("save/CKPT*")):
-        return
-    now, before = identity(hparams), json.loads(file.read_text())
-    differs = sorted(key for key in now if now[key] != before.get(key))
-    if differs:
-        raise ValueError(
-            f"output_folder: {folder} holds a run with another "
-            f"{', '.join(differs)}; going on with it would mix the two. Give "
-            "another --output_folder, or delete that one"
-        )
-
-
-def remember_run(hparams):
-    """Write down what `require_same_run` compares."""
-    text = json.dumps(identity(hparams), indent=2)
-    (Path(hparams["output_folder"]) / RUN).write_text(text + "\n")
 
 
 def draw(folder, points, reference):

@@ -19,12 +19,12 @@ import logging
 import sys
 
 import evaluate
+import runs
 import speechbrain as sb
 import torch
 from data import Sources
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from speechbrain_ext.dataio import form_batch
 from speechbrain_ext.losses import align, pit, scer, si_sdr
 from speechbrain_ext.training import (
     SkipNonFinite,
@@ -94,18 +94,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
 
         Returns the estimates (batch, sources, time) and what was mixed.
         """
-        batch = {
-            key: value.to(self.device) if torch.is_tensor(value) else value
-            for key, value in batch.items()
-        }
-        sources = self.sources[stage]
-        if sources.augmentation is not None:
-            batch = sources.augmentation(batch)
-        mixtures = form_batch(
-            batch,
-            mixing=self.hparams.mixing if stage == sb.Stage.TRAIN else "ring",
-            rirs=sources.impulse_responses,
-        )
+        mixtures = self.sources[stage].mix(batch)
         return self.modules.separator(mixtures.mixture), mixtures
 
     def compute_objectives(self, predictions, batch, stage):
@@ -169,10 +158,13 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         history.add(
             learning_rate=self.optimizer.param_groups[0]["lr"],
             scer_weight=self.scer_weight(sb.Stage.TRAIN),
-            skipped_steps=self.skipped_steps,
         )
         if self.optimizer_step % self.hparams.log_interval == 0:
-            row = history.write(step=self.optimizer_step, stage="train")
+            row = history.write(
+                step=self.optimizer_step,
+                stage="train",
+                skipped_steps=self.skipped_steps,
+            )
             self.log(row)
 
     def on_stage_end(self, stage, stage_loss, epoch):
@@ -257,15 +249,15 @@ def configure(arguments):
         run_opts.overridden_args.add("distributed_backend")
     sb.utils.distributed.ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
-    evaluate.require_reference(hparams)
-    evaluate.require_same_run(hparams)
+    runs.require_reference(hparams)
+    runs.require_same_run(hparams)
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
     run_on_main(hparams["prepare"])
-    run_on_main(evaluate.remember_run, args=[hparams])
+    run_on_main(runs.remember_run, args=[hparams])
     return hparams, run_opts
 
 
@@ -278,6 +270,8 @@ def main(arguments):
     sources.to(brain.device)
     brain.on_evaluate_start(min_key=hparams["selection"])
     run_on_main(evaluate.evaluate, args=[brain, hparams, sources])
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ def test_rows_are_averages_and_columns_may_differ(tmp_path):
     history = History(tmp_path / "history.csv")
     history.add(loss=1.0)
     history.add(loss=3.0, rate=0.5)
-    history.write(step=2, stage="train")
+    history.write(step=2, stage="train", skipped=3)
     history.add(objective=-4.0)
     history.write(step=2, stage="valid")
     with open(tmp_path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["loss"] == "2.0"
     assert rows[0]["rate"] == "0.5"
+    assert rows[0]["skipped"] == "3"
     assert rows[0]["objective"] == ""
     assert rows[1]["objective"] == "-4.0"
 

@@ -1,6 +1,7 @@
 import pytest
 import speechbrain as sb
 import torch
+from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.training import SkipNonFinite
 
@@ -73,3 +74,16 @@ def test_the_gradient_is_clipped():
     after = torch.cat([p.flatten() for p in parameters_of(brain)])
     assert (after - before).norm() <= 1.001e-3
     assert brain.gradient_norm > 1
+
+
+def test_the_counts_survive_an_interruption(tmp_path):
+    brain = make_brain()
+    brain.fit_batch(torch.randn(4, 3))
+    brain.fit_batch(torch.full((4, 3), float("nan")))
+    brain.step = 7
+    Checkpointer(tmp_path, {"brain": brain}).save_checkpoint()
+
+    again = make_brain()
+    Checkpointer(tmp_path, {"brain": again}).recover_if_possible()
+    assert (again.skipped_steps, again.skipped_in_a_row) == (1, 1)
+    assert (again.step, again.optimizer_step) == (7, 2)

@@ -1,0 +1,212 @@
+"""The table of arms and its plots, from the figures of finished runs."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, stdev
+
+from runs import differences
+
+from speechbrain_ext.evaluation import bars, residual_noise_against_snr
+
+MEANING = {
+    "A": "noisy targets, ordinary mixing",
+    "B": "ring, without SCER",
+    "C": "ring + SCER",
+    "D": "clean targets (upper bound)",
+}
+# what the arms differ in; all else is the same within a corpus
+VARIED = ("mixing", "targets", "alternate_sexes", "snr_db")
+
+
+def read_figures(plan, output):
+    """Read what the finished runs left.
+
+    Arguments
+    ---------
+    plan : list of Run
+        The runs to look for.
+    output : str or Path
+        Folder of the runs.
+
+    Returns
+    -------
+    figures : dict
+        Corpus to "configuration" (what its runs share) and "runs" (name to
+        "scer_weight" and "metrics").
+
+    Raises
+    ------
+    ValueError
+        If runs of one corpus do not share a configuration.
+    """
+    figures = {}
+    for run in plan:
+        file = Path(output) / run.name / "metrics.json"
+        if not file.is_file():
+            continue
+        content = json.loads(file.read_text())
+        shared = {
+            key: value
+            for key, value in content["info"]["configuration"].items()
+            if key not in VARIED
+        }
+        entry = {
+            "scer_weight": content["info"]["scer_weight"],
+            "metrics": {
+                name: round(value["mean"], 4)
+                for name, value in content["metrics"].items()
+            },
+        }
+        found = {run.corpus: {"configuration": shared, "runs": {}}}
+        found[run.corpus]["runs"][run.name] = entry
+        figures = merge(figures, found)
+    return figures
+
+
+def merge(stored, new):
+    """Add new figures to stored ones; new ones of the same run prevail.
+
+    Arguments
+    ---------
+    stored, new : dict
+        As `read_figures` gives them.
+
+    Returns
+    -------
+    figures : dict
+
+    Raises
+    ------
+    ValueError
+        If the two were made with another configuration.
+    """
+    merged = dict(stored)
+    for corpus, found in new.items():
+        before = merged.get(corpus, {**found, "runs": {}})
+        differs = differences(found["configuration"], before["configuration"])
+        if differs:
+            raise ValueError(
+                f"runs of {corpus!r} with another {', '.join(differs)} cannot "
+                f"stand in one table ({', '.join(found['runs'])}); take "
+                "another --output, or begin the stored table anew by deleting "
+                "reference/arms_runs.json"
+            )
+        merged[corpus] = {
+            "configuration": found["configuration"],
+            "runs": {**before["runs"], **found["runs"]},
+        }
+    return merged
+
+
+def rows_of(plan, figures):
+    """Average over seeds: a row per corpus, mixing, SNR, arm and weight.
+
+    Arguments
+    ---------
+    plan : list of Run
+        Tells what a run's name means.
+    figures : dict
+        As `read_figures` gives them.
+
+    Returns
+    -------
+    rows : list of dict
+        "corpus", "setting", "snr_db", "arm", "scer_weight", "standard" (the
+        weight is the arm's own), "values" (metrics by seed), and mean (and
+        deviation, NAME_std) of each metric.
+    """
+    groups = defaultdict(list)
+    for run in plan:
+        entry = figures.get(run.corpus, {"runs": {}})["runs"].get(run.name)
+        if entry is not None:
+            standard = run.weight is None
+            key = (run.corpus, run.setting, run.snr, run.arm)
+            key += (entry["scer_weight"], standard)
+            groups[key].append(entry["metrics"])
+    names = ("corpus", "setting", "snr_db", "arm", "scer_weight", "standard")
+    rows = []
+    for key, seeds in sorted(groups.items()):
+        row = {**dict(zip(names, key, strict=True)), "values": seeds}
+        for name in seeds[0]:
+            values = [metrics.get(name) for metrics in seeds]
+            if None in values:  # not measured, or failed throughout
+                continue
+            row[name] = mean(values)
+            if len(values) > 1:
+                row[f"{name}_std"] = stdev(values)
+        rows.append(row)
+    return rows
+
+
+def markdown(rows):
+    """Write the README's table."""
+    lines = [
+        "| corpus | mixing | SNR per source | arm | lambda | seeds "
+        "| clean SI-SDRi | residual noise | a_own / a_other |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+
+        def show(name, row=row):
+            text = f"{row[name]:.2f}"
+            if f"{name}_std" in row:
+                text += f" ± {row[f'{name}_std']:.2f}"
+            return text
+
+        lines.append(
+            f"| {row['corpus']} | {row['setting']} | {row['snr_db']} dB "
+            f"| {row['arm']}: {MEANING[row['arm']]} | {row['scer_weight']:g} "
+            f"| {len(row['values'])} | {show('si_sdri')} dB "
+            f"| {show('residual_noise_db')} dB "
+            f"| {row['a_own']:.2f} / {row['a_other']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def draw(rows, folder, prefix=""):
+    """Plot each corpus: residual noise against SNR, SI-SDRi at 5 dB."""
+    for corpus in sorted({row["corpus"] for row in rows}):
+        levels, improvements = [], []
+        for arm, meaning in MEANING.items():
+            chosen = [
+                row
+                for row in rows
+                if row["corpus"] == corpus
+                and row["setting"] == "alternating"
+                and row["arm"] == arm
+                and row["standard"]
+            ]
+            points = [
+                (row["snr_db"], metrics["residual_noise_db"])
+                for row in chosen
+                for metrics in row["values"]
+            ]
+            name = f"{arm}: {meaning}"
+            if points:
+                snr, level = zip(*points, strict=True)
+                levels.append({"name": name, "snr": snr, "level_db": level})
+            improvements += [
+                {"name": name, "values": [m["si_sdri"] for m in row["values"]]}
+                for row in chosen
+                if row["snr_db"] == 5
+            ]
+        folder = Path(folder)
+        if levels:
+            residual_noise_against_snr(
+                folder / f"{prefix}residual_noise_{corpus}.png", arms=levels
+            )
+        if improvements:
+            bars(
+                folder / f"{prefix}si_sdri_{corpus}.png",
+                arms=improvements,
+                label="clean SI-SDRi (dB)",
+                title=f"{corpus}, 5 dB per source",
+            )
+
+
+def write_table(rows, folder, prefix=""):
+    """Write results.md and the plots into a folder."""
+    file = Path(folder) / f"{prefix}results.md"
+    file.write_text(markdown(rows) + "\n")
+    draw(rows, folder, prefix)

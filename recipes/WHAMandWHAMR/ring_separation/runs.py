@@ -1,0 +1,157 @@
+"""What makes two runs the same run, and the stored figures of others."""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+RECIPE = Path(__file__).resolve().parent
+RUN = "run.json"
+
+
+def configuration(hparams):
+    """Collect what two runs must share for their figures to compare.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+
+    Returns
+    -------
+    configuration : dict
+        Plain values, as they come back from a JSON file.
+    """
+    keys = (
+        "scer_start",
+        "scer_end",
+        "scer_scale",
+        "scer_floor",
+        "selection",
+        "sample_rate",
+        "mixing",
+        "targets",
+        "ring_size",
+        "alternate_sexes",
+        "reverberate",
+        "segment_seconds",
+        "snr_db",
+        "gain_db",
+        "speed_change",
+        "equaliser_db",
+        "number_of_epochs",
+        "rings_per_epoch",
+        "learning_rate",
+        "warmup",
+        "precision",
+        "test_rings",
+        "test_segment_seconds",
+    )
+    chosen = {key: hparams[key] for key in keys}
+    parameters = hparams["separator"].parameters()
+    chosen["parameters"] = sum(p.numel() for p in parameters)
+    # a ring for each process makes a step of as many rings
+    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    return json.loads(json.dumps(chosen))
+
+
+def differences(ours, theirs):
+    """Name the keys whose values are not the same, sorted.
+
+    Example
+    -------
+    >>> differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
+    ['b']
+    """
+    return sorted(key for key in ours if ours[key] != theirs.get(key))
+
+
+def read_reference(hparams):
+    """Read the figures that this run is compared with.
+
+    Returns
+    -------
+    reference : dict or None
+        "configuration", "metrics" (name to mean), "sweep", "scer_weight",
+        "seed" and "differs", the keys of the configuration that are not the
+        same; None if the file names none, or if this run's are to be stored.
+    """
+    if hparams["reference"] is None or hparams["store_reference"]:
+        return None
+    reference = json.loads((RECIPE / hparams["reference"]).read_text())
+    reference["differs"] = differences(
+        configuration(hparams), reference["configuration"]
+    )
+    return reference
+
+
+def store_reference(hparams, info, summary):
+    """Keep the figures of this run for others to be compared with.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    info : dict
+        What `metrics.json` says of the run.
+    summary : dict
+        Metric to its "mean".
+    """
+    kept = ("configuration", "scer_weight", "seed", "sweep")
+    content = {key: info[key] for key in kept}
+    content["metrics"] = {
+        name: round(value["mean"], 4) for name, value in summary.items()
+    }
+    path = RECIPE / hparams["reference"]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    logger.info("Stored the figures of this run in %s", path)
+
+
+def require_reference(hparams):
+    """Raise before the training if the stored figures are not there."""
+    if hparams["reference"] is None or hparams["store_reference"]:
+        return
+    path = RECIPE / hparams["reference"]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"reference: there is no {path}; the command that makes it stands "
+            "beside `reference` in the YAML file, or set --reference=null"
+        )
+
+
+def identity(hparams):
+    """Collect what makes another run of a run, if it is changed."""
+    free = ("number_of_epochs", "selection", "test_", "processes")
+    values = {
+        key: value
+        for key, value in configuration(hparams).items()
+        if not key.startswith(free)
+    }
+    for key in ("seed", "scer_weight", "manifest"):
+        values[key] = hparams[key]
+    values["corpus"] = str(hparams["prepare"].keywords)
+    return json.loads(json.dumps(values))
+
+
+def require_same_run(hparams):
+    """Raise if the output folder holds checkpoints of other options."""
+    folder = Path(hparams["output_folder"])
+    file = folder / RUN
+    if not file.is_file() or not list(folder.glob("save/CKPT*")):
+        return
+    differs = differences(identity(hparams), json.loads(file.read_text()))
+    if differs:
+        raise ValueError(
+            f"output_folder: {folder} holds a run with another "
+            f"{', '.join(differs)}; going on with it would mix the two. Give "
+            "another --output_folder, or delete that one"
+        )
+
+
+def remember_run(hparams):
+    """Write down what `require_same_run` compares."""
+    text = json.dumps(identity(hparams), indent=2)
+    (Path(hparams["output_folder"]) / RUN).write_text(text + "\n")
