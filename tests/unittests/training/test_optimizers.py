@@ -15,7 +15,7 @@ def make_network(seed=0):
 def take_steps(network, optimizer, number):
     for step in range(number):
         generator = torch.Generator().manual_seed(step)
-        batch = torch.randn(5, 2, 8, generator=generator)
+        batch = torch.randn(64, 2, 8, generator=generator)
         network(batch).square().sum().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -64,7 +64,7 @@ def test_it_goes_on_from_a_checkpoint_as_if_never_stopped(tmp_path):
     second.load_state_dict(state["network"])
     optimizer = MuonWithAdam(second.parameters(), lr=0.5)
     optimizer.load_state_dict(state["optimizer"])
-    batch = torch.randn(5, 2, 8, generator=torch.Generator().manual_seed(2))
+    batch = torch.randn(64, 2, 8, generator=torch.Generator().manual_seed(2))
     second(batch).square().sum().backward()
     optimizer.step()
     for old, new in zip(
