@@ -21,6 +21,7 @@ from speechbrain_ext.dataio.manifest import (
     write_manifest,
     write_table,
 )
+from speechbrain_ext.files import replaced
 
 logger = logging.getLogger(__name__)
 
@@ -320,21 +321,15 @@ def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
     >>> soundfile.read(path)
     (array([ 0.5, -0.5]), 8000)
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
     steps = np.clip(np.rint(waveform * 32768), -32768, 32767)
-    try:
+    with replaced(path) as partial:
         soundfile.write(
-            temporary,
+            partial,
             steps.astype(np.int16),
             sample_rate,
             subtype="PCM_16",
             format="WAV",
         )
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _audio_path(candidate: Candidate, folder: Path, outcome: dict) -> Path:

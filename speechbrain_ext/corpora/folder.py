@@ -9,11 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
-from speechbrain_ext.corpora.splits import fill_splits, warn_of_shared_speakers
+from speechbrain_ext.corpora.splits import fill_splits
 from speechbrain_ext.corpora.tree import (
     list_audio,
     require_folder,
-    with_unique_ids,
 )
 from speechbrain_ext.dataio.manifest import KINDS, SPLITS
 
@@ -145,12 +144,11 @@ def prepare(
     for kind, path in others.items():
         candidates += find_others(path, kind, argument=f"{kind}_folder")
     candidates = fill_splits(
-        with_unique_ids(candidates),
+        candidates,
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
     )
-    warn_of_shared_speakers(candidates)
     return convert_all(
         candidates,
         folder,

@@ -12,12 +12,10 @@ from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import find_others
 from speechbrain_ext.corpora.splits import (
     fill_splits,
-    warn_of_shared_speakers,
 )
 from speechbrain_ext.corpora.tree import (
     list_audio,
     require_folder,
-    with_unique_ids,
 )
 
 SPLITS = {
@@ -91,12 +89,11 @@ def prepare(
             noise_folder, "noise", argument="noise_folder"
         )
     candidates = fill_splits(
-        with_unique_ids(candidates),
+        candidates,
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
     )
-    warn_of_shared_speakers(candidates)
     return convert_all(
         candidates,
         folder,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from speechbrain_ext.corpora.audio import Candidate
+from speechbrain_ext.corpora.tree import with_unique_ids
 
 logger = logging.getLogger(__name__)
 
@@ -90,14 +91,15 @@ def fill_splits(
     Arguments
     ---------
     candidates : sequence of Candidate
-        With unique ids. An empty split is filled.
+        An empty split is filled; equal ids are told apart first.
     validation_share, test_share, seed
         As in ``divide``.
 
     Returns
     -------
     candidates : list of Candidate
-        In the same order, every split filled.
+        In the same order, with unique ids, every split filled. Speakers that
+        stand in more than one split are logged.
 
     Raises
     ------
@@ -113,6 +115,7 @@ def fill_splits(
     >>> sorted(item.split for item in filled)
     ['test', 'train', 'valid']
     """
+    candidates = with_unique_ids(candidates)
     groups = defaultdict(list)
     for candidate in candidates:
         if candidate.split in ("", "user"):
@@ -147,10 +150,12 @@ def fill_splits(
             prefix = f"{split}_" if split else ""
             for item, name in zip(part, names, strict=True):
                 splits[item.id] = prefix + division[name]
-    return [
+    filled = [
         replace(item, split=splits[item.id]) if item.id in splits else item
         for item in candidates
     ]
+    warn_of_shared_speakers(filled)
+    return filled
 
 
 def warn_of_shared_speakers(candidates: Iterable[Candidate]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import SEX_NAMES, find_others
 from speechbrain_ext.corpora.splits import fill_splits
-from speechbrain_ext.corpora.tree import list_audio, with_unique_ids
+from speechbrain_ext.corpora.tree import list_audio
 
 
 def prepare(
@@ -103,7 +103,7 @@ def prepare(
             noise_folder, "noise", argument="noise_folder"
         )
     candidates = fill_splits(
-        with_unique_ids(candidates),
+        candidates,
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,

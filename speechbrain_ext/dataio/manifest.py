@@ -27,6 +27,8 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 
+from speechbrain_ext.files import replaced
+
 KINDS = ("speech", "noise", "event", "rir")
 SPLITS = ("train", "valid", "test", "user_train", "user_valid", "user_test")
 SEXES = ("F", "M", "")
@@ -267,14 +269,8 @@ def write_table(
     content = content.getvalue().encode()
     if path.is_file() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replaced(path) as partial:
+        partial.write_bytes(content)
 
 
 def _from_row(row: list[str], folder: Path) -> Recording:

@@ -5,8 +5,9 @@ tell apart (Okabe and Ito), and never colour alone: lines also differ in dash
 or marker.
 """
 
-import os
 from pathlib import Path
+
+from speechbrain_ext.files import replaced
 
 COLOURS = (
     "#0072B2",  # blue
@@ -58,11 +59,6 @@ def look(index):
 
 def save(figure, path, *, dpi=150):
     """Write the PNG to a file beside `path`, then put it in its place."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with replaced(path) as partial:
         figure.savefig(partial, format="png", dpi=dpi)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    return Path(path)

@@ -2,7 +2,6 @@
 
 import html
 import math
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from speechbrain_ext.evaluation.metrics import COLUMNS
 from speechbrain_ext.evaluation.report_page import EXAMPLE, PAGE, PLAYER, SOURCE
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
+from speechbrain_ext.files import replaced
 
 # Peak that examples are lowered to where they would clip.
 _PEAK = 0.99
@@ -197,9 +197,8 @@ def write_report(
         "examples": _examples(folder, examples),
     }
     path = folder / "index.html"
-    partial = path.with_name("index.html.partial")
-    partial.write_text(PAGE.substitute(parts), encoding="utf-8")
-    os.replace(partial, path)
+    with replaced(path) as partial:
+        partial.write_text(PAGE.substitute(parts), encoding="utf-8")
     return path
 
 

@@ -3,9 +3,10 @@
 import csv
 import json
 import math
-import os
 import statistics
 from pathlib import Path
+
+from speechbrain_ext.files import replaced
 
 
 class ScoreTable:
@@ -168,12 +169,9 @@ def _without_nan(content):
 
 def _replace(path, write):
     """Write to a file beside `path`, then put it in its place."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open(partial, "w", newline="", encoding="utf-8") as file:
-            write(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    with (
+        replaced(path) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
+        write(file)
+    return Path(path)

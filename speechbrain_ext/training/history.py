@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import (
@@ -11,6 +10,8 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 from speechbrain.utils.distributed import if_main_process
+
+from speechbrain_ext.files import replaced
 
 
 @register_checkpoint_hooks
@@ -75,12 +76,13 @@ class History:
             names += [name for name in row if name not in names]
         if not if_main_process():
             return self.rows[-1]
-        partial = self.path.with_suffix(".partial")
-        with open(partial, "w", newline="", encoding="utf-8") as file:
+        with (
+            replaced(self.path) as partial,
+            open(partial, "w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(partial, self.path)
         return self.rows[-1]
 
     @mark_as_saver

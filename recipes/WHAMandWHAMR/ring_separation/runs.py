@@ -52,6 +52,7 @@ def configuration(hparams):
     chosen = {key: hparams[key] for key in keys}
     parameters = hparams["separator"].parameters()
     chosen["parameters"] = sum(p.numel() for p in parameters)
+    chosen["optimizer"] = hparams["optimizer"].func.__name__
     # a ring for each process makes a step of as many rings
     chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     return json.loads(json.dumps(chosen))

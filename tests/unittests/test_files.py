@@ -1,0 +1,23 @@
+import pytest
+
+from speechbrain_ext.files import replaced
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), replaced(path) as partial:
+        partial.write_text("ha")
+        raise KeyboardInterrupt
+    assert path.read_text() == "before"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_folder_is_made_and_no_partial_file_stays(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with replaced(path) as partial:
+        partial.write_text("whole")
+        assert partial.parent == path.parent
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
