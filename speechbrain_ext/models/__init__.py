@@ -1,8 +1,13 @@
-"""Separators: one module each, mixture (B, T) in, estimates (B, S, T) out."""
+"""Networks.
+
+Separators take a mixture (B, T) and give estimates (B, S, T); the estimator
+takes both and gives levels (B, S).
+"""
 
 from speechbrain_ext.models.conv_tasnet import ConvTasNet
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.sepformer import SepFormer
+from speechbrain_ext.models.sisnr_estimator import SISNREstimator
 from speechbrain_ext.models.spectral import (
     SpectralConvTasNet,
     SpectralSeparator,
@@ -12,6 +17,7 @@ from speechbrain_ext.models.spectral import (
 __all__ = [
     "ConvTasNet",
     "MaskingSeparator",
+    "SISNREstimator",
     "SepFormer",
     "SpectralConvTasNet",
     "SpectralSepFormer",

@@ -83,6 +83,7 @@ class DilatedConvolution(nn.Module):
             groups=channels,
         )
         self.dilation = dilation
+        self.lowest = kernel_size * dilation
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Convolve.
@@ -98,7 +99,9 @@ class DilatedConvolution(nn.Module):
             Same shape.
         """
         length = frames.shape[1]
-        padded = F.pad(frames, (0, 0, 0, -length % self.dilation))
+        # an image lower than the kernel would be slow again
+        tail = max(-length % self.dilation, self.lowest - length)
+        padded = F.pad(frames, (0, 0, 0, tail))
         image = padded.unflatten(1, (-1, self.dilation)).permute(0, 3, 1, 2)
         convolved = self.convolution(image).permute(0, 2, 3, 1)
         return convolved.flatten(1, 2)[:, :length]

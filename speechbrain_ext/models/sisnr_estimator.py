@@ -1,0 +1,249 @@
+"""A network that judges a separation without references."""
+
+import torch
+from speechbrain.nnet.CNN import Conv1d
+from speechbrain.nnet.containers import Sequential
+from speechbrain.nnet.linear import Linear
+from torch import nn
+
+STRIDES = (1, 2, 2, 2, 2)
+KERNEL = 4
+# two frames must leave the encoder, so that they have a deviation
+SHORTEST = 65
+# quieter than this, -120 dB re full scale, is silence
+SILENCE = 1e-6
+
+
+class SISNREstimator(nn.Module):
+    """Blind SI-SNR estimator: mixture and estimate in, their SI-SNR out.
+
+    Subakan, Ravanelli, Cornell, Grondin, "REAL-M: Towards Speech Separation
+    on Real Mixtures", ICASSP 2022, section 2: five convolutions over mixture
+    and estimate, mean and deviation over time, two linear layers, a sigmoid
+    that spans the range of levels.  Names and shapes of the parameters are
+    those of the published `speechbrain/REAL-M-sisnr-estimator`.  Unlike
+    SpeechBrain's statistics pooling this adds no noise: the same input gives
+    the same output.
+
+    Arguments
+    ---------
+    snr_min, snr_max : float
+        Range of the output in dB.
+    channels : int
+        Channels of the convolutions.
+    uncertainty : bool
+        Whether a second output tells the typical (median) absolute error.
+
+    Raises
+    ------
+    ValueError
+        If the range is empty.
+
+    Example
+    -------
+    >>> estimator = SISNREstimator(snr_min=-10, snr_max=20, channels=8)
+    >>> mixture, estimates = torch.randn(4, 8000), torch.randn(4, 3, 8000)
+    >>> estimator(mixture, estimates).shape
+    torch.Size([4, 3])
+    """
+
+    def __init__(
+        self,
+        snr_min: float = 0.0,
+        snr_max: float = 10.0,
+        channels: int = 128,
+        uncertainty: bool = False,
+    ) -> None:
+        super().__init__()
+        if not snr_min < snr_max:
+            raise ValueError(
+                f"snr_min={snr_min} must be below snr_max={snr_max}"
+            )
+        self.snr_min = float(snr_min)
+        self.snr_max = float(snr_max)
+        self.uncertainty = uncertainty
+        layers = {}
+        for index, stride in enumerate(STRIDES, start=1):
+            if index > 1:
+                layers[f"relu{index - 1}"] = nn.ReLU()
+            layers[f"cnn{index}"] = Conv1d(
+                in_channels=channels if index > 1 else 2,
+                out_channels=channels,
+                kernel_size=KERNEL,
+                stride=stride,
+                padding="valid",
+                skip_transpose=True,
+            )
+        self.encoder = Sequential(input_shape=[None, 2, None], **layers)
+        self.encoder_out = Sequential(
+            input_shape=[None, 2 * channels],
+            layer1=Linear(input_size=2 * channels, n_neurons=2 * channels),
+            relu=nn.ReLU(),
+            layer2=Linear(
+                input_size=2 * channels, n_neurons=2 if uncertainty else 1
+            ),
+            sigm=nn.Sigmoid(),
+        )
+
+    def compress(self, snr: torch.Tensor) -> torch.Tensor:
+        """Map dB to 0 (snr_min and below) ... 1 (snr_max and above).
+
+        Arguments
+        ---------
+        snr : torch.Tensor
+            Any shape, in dB.
+
+        Returns
+        -------
+        compressed : torch.Tensor
+            Same shape.
+
+        Example
+        -------
+        >>> SISNREstimator().compress(torch.tensor([-5.0, 5.0, 50.0]))
+        tensor([0.0000, 0.5000, 1.0000])
+        """
+        span = self.snr_max - self.snr_min
+        return ((snr - self.snr_min) / span).clamp(0, 1)
+
+    def predict(
+        self, mixture: torch.Tensor, estimates: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute the compressed outputs, for training.
+
+        Arguments
+        ---------
+        mixture : torch.Tensor
+            Shape (batch, time).
+        estimates : torch.Tensor
+            Shape (batch, sources, time).
+
+        Returns
+        -------
+        outputs : torch.Tensor
+            Shape (batch, sources, 1), or (batch, sources, 2) with
+            uncertainty: compressed level, and compressed typical error.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not go together, or the signals are too short.
+        """
+        _require_shapes(mixture, estimates)
+        batch, sources, time = estimates.shape
+        pairs = torch.stack(
+            (
+                standardise(estimates),
+                standardise(mixture)[:, None].expand_as(estimates),
+            ),
+            dim=2,
+        )
+        frames = self.encoder(pairs.view(batch * sources, 2, time)).float()
+        with torch.autocast(mixture.device.type, enabled=False):
+            deviation, mean = torch.std_mean(frames, dim=2)
+            pooled = torch.cat((mean, deviation), dim=1)
+            outputs = self.encoder_out(pooled)
+        return outputs.view(batch, sources, -1)
+
+    def forward(
+        self, mixture: torch.Tensor, estimates: torch.Tensor
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Estimate the SI-SNR of every source.
+
+        Arguments
+        ---------
+        mixture : torch.Tensor
+            Shape (batch, time), at least 65 samples.
+        estimates : torch.Tensor
+            Shape (batch, sources, time).
+
+        Returns
+        -------
+        snr : torch.Tensor
+            Shape (batch, sources), in dB; `snr_min` where an estimate (or the
+            mixture) is silent.
+        error : torch.Tensor
+            Only with uncertainty: the typical absolute error, in dB; the
+            whole range where the estimate is silent.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not go together, or the signals are too short.
+        """
+        outputs = self.predict(mixture, estimates)
+        silent = is_silent(estimates) | is_silent(mixture)[:, None]
+        span = self.snr_max - self.snr_min
+        snr = self.snr_min + span * outputs[..., 0]
+        snr = snr.masked_fill(silent, self.snr_min)
+        if not self.uncertainty:
+            return snr
+        return snr, (span * outputs[..., 1]).masked_fill(silent, span)
+
+
+def standardise(signals: torch.Tensor) -> torch.Tensor:
+    """Bring signals to zero mean and unit deviation; silence to zeros.
+
+    Arguments
+    ---------
+    signals : torch.Tensor
+        Shape (..., time).
+
+    Returns
+    -------
+    standardised : torch.Tensor
+        Same shape, float32.
+
+    Example
+    -------
+    >>> standardise(torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]))
+    tensor([[-1.,  0.,  1.],
+            [ 0.,  0.,  0.]])
+    """
+    signals = signals.float()
+    deviation, mean = torch.std_mean(signals, dim=-1, keepdim=True)
+    return (signals - mean) / deviation.clamp_min(SILENCE)
+
+
+def is_silent(signals: torch.Tensor) -> torch.Tensor:
+    """Tell which signals do not move.
+
+    Arguments
+    ---------
+    signals : torch.Tensor
+        Shape (..., time).
+
+    Returns
+    -------
+    silent : torch.Tensor
+        Shape (...), boolean.
+
+    Example
+    -------
+    >>> is_silent(torch.tensor([[0.5, 0.5, 0.5], [0.1, -0.1, 0.1]]))
+    tensor([ True, False])
+    """
+    return signals.float().std(dim=-1) <= SILENCE
+
+
+def _require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:
+    if mixture.ndim != 2 or estimates.ndim != 3:
+        raise ValueError(
+            f"mixture has shape {tuple(mixture.shape)} and estimates "
+            f"{tuple(estimates.shape)}; they must be (batch, time) and "
+            "(batch, sources, time)"
+        )
+    if len(mixture) != len(estimates):
+        raise ValueError(
+            f"{len(mixture)} mixtures, but estimates of {len(estimates)}"
+        )
+    if mixture.shape[1] != estimates.shape[2]:
+        raise ValueError(
+            f"the mixture has {mixture.shape[1]} samples, the estimates have "
+            f"{estimates.shape[2]}; they must be equally long"
+        )
+    if mixture.shape[1] < SHORTEST:
+        raise ValueError(
+            f"{mixture.shape[1]} samples are too short to be judged; at "
+            f"least {SHORTEST} are needed"
+        )
