@@ -1,0 +1,5 @@
+"""Trained models on anyone's recordings."""
+
+from .separator import Separator
+
+__all__ = ["Separator"]

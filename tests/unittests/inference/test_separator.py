@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from speechbrain_ext.corpora.decoding import UnusableAudio
+from speechbrain_ext.inference import Separator
+
+RATE = 8000
+
+
+class LowAndHigh(nn.Module):
+    """Splits at 1 kHz; swaps its outputs at every call; any level."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def forward(self, mixture):
+        self.calls.append(mixture.shape[1])
+        spectrum = torch.fft.rfft(mixture)
+        hertz = torch.linspace(0, RATE / 2, spectrum.shape[1])
+        low = torch.fft.irfft(spectrum * (hertz < 1000), mixture.shape[1])
+        sources = torch.stack((low, mixture - low), 1)
+        swapped = len(self.calls) % 2 == 0
+        return 0.1 * (sources.flip(1) if swapped else sources)
+
+
+def tones(seconds, rate=RATE, batch=1):
+    """A low tone and a louder high one, and their sum."""
+    time = torch.arange(int(seconds * rate)) / rate
+    low = 0.1 * torch.sin(2 * torch.pi * 300 * time)
+    high = 0.3 * torch.sin(2 * torch.pi * 2000 * time)
+    sources = torch.stack((low, high)).expand(batch, -1, -1)
+    return sources, sources.sum(1)
+
+
+def make(**options):
+    return Separator(LowAndHigh(), sample_rate=RATE, **options)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 8.0, 8.01, 13.0, 14.0, 33.3])
+def test_a_recording_of_any_length_keeps_its_sources_in_order(seconds):
+    sources, mixture = tones(seconds, batch=2)
+    separator = make()
+    estimates = separator.separate(mixture, RATE)
+    assert estimates.shape == sources.shape
+    # the filter of the test rings at the edges of a chunk
+    error = (estimates - sources)[..., 800:-800]
+    assert error.abs().max() < 0.02
+    assert max(separator.module.calls) <= 8 * RATE
+    if seconds >= 8:
+        assert set(separator.module.calls) == {8 * RATE}
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_rate_and_level_of_the_input_come_back(rate):
+    sources, mixture = tones(10, rate)
+    estimates = make().separate(5 * mixture, rate)
+    assert estimates.shape == sources.shape
+    error = (estimates - 5 * sources)[..., rate:-rate]
+    assert error.abs().max() < 0.1
+
+
+def test_silence_gives_silence():
+    estimates = make().separate(torch.zeros(1, 9 * RATE), RATE)
+    assert torch.equal(estimates, torch.zeros(1, 2, 9 * RATE))
+
+
+def test_a_stereo_file_becomes_one_file_for_each_source(tmp_path):
+    sources, mixture = tones(9, 16000)
+    stereo = torch.stack((mixture[0], mixture[0])).T.numpy()
+    soundfile.write(tmp_path / "two.flac", stereo, 16000)
+    paths = make().separate_file(tmp_path / "two.flac", tmp_path / "out")
+    assert [path.name for path in paths] == [
+        "two_source1.wav",
+        "two_source2.wav",
+    ]
+    for path, source in zip(paths, sources[0], strict=True):
+        estimate, rate = soundfile.read(path, dtype="float32")
+        assert (rate, len(estimate)) == (16000, 9 * 16000)
+        error = np.abs(estimate - source.numpy())[16000:-16000]
+        assert error.max() < 0.02
+
+
+def test_what_cannot_be_separated_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"must be \(batch, time\)"):
+        make().separate(torch.zeros(100), RATE)
+    broken = torch.zeros(1, 100)
+    broken[0, 3] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        make().separate(broken, RATE)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8000), RATE)
+    with pytest.raises(UnusableAudio, match="silent"):
+        make().separate_file(tmp_path / "silent.wav", tmp_path)
+    with pytest.raises(ValueError, match="must lie between"):
+        make(chunk_seconds=1.0, overlap_seconds=1.0)
