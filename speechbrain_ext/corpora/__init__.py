@@ -2,10 +2,22 @@
 
 from speechbrain_ext.corpora import (
     folder,
+    librimix,
     librispeech,
     mini,
+    realm,
     voxceleb,
     wham,
+    whamr,
 )
 
-__all__ = ["folder", "librispeech", "mini", "voxceleb", "wham"]
+__all__ = [
+    "folder",
+    "librimix",
+    "librispeech",
+    "mini",
+    "realm",
+    "voxceleb",
+    "wham",
+    "whamr",
+]

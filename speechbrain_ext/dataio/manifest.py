@@ -8,12 +8,12 @@ id             unique within the manifest
 path           audio file; relative to the manifest's folder if below it
 samples        length in samples
 sample_rate    in Hz
-kind           speech, noise, event or rir
+kind           speech, noise, event, rir or mixture
 split          train, valid, test, user_train, user_valid or user_test
 speaker        speaker of a speech recording, else empty
 sex            F, M or empty
 label          class of an event or noise, else empty
-text           what is said, or a remark
+text           what is said (by both talkers of a mixture), or a remark
 source         corpus the recording comes from
 licence        licence of the recording
 =============  ===========================================================
@@ -29,7 +29,7 @@ from pathlib import Path
 
 from speechbrain_ext.files import replaced
 
-KINDS = ("speech", "noise", "event", "rir")
+KINDS = ("speech", "noise", "event", "rir", "mixture")
 SPLITS = ("train", "valid", "test", "user_train", "user_valid", "user_test")
 SEXES = ("F", "M", "")
 
