@@ -16,7 +16,7 @@ MEANING = {
     "D": "clean targets (upper bound)",
 }
 # what the arms differ in; all else is the same within a corpus
-VARIED = ("mixing", "targets", "alternate_sexes", "snr_db")
+VARIED = ("mixing", "targets", "alternate_sexes", "snr_db", "start_from")
 
 
 def read_figures(plan, output):

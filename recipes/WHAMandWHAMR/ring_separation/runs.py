@@ -5,6 +5,11 @@ import logging
 import os
 from pathlib import Path
 
+import torch
+from speechbrain.utils.checkpoints import Checkpointer
+
+from speechbrain_ext.models.separator import check_state_dict
+
 logger = logging.getLogger(__name__)
 
 RECIPE = Path(__file__).resolve().parent
@@ -44,6 +49,7 @@ def configuration(hparams):
         "number_of_epochs",
         "rings_per_epoch",
         "learning_rate",
+        "start_from",
         "warmup",
         "precision",
         "test_rings",
@@ -156,3 +162,47 @@ def remember_run(hparams):
     """Write down what `require_same_run` compares."""
     text = json.dumps(identity(hparams), indent=2)
     (Path(hparams["output_folder"]) / RUN).write_text(text + "\n")
+
+
+def find_start(hparams):
+    """Find the weights that a run starts from.
+
+    Arguments
+    ---------
+    hparams : dict
+        `start_from` is null, or the output folder of another run.
+
+    Returns
+    -------
+    path : Path or None
+        Of its selected checkpoint's separator.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no checkpoint in it.
+    """
+    if hparams["start_from"] is None:
+        return None
+    save = Path(hparams["start_from"]) / "save"
+    found = None
+    if save.is_dir():
+        found = Checkpointer(save).find_checkpoint(min_key=hparams["selection"])
+    if found is None:
+        raise FileNotFoundError(
+            f"start_from: there is no checkpoint in {save}; give the output "
+            "folder of a run of this recipe"
+        )
+    return found.paramfiles["separator"]
+
+
+def load_start(hparams):
+    """Give the separator the weights of `start_from`, if there is one."""
+    path = find_start(hparams)
+    if path is None:
+        return
+    separator = hparams["separator"]
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    check_state_dict(path, expected=separator.state_dict(), found=weights)
+    separator.load_state_dict(weights)
+    logger.info("Starting from %s", path)

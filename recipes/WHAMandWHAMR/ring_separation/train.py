@@ -70,6 +70,8 @@ RULES = {
 def find_conflicts(values):
     """List what is legal by itself but not together, for `load_hparams`."""
     mistakes = []
+    if not isinstance(values["start_from"], str | None):
+        mistakes.append(f"start_from: {values['start_from']!r} is no folder")
     for key in ("snr_db", "sweep_snr_db", "metrics"):
         if not isinstance(values[key], list | None):
             mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
@@ -201,6 +203,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
 
 def train(hparams, run_opts):
     """Fit the separator, going on where an interrupted run stopped."""
+    runs.load_start(hparams)
     brain = RingSeparation(
         modules=hparams["modules"],
         opt_class=hparams["optimizer"],
@@ -250,6 +253,7 @@ def configure(arguments):
     sb.utils.distributed.ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     runs.require_reference(hparams)
+    runs.find_start(hparams)
     runs.require_same_run(hparams)
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],

@@ -1,0 +1,226 @@
+"""Model cards: what a model is, for people and for the hub's search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from huggingface_hub import EvalResult, ModelCardData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure of a model.
+
+    Arguments
+    ---------
+    name : str
+        What was measured, `SI-SDR improvement`.
+    value : float
+        The figure.
+    dataset : str
+        On what, with the name people know it by.
+    unit : str
+        `dB`, empty for a ratio.
+    split : str
+        Part of the dataset.
+    task : str
+        The hub's name of the task.
+    type : str
+        The hub's name of the metric; made from `name` by default.
+
+    Example
+    -------
+    >>> Metric(name="SI-SNR", value=4.59, dataset="mini", unit="dB").identifier
+    'si-snr'
+    """
+
+    name: str
+    value: float
+    dataset: str
+    unit: str = ""
+    split: str = "test"
+    task: str = "audio-to-audio"
+    type: str = ""
+
+    @property
+    def identifier(self) -> str:
+        """The hub's name of the metric."""
+        return self.type or identifier(self.name)
+
+    def result(self) -> EvalResult:
+        """Give the figure as the hub's metadata has it."""
+        return EvalResult(
+            task_type=self.task,
+            dataset_type=identifier(self.dataset),
+            dataset_name=self.dataset,
+            dataset_split=self.split,
+            metric_type=self.identifier,
+            metric_name=f"{self.name} ({self.unit})"
+            if self.unit
+            else self.name,
+            metric_value=self.value,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """All that a model card says.
+
+    Arguments
+    ---------
+    name : str
+        Of the model.
+    summary : str
+        What it is and does, in a few sentences.
+    data : str
+        What it was trained on.
+    command : str
+        The command that trains it.
+    usage : str
+        Python that uses it.
+    limits : str
+        What it cannot do, or was not tested for.
+    license : str
+        Identifier of the hub, `apache-2.0`.
+    license_text : str
+        A sentence on the licence of weights and data.
+    citation : str
+        BibTeX, or who to name.
+    metrics : sequence of Metric
+        Its figures.
+    language : sequence of str
+        Codes of languages; empty if it does not matter.
+    tags : sequence of str
+        For the hub's search.
+    datasets : sequence of str
+        Names of datasets on the hub.
+    pipeline_tag : str
+        The hub's name of the task.
+
+    Example
+    -------
+    >>> card = Card(
+    ...     name="Ring SepFormer",
+    ...     summary="Separates two voices.",
+    ...     data="The corpus mini.",
+    ...     command="python train.py hparams/ring_sepformer.yaml",
+    ...     usage="load_folder('me/ring')",
+    ...     limits="Synthetic voices only.",
+    ...     license="apache-2.0",
+    ...     citation="None.",
+    ...     metrics=[Metric(name="SI-SDRi", value=4.59, dataset="mini")],
+    ... )
+    >>> "| mini | test | SI-SDRi | 4.59 |" in card.text()
+    True
+    """
+
+    name: str
+    summary: str
+    data: str
+    command: str
+    usage: str
+    limits: str
+    license: str
+    citation: str
+    license_text: str = ""
+    metrics: Sequence[Metric] = ()
+    language: Sequence[str] = ()
+    tags: Sequence[str] = ("audio-source-separation", "speech", "pytorch")
+    datasets: Sequence[str] = ()
+    pipeline_tag: str = "audio-to-audio"
+
+    def metadata(self) -> ModelCardData:
+        """Give what the hub reads."""
+        return ModelCardData(
+            language=list(self.language) or None,
+            license=self.license,
+            library_name="speechbrain",
+            tags=["speechbrain", *self.tags],
+            datasets=list(self.datasets) or None,
+            metrics=sorted({m.identifier for m in self.metrics}) or None,
+            pipeline_tag=self.pipeline_tag,
+            model_name=self.name,
+            eval_results=[metric.result() for metric in self.metrics] or None,
+        )
+
+    def text(self) -> str:
+        """Write the card.
+
+        Returns
+        -------
+        text : str
+            Content of README.md: metadata, then sections for people.
+
+        Raises
+        ------
+        ValueError
+            If a section is empty; a card that says nothing helps no one.
+        """
+        for field in (
+            *("name", "summary", "data", "command", "usage", "limits"),
+            *("license", "citation"),
+        ):
+            if not getattr(self, field).strip():
+                raise ValueError(
+                    f"the model card has no {field}; write a sentence"
+                )
+        license_text = self.license_text or f"{self.license}."
+        sections = {
+            "Figures": metrics_table(self.metrics),
+            "Data": self.data,
+            "How it was trained": fenced(self.command),
+            "How to use it": fenced(self.usage, "python"),
+            "Limits": self.limits,
+            "Licence": license_text,
+            "Citation": fenced(self.citation, "bibtex"),
+        }
+        body = "\n\n".join(
+            f"## {title}\n\n{text.strip()}" for title, text in sections.items()
+        )
+        return (
+            f"---\n{self.metadata()}\n---\n\n# {self.name}\n\n"
+            f"{self.summary.strip()}\n\n{body}\n"
+        )
+
+
+def metrics_table(metrics: Sequence[Metric]) -> str:
+    r"""Write figures as a table.
+
+    Arguments
+    ---------
+    metrics : sequence of Metric
+        In the order of the rows.
+
+    Returns
+    -------
+    table : str
+        Markdown.
+
+    Example
+    -------
+    >>> print(metrics_table([Metric(name="A|B", value=1.0, dataset="mini")]))
+    | dataset | split | metric | value |
+    |---|---|---|---|
+    | mini | test | A\|B | 1 |
+    """
+    if not metrics:
+        return "None were measured."
+    rows = [
+        (m.dataset, m.split, m.name, f"{m.value:g} {m.unit}".strip())
+        for m in metrics
+    ]
+    lines = ["| dataset | split | metric | value |", "|---|---|---|---|"]
+    for row in rows:
+        cells = (cell.replace("|", "\\|") for cell in row)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def identifier(text: str) -> str:
+    """Write a name as the hub's identifiers are: small letters and hyphens."""
+    kept = "".join(c if c.isalnum() else " " for c in text.lower())
+    return "-".join(kept.split())
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Set text as a block of code."""
+    return f"```{language}\n{text.strip()}\n```"

@@ -1,0 +1,161 @@
+"""Finding files in a folder that is not trusted."""
+
+import re
+from pathlib import Path
+
+from speechbrain_ext.hub.refusal import Limits, RefusedError
+
+HYPERPARAMS = "hyperparams.yaml"
+CARD = "README.md"
+# no part begins with a dot, so none is ..
+FILE_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def inner_file(folder: Path, name: str) -> Path:
+    """Find a file of a folder, and nothing that is not in it.
+
+    Links are followed where they stay in the folder, or, in a snapshot of
+    the Hugging Face cache, lead to that repository's own blobs.
+
+    Arguments
+    ---------
+    folder : Path
+        The folder.
+    name : str
+        Relative, with `/` between its parts.
+
+    Returns
+    -------
+    path : Path
+        `folder / name`, a regular file.
+
+    Raises
+    ------
+    RefusedError
+        If the name is absolute, has `..`, a scheme or unusual characters,
+        leads out of the folder, or is something else than a file.
+    FileNotFoundError
+        If there is no such file.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "encoder.ckpt").write_bytes(b"")
+    >>> inner_file(folder, "encoder.ckpt").name
+    'encoder.ckpt'
+    """
+    if not FILE_NAME.fullmatch(name):
+        raise RefusedError(
+            f"{folder}: {name!r} is not the name of a file in this folder; "
+            "letters, digits, '_', '-', '.' and '/' are allowed, and no '..'"
+        )
+    path = folder / name
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"{path} is missing, or a link that leads nowhere"
+        ) from error
+    if not any(target.is_relative_to(root) for root in roots(folder)):
+        raise RefusedError(
+            f"{path} is a link to {target}, which is outside the folder; "
+            "put the file itself there"
+        )
+    if not target.is_file():
+        raise RefusedError(f"{path} is not a regular file")
+    return path
+
+
+def roots(folder: Path) -> list[Path]:
+    """List the folders that the files of a folder may really lie in.
+
+    Arguments
+    ---------
+    folder : Path
+        A folder, perhaps a snapshot in the Hugging Face cache:
+        `models--USER--NAME/snapshots/COMMIT`, whose files are links to
+        `models--USER--NAME/blobs`.
+
+    Returns
+    -------
+    roots : list of Path
+        The folder, and the blobs beside it.
+    """
+    real = folder.resolve()
+    repository = real.parent.parent
+    found = [real]
+    if real.parent.name == "snapshots" and repository.name.startswith(
+        "models--"
+    ):
+        blobs = repository / "blobs"
+        if blobs.is_dir() and not blobs.is_symlink():
+            found.append(blobs)
+    return found
+
+
+def read_hyperparams(folder: Path, limits: Limits) -> tuple[Path, str]:
+    """Read hyperparams.yaml as text.
+
+    Arguments
+    ---------
+    folder : Path
+        Where it is.
+    limits : Limits
+        Its size may be `yaml_bytes`.
+
+    Returns
+    -------
+    path : Path
+        The file.
+    text : str
+        Its content.
+
+    Raises
+    ------
+    RefusedError
+        If it is too large, or no UTF-8 text.
+    FileNotFoundError
+        If it is missing.
+    """
+    path = inner_file(folder, HYPERPARAMS)
+    with open(path, "rb") as file:
+        content = file.read(limits.yaml_bytes + 1)
+    if len(content) > limits.yaml_bytes:
+        raise RefusedError(
+            f"{path} has more than {limits.yaml_bytes} bytes; published ones "
+            "have a few thousand. Limits(yaml_bytes=...) changes that"
+        )
+    try:
+        return path, content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{path} is no UTF-8 text: {error}") from error
+
+
+def check_sizes(paths: list[Path], limits: Limits) -> None:
+    """Check that files together are not too large.
+
+    Arguments
+    ---------
+    paths : list of Path
+        Files of weights.
+    limits : Limits
+        Their sizes may add up to `weight_bytes`.
+
+    Raises
+    ------
+    RefusedError
+        If they are larger; the message has the sizes.
+    """
+    check_total({str(path): path.stat().st_size for path in paths}, limits)
+
+
+def check_total(sizes: dict[str, int], limits: Limits) -> None:
+    """Check that sizes in bytes, by name of the file, are not too large."""
+    if sum(sizes.values()) > limits.weight_bytes:
+        listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+        raise RefusedError(
+            f"files of weights have {sum(sizes.values())} bytes ({listed}), "
+            f"more than {limits.weight_bytes}; Limits(weight_bytes=...) "
+            "changes that"
+        )

@@ -1,0 +1,312 @@
+"""Loading a folder or hub repository without running what it says."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain_ext.hub.allowed import check_plan
+from speechbrain_ext.hub.building import build
+from speechbrain_ext.hub.document import parse
+from speechbrain_ext.hub.download import Repository, pair
+from speechbrain_ext.hub.folder import (
+    HYPERPARAMS,
+    REPOSITORY,
+    check_sizes,
+    inner_file,
+    read_hyperparams,
+)
+from speechbrain_ext.hub.plan import Call, make_plan
+from speechbrain_ext.hub.pretrainer import (
+    Loadable,
+    check_modules,
+    find_loadables,
+)
+from speechbrain_ext.hub.refusal import Limits
+from speechbrain_ext.hub.weights import read_weights
+from speechbrain_ext.models.separator import check_state_dict
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedFolder:
+    """What a folder describes, with its weights.
+
+    Arguments
+    ---------
+    folder : Path
+        Where the files are.
+    hparams : dict
+        All keys of hyperparams.yaml.
+    modules : dict
+        Name to `torch.nn.Module`, on the CPU, in evaluation mode; the same
+        objects as in `hparams`.
+    """
+
+    folder: Path
+    hparams: dict[str, object]
+    modules: dict[str, torch.nn.Module]
+
+
+def load_folder(
+    source: str | Path,
+    *,
+    savedir: str | Path | None = None,
+    trust: bool = False,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    endpoint: str | None = None,
+    limits: Limits | None = None,
+) -> LoadedFolder:
+    """Load a model that was published in SpeechBrain's layout.
+
+    A folder has `hyperparams.yaml`, with the keys `modules` and
+    `pretrainer`, and a file of weights for each loadable of the pretrainer:
+    `NAME.safetensors` if there is one, else `NAME.ckpt`.
+
+    hyperparams.yaml is HyperPyYAML, which can run any Python. It is
+    therefore parsed first, and refused unless all it builds is on a list of
+    classes with harmless arguments (`speechbrain_ext.hub.allowed`). Until
+    all of it has passed, nothing is imported, run or written. Weights are
+    read as plain tensors.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder, or a hub repository `USER/NAME`, of which only
+        hyperparams.yaml, README.md and the files of weights that the first
+        one names are downloaded.
+    savedir : str or Path, optional
+        For a repository: where downloads are kept, laid out like the Hugging
+        Face cache, which is the default.
+    trust : bool
+        Load hyperparams.yaml with plain HyperPyYAML, as SpeechBrain does:
+        it may then run anything, with your rights. Only for authors that
+        you trust.
+    revision : str, optional
+        For a repository: branch, tag or commit.
+    token : str or bool, optional
+        For a repository: as for huggingface_hub.
+    endpoint : str, optional
+        For a repository: address of the hub; by default HF_ENDPOINT, or the
+        public one.
+    limits : Limits, optional
+        Sizes above which it is refused.
+
+    Returns
+    -------
+    loaded : LoadedFolder
+        hparams, and modules with their weights.
+
+    Raises
+    ------
+    RefusedError
+        If the folder asks for more than a model needs. The message names
+        the file, the line, what stands there and what can be done.
+    FileNotFoundError
+        If there is no such folder, or a file is missing.
+    ValueError
+        If weights do not fit their module, or a module has none.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> text = '''
+    ... model: !new:torch.nn.Linear
+    ...     in_features: 2
+    ...     out_features: 1
+    ... modules: {model: !ref <model>}
+    ... pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    ...     loadables: {model: !ref <model>}
+    ... '''
+    >>> _ = (folder / "hyperparams.yaml").write_text(text)
+    >>> weights = torch.nn.Linear(2, 1).state_dict()
+    >>> torch.save(weights, folder / "model.ckpt")
+    >>> load_folder(folder).modules
+    {'model': Linear(in_features=2, out_features=1, bias=True)}
+    """
+    limits = limits or Limits()
+    repository = None
+    if Path(source).is_dir():
+        folder = Path(source)
+    elif isinstance(source, str) and REPOSITORY.fullmatch(source):
+        repository = Repository(
+            source,
+            revision=revision,
+            savedir=savedir,
+            token=token,
+            endpoint=endpoint,
+        )
+        folder = repository.fetch(None) if trust else Path()
+    else:
+        raise FileNotFoundError(
+            f"{source} is neither a folder nor a hub repository USER/NAME"
+        )
+    if trust:
+        logger.warning("%s may run anything: trust=True", source)
+        return load_trusted(folder)
+    if repository is not None:
+        folder = repository.fetch_hyperparams(limits)
+    plan = read_plan(folder, limits)
+    loadables = find_loadables(plan, repository and repository.repo_id)
+    check_modules(plan)
+    if repository is not None:
+        folder = repository.fetch_weights(folder, loadables, limits)
+    return build_and_load(folder, plan, loadables, limits)
+
+
+def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
+    """Read hyperparams.yaml, and check all of it but the pretrainer.
+
+    Arguments
+    ---------
+    folder : Path
+        Where it is.
+    limits : Limits, optional
+        Sizes above which it is refused.
+
+    Returns
+    -------
+    plan : dict
+        Keys to plain values and calls that have not been made.
+
+    Raises
+    ------
+    RefusedError
+        See `load_folder`.
+    FileNotFoundError
+        If it is missing.
+    """
+    limits = limits or Limits()
+    path, text = read_hyperparams(folder, limits)
+    plan = make_plan(parse(text, path, limits), limits)
+    check_plan(plan)
+    return plan
+
+
+def build_and_load(
+    folder: Path,
+    plan: dict[str, object],
+    loadables: list[Loadable],
+    limits: Limits,
+) -> LoadedFolder:
+    """Read the weights, then build the modules and fill them.
+
+    Arguments
+    ---------
+    folder : Path
+        Where the files of weights are.
+    plan : dict
+        Checked.
+    loadables : list of Loadable
+        Its modules with weights.
+    limits : Limits
+        Sizes above which the weights or modules are refused.
+
+    Returns
+    -------
+    loaded : LoadedFolder
+        hparams, and modules with their weights.
+    """
+    paths = {item: weights_file(folder, item) for item in loadables}
+    check_sizes(list(paths.values()), limits)
+    weights = {item: read_weights(paths[item], limits) for item in loadables}
+    pretrainer = plan["pretrainer"]
+    keywords = {
+        "loadables": {item.name: item.module for item in loadables},
+        "paths": {item.name: str(paths[item]) for item in loadables},
+    }
+    plan = dict(plan)
+    plan["pretrainer"] = Call(
+        pretrainer.kind,
+        pretrainer.name,
+        pretrainer.place,
+        keywords=keywords,
+    )
+    hparams, objects = build(plan, limits)
+    filled = set()
+    for item in loadables:
+        module = objects[item.module]
+        if not isinstance(module, torch.nn.Module):
+            raise ValueError(
+                f"{paths[item]} belongs to {item.module.name}, which has no "
+                "weights"
+            )
+        check_state_dict(
+            paths[item], expected=module.state_dict(), found=weights[item]
+        )
+        module.load_state_dict(weights[item])
+        filled.update(map(id, module.parameters()))
+    modules = hparams["modules"]
+    for name, module in modules.items():
+        module.eval()
+        missing = [p for p in module.parameters() if id(p) not in filled]
+        if missing:
+            raise ValueError(
+                f"{folder / HYPERPARAMS}: {len(missing)} parameters of the "
+                f"module {name!r} are in no file of weights; name it among "
+                "the loadables of the pretrainer"
+            )
+    return LoadedFolder(folder, hparams, modules)
+
+
+def weights_file(folder: Path, loadable: Loadable) -> Path:
+    """Find the file of weights of a loadable.
+
+    Arguments
+    ---------
+    folder : Path
+        Where it should be.
+    loadable : Loadable
+        Its name is known.
+
+    Returns
+    -------
+    path : Path
+        safetensors if they are there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If neither file is there; the message names the line that asks.
+    RefusedError
+        If it is a link that leads out of the folder.
+    """
+    for name in pair(loadable):
+        path = folder / name
+        if path.exists() or path.is_symlink():
+            return inner_file(folder, name)
+    raise FileNotFoundError(
+        f"{folder} has neither {' nor '.join(pair(loadable))}, which "
+        f"{HYPERPARAMS} (line {loadable.place.line}) asks for"
+    )
+
+
+def load_trusted(folder: Path) -> LoadedFolder:
+    """Load a folder as SpeechBrain does: its file may run anything.
+
+    Arguments
+    ---------
+    folder : Path
+        Of an author that you trust.
+
+    Returns
+    -------
+    loaded : LoadedFolder
+        hparams, and modules with their weights.
+    """
+    from speechbrain.utils.fetching import LocalStrategy
+
+    with open(folder / HYPERPARAMS, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file)
+    pretrainer = hparams["pretrainer"]
+    pretrainer.collect_files(
+        default_source=str(folder), local_strategy=LocalStrategy.NO_LINK
+    )
+    pretrainer.load_collected()
+    for module in hparams["modules"].values():
+        module.eval()
+    return LoadedFolder(folder, hparams, hparams["modules"])

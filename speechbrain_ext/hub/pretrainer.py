@@ -1,0 +1,168 @@
+"""Which file of weights belongs to which module."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from speechbrain_ext.hub.allowed import PRETRAINER, check_value
+from speechbrain_ext.hub.folder import FILE_NAME
+from speechbrain_ext.hub.plan import Call
+from speechbrain_ext.hub.refusal import Place, RefusedError
+
+LOADABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+EXTENSIONS = (".ckpt", ".pt", ".safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class Loadable:
+    """A module and the file of its weights.
+
+    Arguments
+    ---------
+    name : str
+        Key of the module in the pretrainer's `loadables`.
+    module : Call
+        What builds it.
+    file : str
+        Relative to the folder.
+    place : Place
+        Where the pretrainer stands.
+    """
+
+    name: str
+    module: Call
+    file: str
+    place: Place
+
+    @property
+    def safetensors(self) -> str:
+        """The same weights in the format that holds nothing else."""
+        return str(PurePosixPath(self.file).with_suffix(".safetensors"))
+
+
+def find_loadables(
+    plan: Mapping[str, object], repo_id: str | None = None
+) -> list[Loadable]:
+    """Read the pretrainer of a plan.
+
+    As for SpeechBrain, weights of the loadable NAME are in `NAME.ckpt`
+    unless `paths` says otherwise. A path may begin with the id of the
+    repository itself (`USER/NAME/encoder.ckpt`), as some published ones do;
+    in a local folder it is taken for the id of the repository that the
+    folder is a copy of. Nothing is ever fetched from elsewhere.
+
+    Arguments
+    ---------
+    plan : Mapping
+        From `make_plan`.
+    repo_id : str, optional
+        The repository, None for a local folder.
+
+    Returns
+    -------
+    loadables : list of Loadable
+        In the order of the file.
+
+    Raises
+    ------
+    RefusedError
+        If the pretrainer would do more than load files of the folder.
+    ValueError
+        If the file has no pretrainer.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> place = Place(Path("hyperparams.yaml"), 1, "")
+    >>> linear = Call("!new:", "torch.nn.Linear", place, [1, 1])
+    >>> pretrainer = Call("!new:", PRETRAINER, place)
+    >>> pretrainer.keywords["loadables"] = {"model": linear}
+    >>> [loadable] = find_loadables({"pretrainer": pretrainer})
+    >>> loadable.file, loadable.safetensors
+    ('model.ckpt', 'model.safetensors')
+    """
+    call = plan.get("pretrainer")
+    if not isinstance(call, Call) or call.name != PRETRAINER:
+        raise ValueError(
+            f"hyperparams.yaml has no key pretrainer with !new:{PRETRAINER}"
+        )
+    place = call.place
+    if call.positional:
+        raise place.refuse("arguments of the pretrainer have no names")
+    given = {name: value for name, value in call.keywords.items() if value}
+    mend = "Only loadables, paths in the folder and true or false conditions."
+    for name in given.keys() - {"loadables", "paths", "conditions"}:
+        raise place.refuse(f"the pretrainer is given {name!r}", mend)
+    for name, value in given.items():
+        if not isinstance(value, dict):
+            raise place.refuse(f"{name!r} of the pretrainer is no mapping")
+    conditions = given.get("conditions", {})
+    if not all(isinstance(value, bool) for value in conditions.values()):
+        raise place.refuse("a condition of the pretrainer is not fixed", mend)
+    check_value(given.get("loadables", {}))
+    return [
+        Loadable(
+            name=checked_name(name, module, place),
+            module=module,
+            file=file_name(
+                given.get("paths", {}).get(name, f"{name}.ckpt"), repo_id, place
+            ),
+            place=place,
+        )
+        for name, module in given.get("loadables", {}).items()
+        if conditions.get(name, True)
+    ]
+
+
+def checked_name(name: object, module: object, place: Place) -> str:
+    """Check the key of a loadable, which becomes the name of a file."""
+    if not isinstance(name, str) or not LOADABLE.fullmatch(name):
+        raise place.refuse(f"the loadable {name!r} cannot name a file")
+    if not isinstance(module, Call) or module.kind != "!new:":
+        raise place.refuse(f"the loadable {name!r} is not built in this file")
+    return name
+
+
+def file_name(path: object, repo_id: str | None, place: Place) -> str:
+    """Check a path of the pretrainer, and make it relative to the folder."""
+    mend = "Write the name of a file of the folder, such as encoder.ckpt."
+    if not isinstance(path, str) or not FILE_NAME.fullmatch(path):
+        raise place.refuse(f"the path {path!r} leads out of the folder", mend)
+    owner, _, rest = path.partition("/")
+    name, _, inner = rest.partition("/")
+    if inner and repo_id is not None:
+        if f"{owner}/{name}" == repo_id:
+            path = inner
+    elif inner:
+        path = inner
+    if not path.endswith(EXTENSIONS):
+        raise place.refuse(
+            f"the path {path!r} does not end in {' or '.join(EXTENSIONS)}", mend
+        )
+    return path
+
+
+def check_modules(plan: Mapping[str, object]) -> None:
+    """Check that `modules` is a mapping of what the file builds.
+
+    Arguments
+    ---------
+    plan : Mapping
+        From `make_plan`.
+
+    Raises
+    ------
+    RefusedError
+        If one of the modules is something else.
+    ValueError
+        If there are none.
+    """
+    modules = plan.get("modules")
+    if not isinstance(modules, dict) or not modules:
+        raise ValueError("hyperparams.yaml has no key modules with modules")
+    for name, module in modules.items():
+        if not isinstance(module, Call) or module.kind != "!new:":
+            raise RefusedError(
+                f"hyperparams.yaml: modules[{name!r}] is not built in this file"
+            )

@@ -1,0 +1,91 @@
+"""What is refused, where it stands, and how much is too much."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_QUOTE = 100
+
+
+class RefusedError(ValueError):
+    """A folder asks for more than a model needs; nothing of it was run."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes above which a folder is refused.
+
+    Arguments
+    ---------
+    yaml_bytes : int
+        Size of hyperparams.yaml. Published ones have a few kilobytes.
+    yaml_values : int
+        Values in hyperparams.yaml, with references followed.
+    yaml_depth : int
+        How deep lists, dicts and references stand in each other.
+    weight_bytes : int
+        Size of all files of weights together; also all tensors together
+        that are made while the modules are built, freed or not.
+
+    Example
+    -------
+    >>> Limits(weight_bytes=10**6).yaml_values
+    20000
+    """
+
+    yaml_bytes: int = 256 * 1024
+    yaml_values: int = 20_000
+    yaml_depth: int = 40
+    weight_bytes: int = 4 * 1024**3
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+    line : int
+        Counted from 1.
+    text : str
+        What stands there.
+    """
+
+    path: Path
+    line: int
+    text: str
+
+    def refuse(self, why: str, mend: str = "") -> RefusedError:
+        """Make the error that names this line.
+
+        Arguments
+        ---------
+        why : str
+            What is wrong with it.
+        mend : str
+            What its author could write instead.
+
+        Returns
+        -------
+        error : RefusedError
+            To be raised.
+
+        Example
+        -------
+        >>> place = Place(Path("hyperparams.yaml"), 3, "a: !apply:b.c")
+        >>> print(place.refuse("!apply runs a function"))
+        hyperparams.yaml, line 3: !apply runs a function: 'a: !apply:b.c'.
+        Nothing was imported or run. If you trust the author, trust=True
+        loads the folder all the same.
+        """
+        quote = self.text.strip()
+        if len(quote) > LONGEST_QUOTE:
+            quote = quote[:LONGEST_QUOTE] + "..."
+        parts = [
+            f"{self.path}, line {self.line}: {why}: {quote!r}.",
+            mend,
+            "Nothing was imported or run. If you trust the author, "
+            "trust=True loads the folder all the same.",
+        ]
+        return RefusedError(" ".join(part for part in parts if part))

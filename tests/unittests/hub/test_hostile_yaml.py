@@ -1,0 +1,429 @@
+"""hyperparams.yaml files that want more than a model needs.
+
+Each one is refused before anything is built, with its line in the message.
+Those of `RUNS` are shown to be harmful: `trust=True` does run them.
+"""
+
+import os
+import re
+import sys
+
+import pytest
+from hub_folders import CONV_TASNET, write_folder
+
+from speechbrain_ext.hub import Limits, RefusedError, load_folder, loading
+
+THING = "canary_module.Thing"
+DOUBLING = "\n".join(
+    ["d0: [a, b, c, d]"]
+    + [f"d{i}: [!ref <d{i - 1}>, !ref <d{i - 1}>]" for i in range(1, 30)]
+)
+COPIES = "\n".join(
+    ["d0: [a, b, c, d]"]
+    + [
+        f"d{i}: {{a: !copy <d{i - 1}>, b: !copy <d{i - 1}>}}"
+        for i in range(1, 30)
+    ]
+)
+ALIASES = "\n".join(
+    ["d0: &d0 [a, b, c, d]"]
+    + [f"d{i}: &d{i} [*d{i - 1}, *d{i - 1}]" for i in range(1, 30)]
+)
+TEXTS = "\n".join(
+    ["d0: abcdefgh"]
+    + [f"d{i}: !ref <d{i - 1}>-<d{i - 1}>" for i in range(1, 30)]
+)
+CHAIN = "\n".join(
+    ["d0: 1"] + [f"d{i}: [!ref <d{i - 1}>]" for i in range(1, 300)][::-1]
+)
+SEQUENTIAL = "bad: !new:speechbrain.nnet.containers.Sequential"
+
+# name: lines put at the end of a harmless file, what the message says
+APPENDED = {
+    "apply": ("bad: !apply:canary_module.called [1]", "!apply runs"),
+    "apply in a hidden key": (
+        "__bad: !apply:canary_module.called [1]",
+        "!apply runs",
+    ),
+    "apply deep inside": (
+        "good:\n  list:\n    - [1, {a: !apply:canary_module.called [1]}]",
+        "!apply runs",
+    ),
+    "apply as an argument": (
+        "bad: !new:torch.nn.Linear [!apply:canary_module.called [1], 1]",
+        "!apply runs",
+    ),
+    "applyref": ("bad: !applyref:canary_module.called [1]", "!applyref runs"),
+    "new of any class": (f"bad: !new:{THING}", "not on the list"),
+    "new with arguments": (f"bad: !new:{THING} {{a: 1}}", "not on the list"),
+    "name imports": ("bad: !name:canary_module.called", "not on the list"),
+    "name with arguments": (
+        "bad: !name:canary_module.called {a: 1}",
+        "not on the list",
+    ),
+    "name of a method": (f"bad: !name:{THING}.x", "not on the list"),
+    "module": ("bad: !module:canary_module", "!module imports"),
+    "python apply": (
+        "bad: !!python/object/apply:canary_module.called [1]",
+        "!!python tags",
+    ),
+    "python new": (
+        f"bad: !!python/object/new:{THING} {{}}",
+        "!!python tags",
+    ),
+    "python object": (f"bad: !!python/object:{THING} {{}}", "!!python tags"),
+    "python name": ("bad: !!python/name:canary_module.called", "!!python"),
+    "python module": ("bad: !!python/module:canary_module", "!!python tags"),
+    "python in a tuple": (
+        "bad: (!!python/object/apply:canary_module.called [1])",
+        "a tuple holds",
+    ),
+    "python in a quoted tuple": (
+        'bad: "(!!python/object/apply:canary_module.called [1])"',
+        "a tuple holds",
+    ),
+    "python in a tuple put together": (
+        'a: "!!python/object/apply:canary_module.called [1]"\nbad: !ref (<a>)',
+        "a tuple holds",
+    ),
+    "list in a tuple": ("bad: ([1, 2], 3)", "a tuple holds"),
+    "mapping in a tuple": ("bad: '({a: 1}, 3)'", "a tuple holds"),
+    "escaped tag": (
+        "bad: !n%65w:canary_module.Thing",
+        "canary_module.Thing is not on the list",
+    ),
+    "verbatim tag": ("bad: !<!new:canary_module.Thing>", "not on the list"),
+    "tag as key": (f"? !new:{THING}\n: 1", "a key is not plain text"),
+    "key that is a list": ("? [1, 2]\n: 1", "a key is not plain text"),
+    "include": ("bad: !include:other.yaml", "!include reads"),
+    "include elsewhere": ("bad: !include:../other.yaml", "!include reads"),
+    "placeholder": ("bad: !PLACEHOLDER", "!PLACEHOLDER"),
+    "attribute": (
+        "bad: !ref <Encoder.register_forward_hook>",
+        "reads an attribute",
+    ),
+    "class of an object": ("bad: !ref <Encoder.__class__>", "an attribute"),
+    "attribute in a copy": ("bad: !copy <Encoder.__dict__>", "an attribute"),
+    "reference to nothing": ("bad: !ref <nothing>", "is not in the file"),
+    "reference to itself": ("bad: !ref <bad>", "leads back to itself"),
+    "references in a ring": (
+        "a: [!ref <b>]\nbad: {x: !ref <a>}\nb: !ref <bad>",
+        "leads back to itself",
+    ),
+    "reference into itself": ("bad: !ref <bad[x]>", "too deeply"),
+    "references into each other": (
+        "a: !ref <b[x]>\nb: !ref <a[x]>\nbad: !ref <a[x][x]>",
+        "too deeply",
+    ),
+    "references round and round": (
+        "a: !ref <b>\nb: !ref <a>\nbad: !ref <a[x]>",
+        "leads back to itself|more than 20000 values",
+    ),
+    "class that makes folders": (
+        "bad: !new:speechbrain.utils.checkpoints.Checkpointer\n"
+        "  checkpoints_dir: made",
+        "not on the list",
+    ),
+    "class that downloads": (
+        "bad: !new:speechbrain.lobes.models.huggingface_transformers."
+        "wav2vec2.Wav2Vec2 {source: a/b, save_path: made}",
+        "not on the list",
+    ),
+    "torch.load": ("bad: !name:torch.load {f: x}", "not on the list"),
+    "what an allowed module imports": (
+        "bad: !new:speechbrain.lobes.models.dual_path.copy.deepcopy",
+        "not on the list",
+    ),
+    "attribute of an allowed class": (
+        "bad: !name:torch.nn.Linear.__init__.__globals__",
+        "not on the list",
+    ),
+    "no dotted name": ("bad: !new:print", "not the name of a class"),
+    "class looked up by name": (
+        "bad: !new:speechbrain.lobes.models.dual_path.SBRNNBlock\n"
+        "  input_size: 8\n  hidden_channels: 8\n  num_layers: 1\n"
+        "  rnn_type: get_logger",
+        r"'rnn_type' .* is not one of \['GRU'",
+    ),
+    "layer that is called": (
+        f"{SEQUENTIAL}\n  input_shape: [1, 2]\n"
+        "  layer: !name:canary_module.called",
+        "not on the list",
+    ),
+    "layer with a layer of ours": (
+        f"{SEQUENTIAL}\n  input_shape: [1, 2]\n"
+        f"  layer: !name:torch.nn.Linear {{in_features: !new:{THING} }}",
+        "'in_features' of torch.nn.Linear is not a number",
+    ),
+    "text where a module is": (f"{SEQUENTIAL}\n  layer: os", "is not a module"),
+    "function argument": (
+        "bad: !new:speechbrain.processing.features.STFT\n"
+        "  sample_rate: 8000\n  window_fn: !name:torch.nn.ReLU",
+        "not given the argument 'window_fn'",
+    ),
+    "class where text is": (
+        "bad: !new:speechbrain.lobes.models.dual_path.DPTNetBlock\n"
+        "  d_model: 8\n  nhead: 1\n  activation: !name:torch.nn.ReLU",
+        "is not one of",
+    ),
+    "device": (
+        "bad: !new:torch.nn.Linear\n  in_features: 1\n  device: cuda",
+        "not given the argument 'device'",
+    ),
+    "too many arguments": (
+        "bad: !new:torch.nn.Linear [1, 1, true, cpu, float32]",
+        "too many arguments",
+    ),
+    "argument that is no name": (
+        "bad: !new:torch.nn.Linear {'in features': 1}",
+        "not the name of an argument",
+    ),
+    "huge number": (
+        "bad: !new:torch.nn.Linear [99999999999, 1]",
+        "is not a number",
+    ),
+    "number of many digits": (f"bad: {'9' * 9000}", "no value of its kind"),
+    "power of powers": ("bad: !ref 9**9**9**9", "an exponent is above"),
+    "long multiplication": (
+        "a: 99999999999999\nbad: !ref <a> * <a>",
+        "a number is above",
+    ),
+    "text times a number": (
+        "a: 9999999999\nbad: !ref '''a'' * <a>'",
+        "numbers only",
+    ),
+    "division by zero": ("bad: !ref 1 / 0", "cannot be calculated"),
+    "forced truth": ("bad: !!bool maybe", "no value of its kind"),
+    "forced number": ("bad: !!int ''", "no value of its kind"),
+    "forced date": ("bad: !!timestamp x", "no value of its kind|not YAML"),
+    "forced key": ("!!bool maybe: 1", "no value of its kind"),
+    "aliases": (ALIASES, "anchors and aliases"),
+    "an alias": ("a: &a 1\nb: *a", "anchors and aliases"),
+    "merge": ("a: {b: 1}\nc:\n  <<: !ref <a>", "a key is not plain text"),
+    "references that double": (DOUBLING, "more than 20000 values"),
+    "copies that double": (COPIES, "more than 20000 values"),
+    "texts that double": (TEXTS, "more than 2000 characters"),
+    "references in a long chain": (CHAIN, "too deeply"),
+    "many values": (f"bad: [{'1,' * 20001}]", "more than 20000 values"),
+    "many levels": (f"bad: {'[' * 50}{']' * 50}", "more than 40 levels"),
+    "thousands of levels": (f"bad: {'[' * 3000}", "more than 40 levels"),
+    "tuple of thousands of levels": (
+        f"bad: ({'[' * 1000}{']' * 1000})",
+        "a tuple holds",
+    ),
+    "unknown tag": ("bad: !evil 1", "the tag !evil is not known"),
+    "binary": ("bad: !!binary aGVsbG8=", "is not known"),
+    "set": ("bad: !!set {a, b}", "is not known"),
+    "tag of another kind": ("bad: !!int [1]", "before another kind"),
+    "reference that is a list": ("bad: !ref [1]", "needs text such as"),
+    "key twice": ("num_spks: 3", "the key 'num_spks' stands twice"),
+    "two documents": ("---\na: 1", "several documents"),
+    "not YAML": ("bad: [1", "not YAML"),
+    "control character": ("bad: a\x07b", "not YAML"),
+    "loadable of no module": (
+        "",
+        "the loadable 'decoder' is not built in this file",
+    ),
+    "pretrainer elsewhere": (
+        "other: !new:speechbrain.utils.parameter_transfer.Pretrainer {}",
+        "elsewhere than at the key pretrainer",
+    ),
+    "pretrainer inside": (
+        "o: [!new:speechbrain.utils.parameter_transfer.Pretrainer {}]",
+        "not on the list",
+    ),
+}
+
+# name: what is added to the pretrainer, what the message says
+PRETRAINER = {
+    "path above": ("paths: {encoder: ../outside.ckpt}", "out of the folder"),
+    "path above in the middle": (
+        "paths: {encoder: a/../../outside.ckpt}",
+        "leads out of the folder",
+    ),
+    "absolute path": ("paths: {encoder: /outside.ckpt}", "leads out"),
+    "hidden file": ("paths: {encoder: .git/x.ckpt}", "leads out"),
+    "other letters": ("paths: {encoder: \u0435ncoder.ckpt}", "leads out"),
+    "home": ("paths: {encoder: ~/outside.ckpt}", "leads out"),
+    "web address": ("paths: {encoder: http://a.b/x.ckpt}", "leads out"),
+    "file address": ("paths: {encoder: file:///x.ckpt}", "leads out"),
+    "backslashes": (r"paths: {encoder: ..\outside.ckpt}", "leads out"),
+    "pattern": ("paths: {encoder: '*.ckpt'}", "leads out"),
+    "no text": ("paths: {encoder: [1]}", "leads out"),
+    "path to no weights": (
+        "paths: {encoder: README.md}",
+        "does not end in .ckpt",
+    ),
+    "hook": (
+        "custom_hooks: {encoder: !ref <Decoder>}",
+        "given 'custom_hooks'",
+    ),
+    "hook of a name": (
+        "custom_hooks: {encoder: !name:canary_module.called }",
+        "given 'custom_hooks'",
+    ),
+    "collecting elsewhere": ("collect_in: ../made", "given 'collect_in'"),
+    "collecting inside": ("collect_in: made", "given 'collect_in'"),
+    "condition that is called": (
+        "conditions: {encoder: !name:canary_module.called }",
+        "a condition of the pretrainer is not fixed",
+    ),
+    "paths that are no mapping": ("paths: [a]", "'paths' of the pretrainer"),
+}
+
+# name: the whole file, what the message says
+WHOLE = {
+    "list": ("- 1\n- 2", "not a mapping"),
+    "text": ("hello", "not a mapping"),
+    "empty": ("", "not a mapping"),
+    "tagged": (f"!new:{THING}\na: 1", "the whole file has a tag"),
+    "tag directive": (
+        "%TAG !e! !new:\n---\na: !e!canary_module.Thing\n",
+        "directives change",
+    ),
+    "version directive": ("%YAML 1.1\n---\na: 1\n", "directives change"),
+    "loadable that leaves the folder": (
+        CONV_TASNET.replace("    encoder: !ref", "    ../encoder: !ref"),
+        "cannot name a file",
+    ),
+    "module that is a name": (
+        re.sub(r"(modules:\n  encoder: ).*", r"\1!name:torch.nn.ReLU",
+               CONV_TASNET),
+        "is not built in this file",
+    ),
+    "module that is text": (
+        re.sub(r"(modules:\n  encoder: ).*", r"\1os.system", CONV_TASNET),
+        "is not built in this file",
+    ),
+}  # fmt: skip
+
+RUNS = {
+    "apply",
+    "apply in a hidden key",
+    "apply deep inside",
+    "apply as an argument",
+    "applyref",
+    "new of any class",
+    "new with arguments",
+    "name imports",
+    "name with arguments",
+    "module",
+    "python apply",
+    "python in a tuple",
+    "escaped tag",
+    "include",
+    "include elsewhere",
+    "layer that is called",
+    "condition that is called",
+    "hook of a name",
+}
+
+
+def content():
+    cases = {}
+    for name, (lines, message) in APPENDED.items():
+        text = f"{CONV_TASNET}\n{lines}\n"
+        if name == "loadable of no module":
+            text = re.sub(r"decoder: !ref <Decoder>\s*$", "decoder: 1", text)
+        cases[name] = (text, message)
+    for name, (line, message) in PRETRAINER.items():
+        cases[name] = (f"{CONV_TASNET}  {line}\n", message)
+    return cases | WHOLE
+
+
+CASES = content()
+
+
+def state_of(folder):
+    """All files below, with what is in them."""
+    return {
+        str(path.relative_to(folder)): path.is_file() and path.read_bytes()
+        for path in folder.rglob("*")
+        if "code" not in path.parts[:-1]
+    }
+
+
+def hostile_folder(tmp_path, name):
+    folder = tmp_path / "hostile"
+    write_folder(folder, CASES[name][0])
+    for place in (folder, tmp_path):
+        place.joinpath("other.yaml").write_text(
+            "a: !apply:canary_module.called [1]\n"
+        )
+        place.joinpath("outside.ckpt").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused_before_anything_is_built(name, tmp_path, canary, monkeypatch):
+    folder = hostile_folder(tmp_path, name)
+    before, modules = state_of(tmp_path), speechbrain_modules()
+    monkeypatch.setattr(loading, "build", lambda *a: pytest.fail("was built"))
+    monkeypatch.setattr(
+        loading, "read_weights", lambda *a: pytest.fail("weights were read")
+    )
+    with pytest.raises(RefusedError, match=CASES[name][1]) as error:
+        load_folder(folder)
+    assert state_of(tmp_path) == before
+    assert os.listdir(canary) == []
+    assert "canary_module" not in sys.modules
+    assert speechbrain_modules() == modules
+    check_message(str(error.value), CASES[name][0], name)
+
+
+def speechbrain_modules():
+    return {name for name in sys.modules if name.startswith("speechbrain")}
+
+
+def check_message(message, text, name):
+    """The line is the one that is quoted, and there is a way out."""
+    assert "hyperparams.yaml" in message
+    line = re.search(r"hyperparams\.yaml, line (\d+): ", message)
+    if line:
+        lines = [*text.splitlines(), ""]
+        quoted = lines[int(line[1]) - 1].strip()[:60]
+        assert repr(quoted)[1:-1] in message
+        assert "trust=True" in message
+    else:
+        assert name.startswith("module that is")
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_trusted_files_run_what_is_refused_otherwise(name, tmp_path, canary):
+    # else the test above could not fail
+    folder = hostile_folder(tmp_path, name)
+    try:
+        load_folder(folder, trust=True)
+    except Exception as error:
+        print("plain HyperPyYAML ended with", error)
+    assert os.listdir(canary)
+
+
+def test_there_are_enough_cases():
+    assert len(CASES) > 80 and RUNS <= CASES.keys()
+
+
+def test_sizes_can_be_allowed(tmp_path):
+    text = CONV_TASNET + f"\ngood: [{'1,' * 50}]\n# {'x' * 3000}\n"
+    write_folder(tmp_path, text)
+    for limits, message in (
+        (Limits(yaml_values=100), "more than 100 values"),
+        (Limits(yaml_bytes=2000), "has more than 2000 bytes"),
+        (Limits(yaml_depth=1), "more than 1 levels"),
+        (Limits(weight_bytes=2000), "files of weights have .* bytes"),
+    ):
+        with pytest.raises(RefusedError, match=message):
+            load_folder(tmp_path, limits=limits)
+    assert load_folder(tmp_path).hparams["good"] == [1] * 50
+
+
+def test_file_that_is_no_text_or_too_large(tmp_path):
+    write_folder(tmp_path)
+    path = tmp_path / "hyperparams.yaml"
+    path.write_bytes(b"a: \xff\xfe")
+    with pytest.raises(RefusedError, match="no UTF-8 text"):
+        load_folder(tmp_path)
+    with open(path, "wb") as file:
+        file.truncate(10**11)  # a sparse file: takes no room
+    with pytest.raises(RefusedError, match="more than 262144 bytes"):
+        load_folder(tmp_path)
