@@ -11,7 +11,11 @@ from torch import nn
 from speechbrain_ext.corpora.decoding import decode, resampled
 from speechbrain_ext.evaluation.levels import match_mixture_level
 from speechbrain_ext.files import replaced
+from speechbrain_ext.hub import load_folder
 from speechbrain_ext.losses import align, pit
+from speechbrain_ext.models import MaskingSeparator
+
+PIECES = {"encoder", "masknet", "decoder"}
 
 
 class Separator:
@@ -65,6 +69,60 @@ class Separator:
         self.sample_rate = sample_rate
         self.chunk = round(chunk_seconds * sample_rate)
         self.overlap = max(1, round(overlap_seconds * sample_rate))
+
+    @classmethod
+    def from_hparams(
+        cls,
+        source: str | os.PathLike,
+        savedir: str | os.PathLike | None = None,
+        trust: bool = False,
+        **options,
+    ) -> "Separator":
+        """Load a published separator: ours, or one of SpeechBrain's.
+
+        Arguments
+        ---------
+        source : str or Path
+            A folder, or a hub repository `USER/NAME`.
+        savedir : str or Path, optional
+            Where downloads are kept.
+        trust : bool
+            Run whatever its hyperparams.yaml says; see
+            `speechbrain_ext.hub.load_folder`.
+        **options
+            `chunk_seconds` and `overlap_seconds`.
+
+        Returns
+        -------
+        separator : Separator
+
+        Raises
+        ------
+        RefusedError
+            If the folder asks for more than a model needs.
+        ValueError
+            If it holds no separator, or does not tell its sample rate.
+        """
+        source = str(source) if isinstance(source, str) else Path(source)
+        loaded = load_folder(source, savedir=savedir, trust=trust)
+        modules, hparams = loaded.modules, loaded.hparams
+        if modules.keys() == PIECES:
+            module = MaskingSeparator(
+                **modules, num_sources=hparams.get("num_spks", 2)
+            )
+        elif modules.keys() == {"separator"}:
+            module = modules["separator"]
+        else:
+            raise ValueError(
+                f"{source} holds the modules {sorted(modules)}; a separator "
+                "is one module 'separator', or encoder, masknet and decoder"
+            )
+        if "sample_rate" not in hparams:
+            raise ValueError(
+                f"{source}: its hyperparams.yaml has no key sample_rate; "
+                "add the rate that it was trained at"
+            )
+        return cls(module, sample_rate=hparams["sample_rate"], **options)
 
     def separate(
         self, waveforms: torch.Tensor, sample_rate: int

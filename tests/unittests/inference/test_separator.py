@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hub_folders import CONV_TASNET, LAYOUTS, write_folder
 from torch import nn
 
 from speechbrain_ext.corpora.decoding import UnusableAudio
+from speechbrain_ext.hub import RefusedError
 from speechbrain_ext.inference import Separator
 
 RATE = 8000
@@ -96,3 +98,25 @@ def test_what_cannot_be_separated_is_refused(tmp_path):
         make().separate_file(tmp_path / "silent.wav", tmp_path)
     with pytest.raises(ValueError, match="must lie between"):
         make(chunk_seconds=1.0, overlap_seconds=1.0)
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_folders_in_speechbrains_layout_are_loaded(tmp_path, layout):
+    module = write_folder(tmp_path, *LAYOUTS[layout])
+    mixture = torch.randn(1, 16000)
+    separator = Separator.from_hparams(tmp_path)
+    with torch.no_grad():
+        expected = module.eval()(mixture)
+    found = separator.module(mixture)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert separator.separate(mixture, RATE).shape == (1, 2, 16000)
+
+
+def test_folders_without_what_is_needed_are_refused(tmp_path):
+    write_folder(tmp_path, CONV_TASNET.replace("sample_rate: 8000", "a: 1"))
+    with pytest.raises(ValueError, match="has no key sample_rate"):
+        Separator.from_hparams(tmp_path)
+    text = CONV_TASNET + "\nrun: !apply:os.system [true]\n"
+    write_folder(tmp_path, text)
+    with pytest.raises(RefusedError, match="!apply"):
+        Separator.from_hparams(tmp_path)
