@@ -185,6 +185,18 @@ def test_half_precision_trains(recordings, tmp_path):
     assert load(tmp_path)["skipped_steps"] == 0
 
 
+def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    run(command_for(recordings, tmp_path, output_folder=first))
+    options = {"start_from": first, "learning_rate": 0.0, "seed": 2}
+    run(command_for(recordings, tmp_path, output_folder=second, **options))
+    weights = [
+        torch.load(next(folder.glob("save/CKPT*/separator.ckpt")))
+        for folder in (first, second)
+    ]
+    assert_equal(*weights)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -204,6 +216,7 @@ def test_half_precision_trains(recordings, tmp_path):
             "selection: clean needs clean_speech_known",
         ),
         ({"reference": "nowhere.json"}, "reference: there is no"),
+        ({"start_from": "/nowhere"}, "start_from: there is no checkpoint"),
         ({"ring_size": 30}, "Add recordings or make ring_size smaller"),
         (
             {
