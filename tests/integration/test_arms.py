@@ -1,5 +1,6 @@
 """The table of all arms, made from finished runs."""
 
+import argparse
 import json
 import sys
 
@@ -47,6 +48,22 @@ def test_the_plan_holds_every_arm_that_is_claimed():
             assert f"real/alternating/{arm}/{snr}dB/seed1" in names
             assert f"mini/alternating/{arm}/{snr}dB/seed1" in names
     assert sum("weight" in name for name in names) >= 6
+
+
+def test_runs_at_0_db_start_from_the_same_arm_at_5_db(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["arms.py", f"--output={tmp_path}", "--only=mini/alternating/C/0dB"],
+    )
+    parser = argparse.ArgumentParser()
+    arguments = arms.parse(parser)
+    before, run_at_0 = arms.choose_runs(parser, arguments)
+    assert before.name == "mini/alternating/C/5dB/seed1"
+    assert before.start is None
+    start = f"--start_from={tmp_path / before.name}"
+    assert start in arms.command_line(run_at_0, arguments, tmp_path)
+    assert start not in arms.command_line(before, arguments, tmp_path)
 
 
 def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
