@@ -134,7 +134,7 @@ def test_one_arm_is_trained_once(recordings, tmp_path):
     again = run(command)
     assert "done" not in again
     assert "| A: noisy targets, ordinary mixing | 0 | 1 |" in again
-    output = run([*command, "--ring_size=5"], expect=1)
-    assert "was made with another ring_size" in output
+    output = run([*command, "--gain_db=1.0"], expect=1)
+    assert "was made with another gain_db" in output
     output = run([*command, "--only=nothing"], expect=2)
     assert "no run has this in its name" in output
