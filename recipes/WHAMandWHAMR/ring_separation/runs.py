@@ -51,7 +51,6 @@ def configuration(hparams):
         "learning_rate",
         "start_from",
         "warmup",
-        "precision",
         "test_rings",
         "test_segment_seconds",
     )
