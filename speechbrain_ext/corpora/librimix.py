@@ -9,13 +9,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from speechbrain_ext.corpora.audio import convert_all
-from speechbrain_ext.corpora.mixed import find_sources
-from speechbrain_ext.corpora.splits import warn_of_shared_speakers
+from speechbrain_ext.corpora.mixed import prepare_sources
 from speechbrain_ext.corpora.tree import require_folder
 
 SPLITS = {"train": "train-360", "valid": "dev", "test": "test"}
-RATES = {8000: "wav8k", 16000: "wav16k"}
 
 
 def prepare(
@@ -69,25 +66,18 @@ def prepare(
     root = require_folder(librimix_folder, argument="librimix_folder")
     if (root / f"Libri{num_sources}Mix").is_dir():
         root = root / f"Libri{num_sources}Mix"
-    if sample_rate not in RATES:
-        raise ValueError(
-            f"sample_rate={sample_rate}; LibriMix is made at 8000 and 16000 Hz"
-        )
-    candidates = find_sources(
-        root / RATES[sample_rate] / version,
+    return prepare_sources(
+        root,
+        folder,
         splits,
         [f"s{number + 1}" for number in range(num_sources)],
         _utterances,
+        sample_rate=sample_rate,
+        version=version,
+        minimum_seconds=minimum_seconds,
         argument="librimix_folder",
         source="LibriMix",
         licence="CC BY 4.0 (speech), CC BY-NC 4.0 (noise)",
-    )
-    warn_of_shared_speakers(candidates)
-    return convert_all(
-        candidates,
-        folder,
-        sample_rate=sample_rate,
-        minimum_seconds=minimum_seconds,
     )
 
 

@@ -1,10 +1,79 @@
 """Corpora of mixtures: their separate sources, each utterance once."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from speechbrain_ext.corpora.audio import Candidate
+from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.corpora.splits import warn_of_shared_speakers
 from speechbrain_ext.corpora.tree import list_audio
+
+RATES = {8000: "wav8k", 16000: "wav16k"}
+
+
+def prepare_sources(
+    root: Path,
+    folder: str | os.PathLike,
+    splits: Mapping[str, str],
+    folders: Sequence[str],
+    utterances: Callable[[str], Sequence[tuple[str, str]]],
+    *,
+    sample_rate: int,
+    version: str,
+    minimum_seconds: float,
+    argument: str,
+    source: str,
+    licence: str,
+) -> Path:
+    """Make the manifest of the sources of mixtures.
+
+    Arguments
+    ---------
+    root : Path
+        Holds ``wav8k/VERSION`` or ``wav16k/VERSION``, with the splits.
+    folder : str or PathLike
+        Where to write.
+    splits, folders, utterances, argument, source, licence
+        See `find_sources`.
+    sample_rate : int
+        8000 or 16000, in Hz.
+    version : str
+        min or max.
+    minimum_seconds : float
+        Shorter files are skipped.
+
+    Returns
+    -------
+    path : Path
+        The manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder is not there.
+    ValueError
+        If the rate is another, or nothing is usable.
+    """
+    if sample_rate not in RATES:
+        raise ValueError(
+            f"sample_rate={sample_rate}; {source} is made at 8000 and 16000 Hz"
+        )
+    candidates = find_sources(
+        root / RATES[sample_rate] / version,
+        splits,
+        folders,
+        utterances,
+        argument=argument,
+        source=source,
+        licence=licence,
+    )
+    warn_of_shared_speakers(candidates)
+    return convert_all(
+        candidates,
+        folder,
+        sample_rate=sample_rate,
+        minimum_seconds=minimum_seconds,
+    )
 
 
 def find_sources(

@@ -8,13 +8,10 @@ Source: the folders that the WHAMR! scripts write; M. Maciejewski et al.,
 import os
 from pathlib import Path
 
-from speechbrain_ext.corpora.audio import convert_all
-from speechbrain_ext.corpora.mixed import find_sources
-from speechbrain_ext.corpora.splits import warn_of_shared_speakers
+from speechbrain_ext.corpora.mixed import prepare_sources
 from speechbrain_ext.corpora.tree import require_folder
 
 SPLITS = {"train": "tr", "valid": "cv", "test": "tt"}
-RATES = {8000: "wav8k", 16000: "wav16k"}
 CONDITIONS = ("anechoic", "reverb")
 
 
@@ -64,29 +61,22 @@ def prepare(
     FileNotFoundError: whamr_folder: there is no folder /nowhere
     """
     root = require_folder(whamr_folder, argument="whamr_folder")
-    if sample_rate not in RATES:
-        raise ValueError(
-            f"sample_rate={sample_rate}; WHAMR! is made at 8000 and 16000 Hz"
-        )
     if condition not in CONDITIONS:
         raise ValueError(
             f"condition={condition!r} is not one of {', '.join(CONDITIONS)}"
         )
-    candidates = find_sources(
-        root / RATES[sample_rate] / version,
+    return prepare_sources(
+        root,
+        folder,
         SPLITS,
         (f"s1_{condition}", f"s2_{condition}"),
         _utterances,
+        sample_rate=sample_rate,
+        version=version,
+        minimum_seconds=minimum_seconds,
         argument="whamr_folder",
         source="WHAMR!",
         licence="LDC (speech), CC BY-NC 4.0 (noise)",
-    )
-    warn_of_shared_speakers(candidates)
-    return convert_all(
-        candidates,
-        folder,
-        sample_rate=sample_rate,
-        minimum_seconds=minimum_seconds,
     )
 
 

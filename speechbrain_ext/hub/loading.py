@@ -26,7 +26,10 @@ from speechbrain_ext.hub.pretrainer import (
 )
 from speechbrain_ext.hub.refusal import Limits
 from speechbrain_ext.hub.weights import read_weights
-from speechbrain_ext.models.separator import check_state_dict
+from speechbrain_ext.models.separator import (
+    MaskingSeparator,
+    check_state_dict,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,23 @@ class LoadedFolder:
     folder: Path
     hparams: dict[str, object]
     modules: dict[str, torch.nn.Module]
+
+    def separator(self) -> torch.nn.Module | None:
+        """Join what was loaded into one separator.
+
+        Returns
+        -------
+        separator : torch.nn.Module or None
+            Mixtures (batch, time) to estimates (batch, sources, time): the
+            module `separator`, or encoder, masknet and decoder as SpeechBrain
+            publishes them; None if the folder holds something else.
+        """
+        if self.modules.keys() == {"encoder", "masknet", "decoder"}:
+            sources = self.hparams.get("num_spks", 2)
+            return MaskingSeparator(**self.modules, num_sources=sources)
+        if self.modules.keys() == {"separator"}:
+            return self.modules["separator"]
+        return None
 
 
 def load_folder(

@@ -16,12 +16,10 @@ from speechbrain_ext.hub.release import (
 )
 from speechbrain_ext.hub.retry import PublishError, with_retries
 from speechbrain_ext.hub.uploading import check_repo_id, set_tag, upload
-from speechbrain_ext.models.separator import MaskingSeparator
 
 logger = logging.getLogger(__name__)
 
 EXAMPLE_SAMPLES = 8000
-SEPARATOR = {"encoder", "masknet", "decoder"}
 ESTIMATOR = {"encoder", "encoder_out"}
 Run = Callable[[LoadedFolder, torch.Tensor], torch.Tensor]
 
@@ -262,9 +260,9 @@ def run_modules(loaded: LoadedFolder, example: torch.Tensor) -> torch.Tensor:
     tensor([[1., 1.]])
     """
     modules, hparams = loaded.modules, loaded.hparams
-    if set(modules) == SEPARATOR:
-        sources = hparams.get("num_spks", 2)
-        return MaskingSeparator(**modules, num_sources=sources)(example)
+    separator = loaded.separator()
+    if separator is not None:
+        return separator(example)
     if set(modules) == ESTIMATOR and "stat_pooling" in hparams:
         features = modules["encoder"](example).permute(0, 2, 1)
         return modules["encoder_out"](hparams["stat_pooling"](features))

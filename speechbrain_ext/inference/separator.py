@@ -13,9 +13,6 @@ from speechbrain_ext.evaluation.levels import match_mixture_level
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.losses import align, pit
-from speechbrain_ext.models import MaskingSeparator
-
-PIECES = {"encoder", "masknet", "decoder"}
 
 
 class Separator:
@@ -73,8 +70,8 @@ class Separator:
     @classmethod
     def from_hparams(
         cls,
-        source: str | os.PathLike,
-        savedir: str | os.PathLike | None = None,
+        source: str | Path,
+        savedir: str | Path | None = None,
         trust: bool = False,
         **options,
     ) -> "Separator":
@@ -103,26 +100,20 @@ class Separator:
         ValueError
             If it holds no separator, or does not tell its sample rate.
         """
-        source = str(source) if isinstance(source, str) else Path(source)
         loaded = load_folder(source, savedir=savedir, trust=trust)
-        modules, hparams = loaded.modules, loaded.hparams
-        if modules.keys() == PIECES:
-            module = MaskingSeparator(
-                **modules, num_sources=hparams.get("num_spks", 2)
-            )
-        elif modules.keys() == {"separator"}:
-            module = modules["separator"]
-        else:
+        module = loaded.separator()
+        if module is None:
             raise ValueError(
-                f"{source} holds the modules {sorted(modules)}; a separator "
-                "is one module 'separator', or encoder, masknet and decoder"
+                f"{source} holds the modules {sorted(loaded.modules)}; a "
+                "separator is one module 'separator', or encoder, masknet "
+                "and decoder"
             )
-        if "sample_rate" not in hparams:
+        if "sample_rate" not in loaded.hparams:
             raise ValueError(
                 f"{source}: its hyperparams.yaml has no key sample_rate; "
                 "add the rate that it was trained at"
             )
-        return cls(module, sample_rate=hparams["sample_rate"], **options)
+        return cls(module, sample_rate=loaded.hparams["sample_rate"], **options)
 
     def separate(
         self, waveforms: torch.Tensor, sample_rate: int

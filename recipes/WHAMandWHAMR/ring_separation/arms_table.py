@@ -191,7 +191,6 @@ def draw(rows, folder, prefix=""):
                 for row in chosen
                 if row["snr_db"] == 5
             ]
-        folder = Path(folder)
         if levels:
             residual_noise_against_snr(
                 folder / f"{prefix}residual_noise_{corpus}.png", arms=levels
@@ -207,6 +206,7 @@ def draw(rows, folder, prefix=""):
 
 def write_table(rows, folder, prefix=""):
     """Write results.md and the plots into a folder."""
-    file = Path(folder) / f"{prefix}results.md"
+    folder = Path(folder)
+    file = folder / f"{prefix}results.md"
     file.write_text(markdown(rows) + "\n")
     draw(rows, folder, prefix)

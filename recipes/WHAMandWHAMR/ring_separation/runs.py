@@ -5,10 +5,9 @@ import logging
 import os
 from pathlib import Path
 
-import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_ext.models.separator import check_state_dict
+from speechbrain_ext.models.separator import check_state_dict, read_state_dict
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +138,7 @@ def identity(hparams):
     for key in ("seed", "scer_weight", "manifest"):
         values[key] = hparams[key]
     values["corpus"] = str(hparams["prepare"].keywords)
-    return json.loads(json.dumps(values))
+    return values
 
 
 def require_same_run(hparams):
@@ -201,7 +200,7 @@ def load_start(hparams):
     if path is None:
         return
     separator = hparams["separator"]
-    weights = torch.load(path, map_location="cpu", weights_only=True)
+    weights = read_state_dict(path)
     check_state_dict(path, expected=separator.state_dict(), found=weights)
     separator.load_state_dict(weights)
     logger.info("Starting from %s", path)
