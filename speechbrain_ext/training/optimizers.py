@@ -12,9 +12,7 @@ class MuonWithAdam(torch.optim.Optimizer):
     for LLM Training", arXiv 2502.16982, section 2.2), so that one learning
     rate serves both.  PyTorch's own `torch.optim.Muon` takes matrices only;
     this joins it with `torch.optim.Adam` into one optimiser, whose groups and
-    state a schedule, a gradient scaler and a checkpoint see as usual.  Small
-    separators learn from fewer steps with it (the ring mixing recipe tells
-    how many).
+    state a schedule, a gradient scaler and a checkpoint see as usual.
 
     Arguments
     ---------
