@@ -4,6 +4,7 @@ from pathlib import Path
 
 import runs
 import torch
+from release import make_release, publish_command
 from tqdm import tqdm
 
 from speechbrain_ext.evaluation import (
@@ -57,7 +58,7 @@ class Evaluation:
         Mixture (batch, time) to estimates (batch, sources, time).
     hparams : dict
         Of the hyperparameter file.
-    sources : Sources
+    sources : CorpusMixtures
         The test set, on the separator's device.
     """
 
@@ -176,7 +177,7 @@ def choose_metrics(hparams):
     return [name for name in names if name != "dnsmos"], names
 
 
-def evaluate(brain, hparams, sources):
+def evaluate(brain, hparams, sources, arguments):
     """Score the selected checkpoint, write all results and print a summary.
 
     Arguments
@@ -185,8 +186,10 @@ def evaluate(brain, hparams, sources):
         After fit; the checkpoint to judge is loaded.
     hparams : dict
         Of the hyperparameter file.
-    sources : Sources
+    sources : CorpusMixtures
         The test set.
+    arguments : list of str
+        Of the command line, for the model card.
     """
     folder = Path(hparams["output_folder"])
     evaluation = Evaluation(hparams["separator"], hparams, sources)
@@ -210,6 +213,9 @@ def evaluate(brain, hparams, sources):
     plots = draw(folder, points, reference)
     report(hparams, folder, table, plots, examples, reference)
     print_summary(table, reference, folder, info["against"])
+    release = make_release(hparams, table.summary(), arguments)
+    print(f"Model to publish: {release}, by the command")
+    print(f"  {publish_command(folder)}")
 
 
 def draw(folder, points, reference):

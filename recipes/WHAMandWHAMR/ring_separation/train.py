@@ -22,7 +22,7 @@ import evaluate
 import runs
 import speechbrain as sb
 import torch
-from data import Sources
+from data import make_mixtures
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from speechbrain_ext.losses import align, pit, scer, si_sdr
@@ -53,6 +53,7 @@ RULES = {
     "scer_scale": ["target", "least_squares", "none"],
     "scer_floor": (float, 0, 1),
     "selection": ["objective", "clean", "last"],
+    "keep_checkpoints": ["selected", "all"],
     "number_of_epochs": (int, 1, None),
     "rings_per_epoch": (int, 1, None),
     "valid_rings": (int, 1, None),
@@ -170,7 +171,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             self.log(row)
 
     def on_stage_end(self, stage, stage_loss, epoch):
-        """Write the validation's row; keep the best and the last model."""
+        """Write the validation's row; keep the best and the last, or all."""
         if stage != sb.Stage.VALID:
             return
         row = self.hparams.history.write(
@@ -182,8 +183,11 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             "clean": -row.get("clean_si_sdri", float("nan")),
             "last": -epoch,
         }
+        every = self.hparams.keep_checkpoints == "all"
         self.checkpointer.save_and_keep_only(
-            meta=meta, min_keys=[self.hparams.selection]
+            meta=meta,
+            min_keys=[self.hparams.selection],
+            num_to_keep=self.hparams.number_of_epochs if every else 1,
         )
 
     def log(self, row):
@@ -216,10 +220,10 @@ def train(hparams, run_opts):
         rank = torch.distributed.get_rank()
         world_size = torch.distributed.get_world_size()
     brain.sources = {
-        sb.Stage.TRAIN: Sources(
+        sb.Stage.TRAIN: make_mixtures(
             hparams, sb.Stage.TRAIN, rank=rank, world_size=world_size
         ).to(brain.device),
-        sb.Stage.VALID: Sources(hparams, sb.Stage.VALID).to(brain.device),
+        sb.Stage.VALID: make_mixtures(hparams, sb.Stage.VALID).to(brain.device),
     }
     train_loader = brain.sources[sb.Stage.TRAIN].loader
     valid_loader = brain.sources[sb.Stage.VALID].loader
@@ -269,11 +273,11 @@ def main(arguments):
     """Prepare the data, train, evaluate, report."""
     hparams, run_opts = configure(arguments)
     # a fault of the test split shows now, not after the training
-    sources = Sources(hparams, sb.Stage.TEST)
+    sources = make_mixtures(hparams, sb.Stage.TEST)
     brain = train(hparams, run_opts)
     sources.to(brain.device)
     brain.on_evaluate_start(min_key=hparams["selection"])
-    run_on_main(evaluate.evaluate, args=[brain, hparams, sources])
+    run_on_main(evaluate.evaluate, args=[brain, hparams, sources, arguments])
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
