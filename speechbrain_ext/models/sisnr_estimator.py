@@ -174,6 +174,24 @@ class SISNREstimator(nn.Module):
         deviation = variance.clamp_min(0).sqrt()
         return torch.cat((mean, deviation), dim=1).float()
 
+    def snr(
+        self, mixture: torch.Tensor, estimates: torch.Tensor
+    ) -> torch.Tensor:
+        """Estimate the SI-SNR of every source, without uncertainty.
+
+        Arguments
+        ---------
+        mixture, estimates : torch.Tensor
+            As for `forward`.
+
+        Returns
+        -------
+        snr : torch.Tensor
+            Shape (batch, sources), in dB.
+        """
+        outputs = self(mixture, estimates)
+        return outputs[0] if self.uncertainty else outputs
+
     def forward(
         self, mixture: torch.Tensor, estimates: torch.Tensor
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:

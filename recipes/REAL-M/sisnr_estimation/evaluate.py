@@ -60,9 +60,7 @@ def judge(estimator, mixtures, pool, *, description):
             chosen = np.full(len(formed.mixture), member)
             estimates = pool.separate(formed.mixture, chosen)
             estimates, true = oracle(estimates, formed.speech)
-            scores = estimator(formed.mixture, estimates)
-            if estimator.uncertainty:
-                scores = scores[0]
+            scores = estimator.snr(formed.mixture, estimates)
             for item in range(len(scores)):
                 pair = batch["id"][2 * item : 2 * item + 2]
                 rows += [

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import runs
+import selection
 import torch
 from release import make_release, publish_command
 from tqdm import tqdm
@@ -12,6 +13,7 @@ from speechbrain_ext.evaluation import (
     ScoreTable,
     SeparationMetrics,
     available,
+    course_over_epochs,
     match_mixture_level,
     residual_noise,
     residual_noise_against_snr,
@@ -213,7 +215,8 @@ def evaluate(brain, hparams, sources, arguments):
     plots = draw(folder, points, reference)
     report(hparams, folder, table, plots, examples, reference)
     print_summary(table, reference, folder, info["against"])
-    release = make_release(hparams, table.summary(), arguments)
+    selection.print_selection(selection.blind_course(folder / "history.csv"))
+    release = folder
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(folder)}")
 
@@ -222,6 +225,16 @@ def draw(folder, points, reference):
     """Draw the plots of the results page: a list of (path, caption)."""
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots = [(folder / "training.png", "The course of the training.")]
+    blind = selection.blind_course(folder / "history.csv")
+    if blind:
+        course_over_epochs(folder / "selection.png", curves=[blind])
+        caption = (
+            "SI-SNR that the blind estimator gives to the separated "
+            "validation mixtures, epoch by epoch"
+        )
+        if blind["true"]:
+            caption += ", and the clean SI-SDRi, which it does not see"
+        plots.append((folder / "selection.png", caption + "."))
     if points:
         arms = [{"name": "this model", **columns(points)}]
         if reference and reference["sweep"]:

@@ -214,7 +214,7 @@ def training_command(arguments):
     for option in options:
         key, equals, value = option.rpartition("=")
         place = os.path.isabs(value)
-        words.append(f"{key}{equals}DIR" if False else option)
+        words.append(f"{key}{equals}DIR" if place else option)
     return shlex.join(["python", "train.py", file, *words])
 
 

@@ -20,6 +20,7 @@ import sys
 
 import evaluate
 import runs
+import selection
 import speechbrain as sb
 import torch
 from data import make_mixtures
@@ -52,7 +53,7 @@ RULES = {
     "scer_end": (float, 0, 1),
     "scer_scale": ["target", "least_squares", "none"],
     "scer_floor": (float, 0, 1),
-    "selection": ["objective", "clean", "last"],
+    "selection": ["objective", "blind", "clean", "last"],
     "keep_checkpoints": ["selected", "all"],
     "number_of_epochs": (int, 1, None),
     "rings_per_epoch": (int, 1, None),
@@ -127,6 +128,9 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         if stage != sb.Stage.TRAIN and self.clean_speech_known:
             improvement = evaluate.clean_improvement(estimates, mixtures)
             values["clean_si_sdri"] = improvement.mean()
+        if stage != sb.Stage.TRAIN and self.judge is not None:
+            scores = self.judge.snr(mixtures.mixture, estimates)
+            values["blind_si_snr"] = scores.mean()
         values["objective"] = -objective.detach()
         self.hparams.history.add(**values)
         return -objective
@@ -180,6 +184,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         self.log(row)
         meta = {
             "objective": row["objective"],
+            "blind": -row.get("blind_si_snr", float("nan")),
             "clean": -row.get("clean_si_sdri", float("nan")),
             "last": -epoch,
         }
@@ -228,6 +233,9 @@ def train(hparams, run_opts):
     train_loader = brain.sources[sb.Stage.TRAIN].loader
     valid_loader = brain.sources[sb.Stage.VALID].loader
     brain.clean_speech_known = hparams["clean_speech_known"]
+    brain.judge = None
+    if hparams["selection"] == "blind":
+        brain.judge = selection.load_judge(hparams).to(brain.device)
     brain.train_sampler = train_loader.batch_sampler
     brain.checkpointer.add_recoverable("train_loader", train_loader)
     brain.checkpointer.add_recoverable("history", hparams["history"])
@@ -257,6 +265,8 @@ def configure(arguments):
     sb.utils.distributed.ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     runs.require_reference(hparams)
+    if hparams["selection"] == "blind":
+        selection.load_judge(hparams)
     runs.find_start(hparams)
     runs.require_same_run(hparams)
     sb.create_experiment_directory(

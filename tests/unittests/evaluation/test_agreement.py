@@ -35,6 +35,7 @@ def test_pairs_that_are_not_finite_are_left_out():
     assert figures["mean_absolute_error"] == pytest.approx(4 / 3)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("sides", [(0, 1), (1, 0)])
 def test_a_constant_side_has_no_correlation(sides):
     values = [[2.0, 2.0, 2.0], [1.0, 2.0, 3.0]]

@@ -41,8 +41,8 @@ def test_one_item_of_each_bin():
 
 
 def test_an_empty_bin_takes_the_nearest_that_is_left_over():
-    # bins of 1 from 0 to 4: two in the first, three in the last
-    values = [0.2, 0.2, 3.1, 3.1, 3.1]
+    # bins of 1 from 0 to 4: three in the first, three in the last
+    values = [0.2, 0.2, 0.2, 3.1, 3.1, 3.1]
     for seed in range(5):
         chosen = choose_uniformly(values, 4, low=0.0, high=4.0, seed=seed)
         assert [values[i] for i in chosen] == [0.2, 0.2, 3.1, 3.1]

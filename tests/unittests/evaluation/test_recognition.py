@@ -40,7 +40,7 @@ needs_recogniser = pytest.mark.skipif(
         ("Mister", "mister"),
         ("It\N{RIGHT SINGLE QUOTATION MARK}s 'quoted' dogs' o'er", None),
         ("well-known_thing", "well known thing"),
-        ("cafe\N{COMBINING ACUTE ACCENT} 3.5", "caf\xe9 3 5"),
+        ("E\N{COMBINING ACUTE ACCENT} 3.5", "\xe9 3 5"),
         (" ... ", ""),
     ],
 )
