@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import soundfile
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES, decode
+from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES
+from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.separator import Separator
 from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
 
@@ -193,16 +193,15 @@ def read_together(paths: Sequence[Path]) -> tuple[torch.Tensor, int]:
 
     Raises
     ------
+    FileNotFoundError
+        If one is not there.
     ValueError
-        If the rates or the lengths differ; the message names two files.
+        If one is unusable, or rates or lengths differ; the files are named.
     """
-    rates = [soundfile.info(path).samplerate for path in paths]
-    waveforms = [
-        torch.from_numpy(
-            decode(path, sample_rate=rate, allow_silence=True).waveform
-        )
-        for path, rate in zip(paths, rates, strict=True)
-    ]
+    waveforms, rates = zip(
+        *(read_recording(path, allow_silence=True) for path in paths),
+        strict=True,
+    )
     lengths = [len(waveform) for waveform in waveforms]
     for what, values, unit in (
         ("sample rate", rates, "Hz"),
@@ -259,6 +258,7 @@ def rank(
                 mixture=waveform,
                 estimates=separator.separate(waveform, rate),
                 sample_rate=rate,
+                check=False,
             )
             scores[name].append(float(score.mean()))
     return rank_scores(scores)

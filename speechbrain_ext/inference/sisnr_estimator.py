@@ -96,6 +96,7 @@ class SISNREstimator:
         mixture: torch.Tensor,
         estimates: torch.Tensor,
         sample_rate: int,
+        check: bool = True,
     ) -> torch.Tensor:
         """Estimate the SI-SNR of separated sources.
 
@@ -109,6 +110,9 @@ class SISNREstimator:
         sample_rate : int
             Rate of both in Hz; they are resampled where the network's is
             another.
+        check : bool
+            Refuse estimates that are plainly not of the mixture. (What a
+            separator gives that has not learnt anything looks like that.)
 
         Returns
         -------
@@ -122,7 +126,7 @@ class SISNREstimator:
             If shapes or lengths do not go together, samples are not finite,
             the signals are too short, or estimates are not of the mixture.
         """
-        return self._run(mixture, estimates, sample_rate)[0]
+        return self._run(mixture, estimates, sample_rate, check)[0]
 
     @torch.inference_mode()
     def score_with_error(
@@ -131,12 +135,13 @@ class SISNREstimator:
         mixture: torch.Tensor,
         estimates: torch.Tensor,
         sample_rate: int,
+        check: bool = True,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimate the SI-SNR, and how far the estimate typically is off.
 
         Arguments
         ---------
-        mixture, estimates, sample_rate
+        mixture, estimates, sample_rate, check
             As for `score`.
 
         Returns
@@ -154,9 +159,9 @@ class SISNREstimator:
             raise ValueError(
                 "this estimator was trained without uncertainty; use score()"
             )
-        return self._run(mixture, estimates, sample_rate)
+        return self._run(mixture, estimates, sample_rate, check)
 
-    def _run(self, mixture, estimates, sample_rate):
+    def _run(self, mixture, estimates, sample_rate, check):
         for name, signals in (("mixture", mixture), ("estimates", estimates)):
             if not torch.isfinite(signals).all():
                 raise ValueError(
@@ -171,7 +176,8 @@ class SISNREstimator:
         outputs = self.module(mixture.to(device), estimates.to(device))
         outputs = outputs if self.module.uncertainty else (outputs,)
         silent = is_silent(estimates) | is_silent(mixture)[:, None]
-        require_common_parts(mixture, estimates, silent)
+        if check:
+            require_common_parts(mixture, estimates, silent)
         if silent.any():
             warnings.warn(
                 f"{int(silent.sum())} of {silent.numel()} estimates are "

@@ -216,7 +216,7 @@ def evaluate(brain, hparams, sources, arguments):
     report(hparams, folder, table, plots, examples, reference)
     print_summary(table, reference, folder, info["against"])
     selection.print_selection(selection.blind_course(folder / "history.csv"))
-    release = folder
+    release = make_release(hparams, table.summary(), arguments)
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(folder)}")
 
