@@ -1,19 +1,17 @@
 """A network that judges a separation without references."""
 
-import math
-
 import torch
 from speechbrain.nnet.CNN import Conv1d
 from speechbrain.nnet.containers import Sequential
 from speechbrain.nnet.linear import Linear
 from torch import nn
 
+from speechbrain_ext.models.pooled_encoder import pool_frames
+from speechbrain_ext.models.strided_convolution import KERNEL
+
 STRIDES = (1, 2, 2, 2, 2)
-KERNEL = 4
 # two frames must leave the encoder, so that they have a deviation
 SHORTEST = 65
-# longer signals are worked on in pieces where no gradient is wanted
-LONGEST = 2**18
 # quieter than this, -120 dB re full scale, is silence
 SILENCE = 1e-6
 
@@ -142,37 +140,13 @@ class SISNREstimator(nn.Module):
             ),
             dim=2,
         )
-        pairs = pairs.view(batch * sources, 2, time)
-        if time > LONGEST and not torch.is_grad_enabled():
-            pooled = self._pool_in_pieces(pairs)
-        else:
-            frames = self.encoder(pairs).float()
-            deviation, mean = torch.std_mean(frames, dim=2)
-            pooled = torch.cat((mean, deviation), dim=1)
-        with torch.autocast(mixture.device.type, enabled=False):
-            outputs = self.encoder_out(pooled)
-        return outputs.view(batch, sources, -1)
-
-    def _pool_in_pieces(self, pairs: torch.Tensor) -> torch.Tensor:
-        """Compute mean and deviation over time, in memory that is bounded."""
-        stride = math.prod(STRIDES)
-        # samples that one frame sees
-        field = 1 + (KERNEL - 1) * sum(
-            math.prod(STRIDES[:layer]) for layer in range(len(STRIDES))
+        mean, deviation = pool_frames(
+            pairs.view(batch * sources, 2, time),
+            list(self.encoder.parameters()),
         )
-        count = (pairs.shape[2] - field) // stride + 1
-        step = LONGEST // stride
-        total = squares = 0.0
-        for first in range(0, count, step):
-            last = min(first + step, count) - 1
-            piece = pairs[..., first * stride : last * stride + field]
-            frames = self.encoder(piece).double()
-            total = total + frames.sum(2)
-            squares = squares + frames.square().sum(2)
-        mean = total / count
-        variance = (squares - count * mean.square()) / (count - 1)
-        deviation = variance.clamp_min(0).sqrt()
-        return torch.cat((mean, deviation), dim=1).float()
+        with torch.autocast(mixture.device.type, enabled=False):
+            outputs = self.encoder_out(torch.cat((mean, deviation), dim=1))
+        return outputs.view(batch, sources, -1)
 
     def snr(
         self, mixture: torch.Tensor, estimates: torch.Tensor

@@ -8,7 +8,6 @@ from estimator_folders import ESTIMATOR, make_module, write_estimator
 from speechbrain_ext import models
 from speechbrain_ext.hub import RefusedError
 from speechbrain_ext.inference import SISNREstimator
-from speechbrain_ext.models import sisnr_estimator
 
 RATE = 8000
 
@@ -150,21 +149,6 @@ def test_uncertainty_is_told_where_there_is_one(estimator):
     assert snr.shape == error.shape == (2, 2)
     assert torch.equal(snr, certain.score(**signals, sample_rate=RATE))
     assert ((error > 0) & (error < 30)).all()
-
-
-def test_a_long_signal_is_judged_in_pieces(estimator, monkeypatch):
-    mixture, estimates = separated(time=30001)
-    signals = {"mixture": mixture, "estimates": estimates}
-    whole = estimator.score(**signals, sample_rate=RATE)
-    monkeypatch.setattr(sisnr_estimator, "LONGEST", 4096)
-    lengths = []
-    estimator.module.encoder.register_forward_hook(
-        lambda module, inputs, output: lengths.append(inputs[0].shape[2])
-    )
-    pieces = estimator.score(**signals, sample_rate=RATE)
-    assert max(lengths) <= 4096 + 49
-    assert len(lengths) == 8
-    torch.testing.assert_close(pieces, whole, atol=1e-4, rtol=0)
 
 
 # Folders ---------------------------------------------------------------------
