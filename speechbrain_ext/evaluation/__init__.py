@@ -37,7 +37,7 @@ from speechbrain_ext.evaluation.report import (
     write_report,
 )
 from speechbrain_ext.evaluation.residual_noise import residual_noise
-from speechbrain_ext.evaluation.scores import ScoreTable
+from speechbrain_ext.evaluation.scores import ScoreTable, without_nan
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "scatter",
     "spectrogram_grid",
     "training_curves",
+    "without_nan",
     "word_errors",
     "write_listening_page",
     "write_report",

@@ -17,6 +17,7 @@ from speechbrain_ext.evaluation import (
     predicted_against_true,
     rank_agreement,
     training_curves,
+    without_nan,
     write_report,
 )
 from speechbrain_ext.files import replaced
@@ -211,7 +212,8 @@ def evaluate(hparams, mixtures, pools, *, device, **info):
         "corpora": corpora,
     }
     with replaced(folder / "metrics.json") as partial:
-        partial.write_text(json.dumps(metrics, indent=2) + "\n")
+        text = json.dumps(without_nan(metrics), indent=2, allow_nan=False)
+        partial.write_text(text + "\n")
     reference = read_reference(hparams)
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots.append((folder / "training.png", "The course of the training."))
@@ -304,6 +306,11 @@ def print_summary(metrics, reference):
     for run, mark in runs:
         for corpus, groups in run["corpora"].items():
             for group, values in groups.items():
+                # what JSON has no word for
+                values = {
+                    key: math.nan if value is None else value
+                    for key, value in values.items()
+                }
                 print(
                     f"{f'{corpus}, {group}{mark}':34s}"
                     f"{values['pearson']:9.3f}{values['spearman']:10.3f}"
@@ -311,8 +318,8 @@ def print_summary(metrics, reference):
                     f"{values['error_within_range']:7.2f} dB"
                     f"{values['bias']:+6.2f} dB"
                 )
-                if values["ranking"] and not mark:
-                    ranking = values["ranking"]
+                ranking = groups[group]["ranking"]
+                if ranking and not mark:
                     print(
                         f"    order of the separators: Kendall "
                         f"{ranking['kendall']:.2f}; chosen "

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train the separators whose separations the estimator learns to judge.
 
-    python recipes/REAL-M/sisnr_estimation/pool.py hparams/pool_mini.yaml
+    python recipes/REAL-M/sisnr_estimation/pool.py hparams/sisnr_mini.yaml
 
 Takes the estimator's YAML file and its options.  Each network of the key
 `separators` is trained on mixtures of all corpora, with clean targets; the

@@ -98,7 +98,7 @@ def separator_release(folder, *, name, epoch, separator, si_sdr, hparams):
             data=f"Mixtures made on the fly of {corpora}; clean targets.",
             command=(
                 "python recipes/REAL-M/sisnr_estimation/pool.py "
-                "hparams/pool_mini.yaml"
+                "hparams/sisnr_mini.yaml"
             ),
             usage=(
                 "from speechbrain_ext.inference import Separator\n"
@@ -223,7 +223,7 @@ def estimator_release(folder, hparams, metrics):
                 f"{len(hparams['members'])} small separators. Nothing of the "
                 "recordings is in the weights' files."
             ),
-            command="python train.py hparams/pool_mini.yaml",
+            command="python train.py hparams/sisnr_mini.yaml",
             usage=(
                 "from speechbrain_ext.inference import SISNREstimator\n\n"
                 'estimator = SISNREstimator.from_hparams("USER/NAME")\n'

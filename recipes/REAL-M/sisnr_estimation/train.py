@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Train a blind SI-SNR estimator, which judges separations without references.
 
-    python recipes/REAL-M/sisnr_estimation/pool.py hparams/pool_mini.yaml
-    python train.py hparams/pool_mini.yaml [--strategy=single] [--key=value]
-    torchrun --nproc-per-node=2 train.py hparams/pool_mini.yaml
+    python recipes/REAL-M/sisnr_estimation/pool.py hparams/sisnr_mini.yaml
+    python train.py hparams/sisnr_mini.yaml [--strategy=single] [--key=value]
+    torchrun --nproc-per-node=2 train.py hparams/sisnr_mini.yaml
 
 Mixtures are made on the fly and separated by frozen separators of many
 qualities, one drawn for every mixture; the network sees a mixture and one

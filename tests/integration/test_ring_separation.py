@@ -16,7 +16,7 @@ import pytest
 import speechbrain as sb
 import torch
 import yaml
-from commands import HPARAMS, ROOT, SMALL, run, train_command
+from commands import HPARAMS, ROOT, SMALL, run, table_rows, train_command
 from trees import (
     make_folder,
     make_librispeech,
@@ -31,8 +31,7 @@ from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.training import load_hparams
 
-with open(ROOT / "tests/recipes.csv", newline="") as table:
-    ROWS = list(csv.DictReader(table))
+ROWS = table_rows("WHAMandWHAMR")
 SOURCES = 2 * SMALL["ring_size"] * SMALL["test_rings"]
 STEPS = SMALL["number_of_epochs"] * SMALL["rings_per_epoch"]
 
@@ -43,9 +42,10 @@ def four(first):
 
 
 @pytest.fixture(scope="session")
-def trees(tmp_path_factory, recordings):
-    """A tree of every layout; the corpus `mini` is written by the first run."""
+def trees(tmp_path_factory, recordings, prepared):
+    """A tree of every layout."""
     folder = tmp_path_factory.mktemp("trees")
+    (folder / "data").symlink_to(prepared)
     (folder / "recordings").symlink_to(recordings)
     # without splits a tenth of the speakers each is for validation and test
     make_folder(folder / "own", [f"speaker{number}" for number in range(40)])
