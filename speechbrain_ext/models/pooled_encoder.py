@@ -6,7 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from speechbrain_ext.models.strided_convolution import KERNEL, halve_frames
+from speechbrain_ext.models.strided_convolution import (
+    KERNEL,
+    halve_frames,
+    stack_taps,
+    unstack_taps,
+)
 
 # samples of the input at a time: on a CPU what its caches hold
 CPU_PIECE = 2**13
@@ -20,11 +25,12 @@ class _Pool(torch.autograd.Function):
     def forward(ctx, signals, dtype, piece, *parameters):
         stride, field = steps_of(len(parameters) // 2)
         count = (signals.shape[2] - field) // stride + 1
+        layout = lay_out(parameters)
         rows = []
         for part in signals.split(rows_at_once(signals)):
             first, total, squares = None, 0.0, 0.0
             for samples in pieces(part, count, stride, field, piece):
-                frames = encode(samples, parameters, dtype).float()
+                frames = encode(samples, layout, dtype).float()
                 # about the first frame, so that nothing cancels
                 first = frames[:, :1].clone() if first is None else first
                 frames -= first
@@ -47,7 +53,7 @@ class _Pool(torch.autograd.Function):
         # the gradient of a frame is a line in its values
         slope = of_deviation / ((count - 1) * deviation.clamp_min(1e-12))
         offset = of_mean / count - slope * mean
-        parameters = [p.detach().requires_grad_() for p in parameters]
+        layout = [p.detach().requires_grad_() for p in lay_out(parameters)]
         step = rows_at_once(signals)
         with torch.enable_grad():
             for row in range(0, len(signals), step):
@@ -55,16 +61,19 @@ class _Pool(torch.autograd.Function):
                 for samples in pieces(
                     signals[rows], count, stride, field, piece
                 ):
-                    frames = encode(samples, parameters, dtype)
+                    frames = encode(samples, layout, dtype)
                     gradient = torch.addcmul(
                         offset[rows, None],
                         frames.detach().float(),
                         slope[rows, None],
                     )
                     torch.autograd.backward(
-                        frames, gradient.to(dtype), inputs=parameters
+                        frames, gradient.to(dtype), inputs=layout
                     )
-        return None, None, None, *(p.grad for p in parameters)
+        gradients = [p.grad for p in layout]
+        gradients[0] = gradients[0].view_as(parameters[0])
+        gradients[2::2] = map(unstack_taps, gradients[2::2])
+        return None, None, None, *gradients
 
 
 def pool_frames(
@@ -116,6 +125,14 @@ def pool_frames(
         return _Pool.apply(signals, dtype, piece, *parameters)
 
 
+def lay_out(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Lay out the weights of all layers as `encode` needs them."""
+    layout = list(parameters)
+    layout[0] = layout[0].flatten(1)
+    layout[2::2] = map(stack_taps, layout[2::2])
+    return layout
+
+
 def steps_of(layers: int) -> tuple[int, int]:
     """Tell the stride of the frames and the samples that one sees.
 
@@ -144,22 +161,34 @@ def pieces(
 
 
 def encode(
-    samples: torch.Tensor,
-    parameters: Sequence[torch.Tensor],
-    dtype: torch.dtype,
+    samples: torch.Tensor, layout: Sequence[torch.Tensor], dtype: torch.dtype
 ) -> torch.Tensor:
-    """Compute frames (batch, frames, outputs) of samples (batch, channels, time)."""  # noqa: E501
-    weight, bias, *others = parameters
+    """Compute the frames of a piece.
+
+    Arguments
+    ---------
+    samples : torch.Tensor
+        Shape (batch, channels, time).
+    layout : sequence of torch.Tensor
+        From `lay_out`.
+    dtype : torch.dtype
+        Of the frames.
+
+    Returns
+    -------
+    frames : torch.Tensor
+        Shape (batch, frames, outputs).
+    """
+    weight, bias, *others = layout
     windows = samples.to(dtype).transpose(1, 2).unfold(1, KERNEL, 1)
-    frames = F.linear(
-        windows.flatten(2), weight.flatten(1).to(dtype), bias.to(dtype)
-    )
-    layers = list(zip(others[::2], others[1::2], strict=True))
-    for number, (weight, bias) in enumerate(layers, start=1):
+    frames = F.linear(windows.flatten(2), weight.to(dtype), bias.to(dtype))
+    if others:
+        frames = F.relu(frames, inplace=True)
+    for place in range(0, len(others), 2):
         frames = halve_frames(
-            frames.relu() if number == 1 else frames,
-            weight=weight,
-            bias=bias,
-            rectify=number < len(layers),
+            frames,
+            halves=others[place],
+            bias=others[place + 1],
+            rectify=place + 2 < len(others),
         )
     return frames

@@ -11,29 +11,28 @@ class _Halve(torch.autograd.Function):
     """See `halve_frames`; the backward pass writes every gradient once."""
 
     @staticmethod
-    def forward(ctx, frames, weight, bias, rectify):
-        outputs, channels, _ = weight.shape
+    def forward(ctx, frames, halves, bias, rectify):
+        outputs, channels = (size // 2 for size in halves.shape)
         count = (frames.shape[1] - KERNEL) // 2 + 1
         blocks = frames[:, : 2 * (count + 1)].reshape(
             len(frames), count + 1, 2 * channels
         )
-        halves = _halves(weight, frames.dtype)
-        products = blocks @ halves.T
+        products = blocks @ halves.to(frames.dtype).T
         halved = products[:, :-1, :outputs] + products[:, 1:, outputs:]
         halved += bias.to(frames.dtype)
         if rectify:
             halved.relu_()
-        ctx.save_for_backward(frames, weight, bias, halved if rectify else None)
+        ctx.save_for_backward(frames, halves, bias, halved if rectify else None)
         return halved
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        frames, weight, bias, rectified = ctx.saved_tensors
-        outputs, channels, _ = weight.shape
+        frames, halves, bias, rectified = ctx.saved_tensors
+        outputs, channels = (size // 2 for size in halves.shape)
         batch, count, _ = gradient.shape
         if rectified is not None:
-            gradient = torch.where(rectified > 0, gradient, 0)
+            gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
         of_products = gradient.new_empty(batch, count + 1, 2 * outputs)
         of_products[:, :-1, :outputs] = gradient
         of_products[:, -1, :outputs] = 0
@@ -41,36 +40,78 @@ class _Halve(torch.autograd.Function):
         of_products[:, 0, outputs:] = 0
         blocks = frames[:, : 2 * (count + 1)].reshape(-1, 2 * channels)
         flat = of_products.view(-1, 2 * outputs)
-        of_weight = (flat.T @ blocks).view(2, outputs, 2, channels)
-        of_weight = of_weight.permute(1, 3, 0, 2).reshape(weight.shape)
-        of_weight = of_weight.to(weight.dtype)
+        of_halves = (flat.T @ blocks).to(halves.dtype)
         of_bias = gradient.sum((0, 1), dtype=torch.float32).to(bias.dtype)
         of_frames = None
         if ctx.needs_input_grad[0]:
-            of_blocks = flat @ _halves(weight, frames.dtype)
+            of_blocks = flat @ halves.to(frames.dtype)
             of_frames = of_blocks.view(batch, -1, channels)
             spare = frames.shape[1] - of_frames.shape[1]
             if spare:
                 of_frames = F.pad(of_frames, (0, 0, 0, spare))
-        return (
-            of_frames,
-            of_weight.to(weight.dtype),
-            of_bias.to(bias.dtype),
-            None,
-        )
+        return of_frames, of_halves, of_bias, None
 
 
-def _halves(weight, dtype):
-    """Stack the first and the last two taps: (2 outputs, 2 channels)."""
-    outputs, channels, _ = weight.shape
-    parted = weight.to(dtype).view(outputs, channels, 2, 2)
+def stack_taps(weight: torch.Tensor) -> torch.Tensor:
+    """Lay out the weight of a convolution for `halve_frames`.
+
+    Arguments
+    ---------
+    weight : torch.Tensor
+        Shape (outputs, channels, 4), as of `torch.nn.Conv1d`.
+
+    Returns
+    -------
+    halves : torch.Tensor
+        Shape (2 * outputs, 2 * channels): the first two taps above the last
+        two.
+
+    Raises
+    ------
+    ValueError
+        If the kernel has another length.
+
+    Example
+    -------
+    >>> stack_taps(torch.arange(4.0).view(1, 1, 4))
+    tensor([[0., 1.],
+            [2., 3.]])
+    """
+    outputs, channels, taps = weight.shape
+    if taps != KERNEL:
+        raise ValueError(f"a kernel of {taps} taps; there must be {KERNEL}")
+    parted = weight.view(outputs, channels, 2, 2)
     return parted.permute(2, 0, 3, 1).reshape(2 * outputs, 2 * channels)
+
+
+def unstack_taps(halves: torch.Tensor) -> torch.Tensor:
+    """Undo `stack_taps`.
+
+    Arguments
+    ---------
+    halves : torch.Tensor
+        Shape (2 * outputs, 2 * channels).
+
+    Returns
+    -------
+    weight : torch.Tensor
+        Shape (outputs, channels, 4).
+
+    Example
+    -------
+    >>> weight = torch.randn(3, 5, 4)
+    >>> torch.equal(unstack_taps(stack_taps(weight)), weight)
+    True
+    """
+    outputs, channels = (size // 2 for size in halves.shape)
+    parted = halves.view(2, outputs, 2, channels)
+    return parted.permute(1, 3, 0, 2).reshape(outputs, channels, KERNEL)
 
 
 def halve_frames(
     frames: torch.Tensor,
     *,
-    weight: torch.Tensor,
+    halves: torch.Tensor,
     bias: torch.Tensor,
     rectify: bool = False,
 ) -> torch.Tensor:
@@ -84,8 +125,8 @@ def halve_frames(
     ---------
     frames : torch.Tensor
         Shape (batch, frames, channels), at least 4 frames.
-    weight : torch.Tensor
-        Shape (outputs, channels, 4), as of `torch.nn.Conv1d`.
+    halves : torch.Tensor
+        The weight, from `stack_taps`.
     bias : torch.Tensor
         Shape (outputs,).
     rectify : bool
@@ -99,18 +140,17 @@ def halve_frames(
     Raises
     ------
     ValueError
-        If the kernel has another length, or there are fewer frames.
+        If there are fewer frames.
 
     Example
     -------
-    >>> frames, weight, bias = torch.ones(1, 6, 3), torch.ones(2, 3, 4), torch.zeros(2)
-    >>> halve_frames(frames, weight=weight, bias=bias)
+    >>> halves = stack_taps(torch.ones(2, 3, 4))
+    >>> halve_frames(torch.ones(1, 6, 3), halves=halves, bias=torch.zeros(2))
     tensor([[[12., 12.],
              [12., 12.]]])
-    """  # noqa: E501
-    if weight.shape[2] != KERNEL or frames.shape[1] < KERNEL:
+    """
+    if frames.shape[1] < KERNEL:
         raise ValueError(
-            f"a kernel of {weight.shape[2]} taps and {frames.shape[1]} "
-            f"frames; there must be {KERNEL} taps, and as many frames"
+            f"{frames.shape[1]} frames; there must be at least {KERNEL}"
         )
-    return _Halve.apply(frames, weight, bias, rectify)
+    return _Halve.apply(frames, halves, bias, rectify)

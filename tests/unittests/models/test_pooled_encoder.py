@@ -4,7 +4,10 @@ from torch import nn
 
 from speechbrain_ext.models import pooled_encoder
 from speechbrain_ext.models.pooled_encoder import pool_frames
-from speechbrain_ext.models.strided_convolution import halve_frames
+from speechbrain_ext.models.strided_convolution import (
+    halve_frames,
+    stack_taps,
+)
 
 
 def make_layers(channels=6, number=5):
@@ -106,7 +109,9 @@ def test_halving_is_a_convolution(frames, rectify):
     inputs = torch.randn(2, frames, 3, dtype=torch.float64, requires_grad=True)
 
     def halve(inputs, weight, bias):
-        return halve_frames(inputs, weight=weight, bias=bias, rectify=rectify)
+        return halve_frames(
+            inputs, halves=stack_taps(weight), bias=bias, rectify=rectify
+        )
 
     expected = layer(inputs.transpose(1, 2)).transpose(1, 2)
     expected = expected.relu() if rectify else expected
@@ -124,12 +129,8 @@ def test_halving_is_a_convolution(frames, rectify):
 
 
 def test_other_kernels_are_refused():
-    bias = torch.zeros(2)
-    with pytest.raises(ValueError, match="a kernel of 3 taps and 9 frames"):
-        halve_frames(
-            torch.zeros(1, 9, 2), weight=torch.zeros(2, 2, 3), bias=bias
-        )
-    with pytest.raises(ValueError, match="4 taps and 3 frames"):
-        halve_frames(
-            torch.zeros(1, 3, 2), weight=torch.zeros(2, 2, 4), bias=bias
-        )
+    with pytest.raises(ValueError, match="a kernel of 3 taps"):
+        stack_taps(torch.zeros(2, 2, 3))
+    halves = stack_taps(torch.zeros(2, 2, 4))
+    with pytest.raises(ValueError, match="3 frames; there must be at least 4"):
+        halve_frames(torch.zeros(1, 3, 2), halves=halves, bias=torch.zeros(2))
