@@ -181,7 +181,7 @@ def test_hparams_file_trains_and_reports(
             assert f"{corpus}, {group}" in output
     if published:
         assert len(info["members"]) == 9
-        assert hub.asked("GET", "dprnn2_masknet.ckpt")
+        assert hub.asked("HEAD", "dprnn2_masknet.ckpt")
     with open(folder / "history.csv", newline="") as file:
         history = list(csv.DictReader(file))
     assert [line["stage"] for line in history].count("valid") == 2

@@ -214,6 +214,8 @@ def evaluate(hparams, mixtures, pools, *, device, **info):
     with replaced(folder / "metrics.json") as partial:
         text = json.dumps(without_nan(metrics), indent=2, allow_nan=False)
         partial.write_text(text + "\n")
+    if hparams["store_reference"] is not None:
+        store_reference(hparams["store_reference"], metrics)
     reference = read_reference(hparams)
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots.append((folder / "training.png", "The course of the training."))
@@ -271,6 +273,27 @@ def read_reference(hparams):
     if hparams["reference"] is None:
         return None
     return json.loads(Path(hparams["reference"]).read_text())
+
+
+def store_reference(path, metrics):
+    """Keep the figures, but for those of each separator."""
+    kept = {
+        "info": metrics["info"],
+        "corpora": {
+            corpus: {
+                group: {
+                    key: round(value, 4) if isinstance(value, float) else value
+                    for key, value in values.items()
+                    if key != "separators"
+                }
+                for group, values in groups.items()
+            }
+            for corpus, groups in metrics["corpora"].items()
+        },
+    }
+    with replaced(path) as partial:
+        text = json.dumps(without_nan(kept), indent=2, allow_nan=False)
+        partial.write_text(text + "\n")
 
 
 def results(metrics, reference):
