@@ -17,6 +17,7 @@ import speechbrain as sb
 import torch
 import yaml
 from commands import HPARAMS, ROOT, SMALL, run, table_rows, train_command
+from estimator_folders import write_estimator
 from trees import (
     make_folder,
     make_librispeech,
@@ -71,6 +72,7 @@ def trees(tmp_path_factory, recordings, prepared):
         "metrics": stored,
     }
     (folder / "reference.json").write_text(json.dumps(reference))
+    write_estimator(folder / "estimator")
     return folder
 
 
@@ -89,7 +91,7 @@ def test_hparams_file_trains_and_reports(row, trees, tmp_path, capsys):
         assert (tmp_path / name).stat().st_size > 0, name
     content = json.loads((tmp_path / "metrics.json").read_text())
     info = content["info"]
-    assert (content["rows"], info["steps"]) == (SOURCES, STEPS)
+    assert content["rows"] == SOURCES
     assert info["skipped_steps"] == 0
     for name, figure in content["metrics"].items():
         assert (figure["count"], figure["nan"]) == (SOURCES, 0), name
@@ -117,6 +119,10 @@ def test_hparams_file_trains_and_reports(row, trees, tmp_path, capsys):
         check_clean_figures(content, history, page, output)
     else:
         check_no_clean_figures(content, history, page, output)
+    if "--selection=blind" in flags:
+        check_blind_selection(info["steps"], history, output)
+    else:
+        assert info["steps"] == STEPS
     if "--store_reference" in flags:
         stored = json.loads((trees / "stored.json").read_text())
         assert stored["configuration"] == info["configuration"]
@@ -166,6 +172,20 @@ def check_release(folder, command, figures, output):
     # what this machine's folders are called is nobody's business
     for path in (folder / "release").glob("*.*"):
         assert bytes(folder.parent) not in path.read_bytes(), path
+
+
+def check_blind_selection(steps, history, output):
+    """The epoch with the highest score is chosen, whatever is true."""
+    rows = [line for line in history if line["stage"] == "valid"]
+    scores = [float(row["blind_si_snr"]) for row in rows]
+    true = [float(row["clean_si_sdri"]) for row in rows]
+    chosen = scores.index(max(scores))
+    assert all(-10 < score < 20 for score in scores)
+    assert steps == int(rows[chosen]["step"])
+    assert (
+        f"blind selection: epoch {chosen + 1}, "
+        f"{max(true) - true[chosen]:.2f} dB clean SI-SDRi below the best"
+    ) in output
 
 
 def check_clean_figures(content, history, page, output):
