@@ -6,7 +6,7 @@ run, `publish` puts it on the hub and checks what arrives there;
 `fetch_prefixed` brings one of several separators of a repository.
 """
 
-from speechbrain_ext.hub.card import Card, Metric
+from speechbrain_ext.hub.card import Card, Metric, training_command
 from speechbrain_ext.hub.inference_file import inference_hyperparams
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
 from speechbrain_ext.hub.prefixed import fetch_prefixed
@@ -37,5 +37,6 @@ __all__ = [
     "load_folder",
     "publish",
     "release_files",
+    "training_command",
     "upload",
 ]

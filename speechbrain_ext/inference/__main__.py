@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from speechbrain_ext.files import replaced
+from speechbrain_ext.hub import PublishError
 from speechbrain_ext.inference.scoring import (
     find_estimates,
     list_audio,
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         options.run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, PublishError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 
@@ -129,9 +130,12 @@ def rank_command(options: argparse.Namespace) -> None:
     print(f"{'SI-SNR':>8}  behind the best by   separator")
     for row in rows:
         behind = rows[0]["si_snr"] - row["si_snr"]
+        spread = "?"
+        if row["standard_error"] is not None:
+            spread = f"{row['standard_error']:.2f}"
         print(
-            f"{row['si_snr']:>5.2f} dB  {behind:>5.2f} +- "
-            f"{row['standard_error']:.2f} dB     {row['separator']}"
+            f"{row['si_snr']:>5.2f} dB  {behind:>5.2f} +- {spread:4s} dB     "
+            f"{row['separator']}"
         )
     print(f"on {rows[0]['mixtures']} mixtures")
     write(rows, options)
@@ -149,7 +153,9 @@ def write(rows: list[dict], options: argparse.Namespace) -> None:
             writer.writerows(rows)
     if options.json:
         with replaced(options.json) as partial:
-            partial.write_text(json.dumps(rows, indent=2) + "\n")
+            partial.write_text(
+                json.dumps(rows, indent=2, allow_nan=False) + "\n"
+            )
 
 
 if __name__ == "__main__":

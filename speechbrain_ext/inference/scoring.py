@@ -1,8 +1,8 @@
 """Scoring files, and choosing among separators, without references."""
 
 import logging
-import math
 import statistics
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.separator import Separator
 from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
+from speechbrain_ext.models.sisnr_estimator import is_silent
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def find_estimates(
     FileNotFoundError
         If a mixture has no estimates.
     ValueError
-        If an estimate has no mixture.
+        If an estimate has no mixture, or two files have one name.
 
     Example
     -------
@@ -96,7 +97,14 @@ def find_estimates(
     """
     mixture, estimates = Path(mixture), Path(estimates)
     found = {path: {} for path in list_audio(mixture)}
-    names = {path.relative_to(mixture).with_suffix(""): path for path in found}
+    names = {}
+    for path in found:
+        name = path.relative_to(mixture).with_suffix("")
+        if names.setdefault(name, path) != path:
+            raise ValueError(
+                f"{names[name]} and {path} have one name; their estimates "
+                "cannot be told apart: rename one"
+            )
     for path in list_audio(estimates):
         stem, _, number = path.stem.rpartition(SOURCE)
         name = path.relative_to(estimates).with_name(stem)
@@ -105,7 +113,12 @@ def find_estimates(
                 f"{path} belongs to no mixture in {mixture}; the estimates of "
                 f"NAME.wav are NAME{SOURCE}1.wav, NAME{SOURCE}2.wav ..."
             )
-        found[names[name]][int(number)] = path
+        there = found[names[name]].setdefault(int(number), path)
+        if there != path:
+            raise ValueError(
+                f"{there} and {path} are both source {int(number)} of "
+                f"{names[name]}; keep one"
+            )
     for path, numbered in found.items():
         if not numbered:
             raise FileNotFoundError(
@@ -155,15 +168,24 @@ def score_files(
             score = estimator.score
             if estimator.module.uncertainty:
                 score = estimator.score_with_error
-            scores = score(
-                mixture=waveforms[:1],
-                estimates=waveforms[None, 1:],
-                sample_rate=rate,
-            )
+            with warnings.catch_warnings():
+                # silence is told below, with the names of the files
+                warnings.simplefilter("ignore", UserWarning)
+                scores = score(
+                    mixture=waveforms[:1],
+                    estimates=waveforms[None, 1:],
+                    sample_rate=rate,
+                )
         except ValueError as error:
             raise ValueError(f"{mixture}: {error}") from error
-        if not isinstance(scores, list):
-            scores = [scores]
+        for path, waveform in zip(
+            (mixture, *estimates), waveforms, strict=True
+        ):
+            if is_silent(waveform):
+                low = estimator.module.snr_min
+                logger.warning("%s is silent: scored as %g dB", path, low)
+        if torch.is_tensor(scores):
+            scores = (scores,)
         for index, estimate in enumerate(estimates):
             values = [round(float(part[0, index]), 2) for part in scores]
             rows.append(
@@ -237,7 +259,8 @@ def rank(
     rows : list of dict
         "separator", "si_snr" (mean over mixtures and sources, in dB),
         "standard_error" (of the differences to the best one, over the
-        mixtures; 0 for the best one) and "mixtures", the best one first.
+        mixtures; 0 for the best one, None if there is one mixture) and
+        "mixtures", the best one first.
 
     Raises
     ------
@@ -254,12 +277,15 @@ def rank(
     for path in tqdm(mixtures, "ranking", disable=None):
         waveform, rate = read_together([path])
         for name, separator in separators.items():
-            score = estimator.score(
-                mixture=waveform,
-                estimates=separator.separate(waveform, rate),
-                sample_rate=rate,
-                check=False,
-            )
+            try:
+                score = estimator.score(
+                    mixture=waveform,
+                    estimates=separator.separate(waveform, rate),
+                    sample_rate=rate,
+                    check=False,
+                )
+            except ValueError as error:
+                raise ValueError(f"{path}, {name}: {error}") from error
             scores[name].append(float(score.mean()))
     return rank_scores(scores)
 
@@ -292,7 +318,7 @@ def rank_scores(scores: Mapping[str, Sequence[float]]) -> list[dict]:
             first - second
             for first, second in zip(scores[best], scores[name], strict=True)
         ]
-        spread = math.nan
+        spread = 0.0 if name == best else None
         if len(differences) > 1:
             spread = statistics.stdev(differences) / len(differences) ** 0.5
         rows.append(

@@ -9,7 +9,11 @@ from speechbrain_ext import models
 from speechbrain_ext.hub import LoadedFolder, load_folder
 from speechbrain_ext.inference.separator import change_rate
 from speechbrain_ext.models.separator import check_state_dict
-from speechbrain_ext.models.sisnr_estimator import STRIDES, is_silent
+from speechbrain_ext.models.sisnr_estimator import (
+    STRIDES,
+    is_silent,
+    require_shapes,
+)
 
 # the estimator that comes with this package, in hub layout
 SHIPPED = Path(__file__).with_name("sisnr_estimator")
@@ -162,6 +166,7 @@ class SISNREstimator:
         return self._run(mixture, estimates, sample_rate, check)
 
     def _run(self, mixture, estimates, sample_rate, check):
+        require_shapes(mixture, estimates)
         for name, signals in (("mixture", mixture), ("estimates", estimates)):
             if not torch.isfinite(signals).all():
                 raise ValueError(
@@ -170,10 +175,12 @@ class SISNREstimator:
                 )
         device = next(self.module.parameters()).device
         mixture, estimates = (
-            change_rate(signals.float(), sample_rate, self.sample_rate)
+            change_rate(signals.float(), sample_rate, self.sample_rate).to(
+                device
+            )
             for signals in (mixture, estimates)
         )
-        outputs = self.module(mixture.to(device), estimates.to(device))
+        outputs = self.module(mixture, estimates)
         outputs = outputs if self.module.uncertainty else (outputs,)
         silent = is_silent(estimates) | is_silent(mixture)[:, None]
         if check:
@@ -185,7 +192,7 @@ class SISNREstimator:
                 f"{self.module.snr_min:g} dB",
                 stacklevel=4,
             )
-        return [output.cpu() for output in outputs]
+        return tuple(output.cpu() for output in outputs)
 
 
 def require_common_parts(

@@ -13,9 +13,10 @@ from speechbrain_ext.models.strided_convolution import (
     unstack_taps,
 )
 
-# samples of the input at a time: on a CPU what its caches hold
+# samples of a signal at a time: on a CPU what its caches hold
 CPU_PIECE = 2**13
-GPU_PIECE = 2**20
+# samples of all signals together
+GPU_PIECE = 2**22
 
 
 class _Pool(torch.autograd.Function):
@@ -99,6 +100,11 @@ def pool_frames(
     piece : int, optional
         Samples at a time; by default what suits the device.
 
+    Raises
+    ------
+    ValueError
+        If the signals want a gradient.
+
     Returns
     -------
     mean, deviation : torch.Tensor
@@ -115,12 +121,18 @@ def pool_frames(
     >>> torch.allclose(mean, frames.mean(2), atol=1e-5)
     True
     """
+    if signals.requires_grad and torch.is_grad_enabled():
+        raise ValueError(
+            "signals want a gradient, but none reaches them here; detach them"
+        )
     device = signals.device.type
     dtype = torch.float32
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
     if piece is None:
-        piece = CPU_PIECE if device == "cpu" else GPU_PIECE
+        piece = CPU_PIECE
+        if device != "cpu":
+            piece = max(CPU_PIECE, GPU_PIECE // len(signals))
     with torch.autocast(device, enabled=False):
         return _Pool.apply(signals, dtype, piece, *parameters)
 

@@ -131,7 +131,7 @@ class SISNREstimator(nn.Module):
         ValueError
             If the shapes do not go together, or the signals are too short.
         """
-        _require_shapes(mixture, estimates)
+        require_shapes(mixture, estimates)
         batch, sources, time = estimates.shape
         pairs = torch.stack(
             (
@@ -247,12 +247,37 @@ def is_silent(signals: torch.Tensor) -> torch.Tensor:
     return signals.float().std(dim=-1) <= SILENCE
 
 
-def _require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:
+def require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:
+    """Raise where a mixture and its estimates do not go together.
+
+    Arguments
+    ---------
+    mixture : torch.Tensor
+        Shape (batch, time).
+    estimates : torch.Tensor
+        Shape (batch, sources, time).
+
+    Raises
+    ------
+    ValueError
+        The message tells shapes or lengths.
+
+    Example
+    -------
+    >>> require_shapes(torch.zeros(1, 99), torch.zeros(1, 2, 98))
+    Traceback (most recent call last):
+    ValueError: the mixture has 99 samples, the estimates have 98; ...
+    """
     if mixture.ndim != 2 or estimates.ndim != 3:
         raise ValueError(
             f"mixture has shape {tuple(mixture.shape)} and estimates "
             f"{tuple(estimates.shape)}; they must be (batch, time) and "
             "(batch, sources, time)"
+        )
+    if 0 in estimates.shape[:2]:
+        raise ValueError(
+            f"estimates has shape {tuple(estimates.shape)}; there must be at "
+            "least one mixture, and one estimate of it"
         )
     if len(mixture) != len(estimates):
         raise ValueError(

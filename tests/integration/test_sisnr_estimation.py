@@ -25,6 +25,7 @@ POOL = {
     "pool_batches": 2,
     "pool_batch_size": 2,
     "pool_segment_seconds": 0.5,
+    "valid_batch_size": 2,
     "valid_batches": 1,
     "separators": "{convtasnet: {channels: 8, hidden: 8, blocks: 2}}",
 }
@@ -205,7 +206,15 @@ def check_release(folder, content, output):
     for name, weight in module.state_dict().items():
         assert torch.equal(weight, saved[name]), name
     card = (folder / "release/README.md").read_text()
-    assert "Pearson correlation on separators" in card
+    name = "mean absolute error within range, separators of the training"
+    corpora = content["corpora"]
+    for corpus, groups in corpora.items():
+        error = groups["members"]["error_within_range"]
+        if error is not None:
+            assert (
+                f"| {corpus} | test | {name} | {round(error, 3):g} dB" in card
+            )
+    assert f"made on the fly of {' and '.join(corpora)}" in card
 
 
 def error_of(checkpoint):

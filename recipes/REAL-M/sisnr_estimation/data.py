@@ -126,32 +126,43 @@ class Pool:
         separators that a hub repository keeps side by side.
     folder : str or Path
         What `pool.py` wrote; downloads go there too.
+    sample_rate : int
+        Of the mixtures, in Hz.
 
     Raises
     ------
     FileNotFoundError
         If a member is not there; the message tells how to make it.
     ValueError
-        If a member is no separator.
+        If a member is no separator, or one for another sample rate.
     """
 
-    def __init__(self, members, *, folder):
+    def __init__(self, members, *, folder, sample_rate):
         self.names = list(members)
         self.modules = []
         for name in self.names:
             path = Path(folder) / name
             if ":" in name:
                 repository, _, prefix = name.partition(":")
-                path = fetch_prefixed(repository, prefix, folder)
+                path = fetch_prefixed(
+                    repository, prefix, Path(folder) / repository
+                )
             elif not path.is_dir():
                 raise FileNotFoundError(
                     f"members: there is no separator {path}; train the pool "
                     "first: python recipes/REAL-M/sisnr_estimation/pool.py "
                     "and this YAML file with the same options"
                 )
-            module = load_folder(path).separator()
+            loaded = load_folder(path)
+            module = loaded.separator()
             if module is None:
                 raise ValueError(f"members: {path} holds no separator")
+            rate = loaded.hparams.get("sample_rate", sample_rate)
+            if rate != sample_rate:
+                raise ValueError(
+                    f"members: {path} works at {rate} Hz, sample_rate is "
+                    f"{sample_rate}; take separators of that rate"
+                )
             self.modules.append(module.eval().requires_grad_(False))
 
     def __len__(self):
@@ -177,15 +188,23 @@ class Pool:
         Returns
         -------
         estimates : torch.Tensor
-            Shape (batch, sources, time).
+            Shape (batch, 2, time).
+
+        Raises
+        ------
+        ValueError
+            If a separator gives another number of sources.
         """
         chosen = np.asarray(chosen)
-        estimates = None
+        estimates = mixture.new_empty(len(mixture), 2, mixture.shape[1])
         for member in np.unique(chosen):
             items = torch.from_numpy(np.flatnonzero(chosen == member))
             items = items.to(mixture.device)
-            found = self.modules[member](mixture[items]).float()
-            if estimates is None:
-                estimates = found.new_empty(len(mixture), *found.shape[1:])
-            estimates[items] = found
+            found = self.modules[member](mixture[items])
+            if found.shape[1:] != estimates.shape[1:]:
+                raise ValueError(
+                    f"members: {self.names[member]} gives "
+                    f"{found.shape[1]} sources; the mixtures have 2"
+                )
+            estimates[items] = found.float()
         return estimates

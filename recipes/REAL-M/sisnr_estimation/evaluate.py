@@ -26,12 +26,34 @@ COLUMNS = (
     *("corpus", "group", "separator", "mixture", "source"),
     *("predicted", "true"),
 )
+GROUPS = {
+    "members": "of the training",
+    "unseen": "never met in training",
+}
 FIGURES = {
     "pearson": ("Pearson", "", "higher"),
     "spearman": ("Spearman", "", "higher"),
     "mean_absolute_error": ("mean absolute error", "dB", "lower"),
     "bias": ("bias", "dB", ""),
 }
+
+
+def split_members(hparams):
+    """Tell which separators the training uses, and which it never meets.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+
+    Returns
+    -------
+    used, others : list of str, list of str
+        With the strategy "single" the first member alone is used.
+    """
+    members, unseen = hparams["members"], hparams["unseen"] or []
+    number = 1 if hparams["strategy"] == "single" else len(members)
+    return members[:number], [*members[number:], *unseen]
 
 
 @torch.no_grad()
@@ -205,7 +227,7 @@ def evaluate(hparams, mixtures, pools, *, device, **info):
         "info": {
             "seed": hparams["seed"],
             "strategy": hparams["strategy"],
-            "members": hparams["members"],
+            "members": split_members(hparams)[0],
             "range_db": [low, high],
             **info,
         },
@@ -252,8 +274,7 @@ def draw(hparams, corpus, group, rows, low, high):
         low=low,
         high=high,
     )
-    names = {"members": "of the training", "unseen": "never seen in training"}
-    plots = [(path, f"{corpus}: every source, separators {names[group]}.")]
+    plots = [(path, f"{corpus}: every source, separators {GROUPS[group]}.")]
     curves = courses(rows, hparams)
     if curves:
         path = folder / f"{corpus}_{group}_course.png"
@@ -261,7 +282,7 @@ def draw(hparams, corpus, group, rows, low, high):
         plots.append(
             (
                 path,
-                f"{corpus}: mean SI-SNR of what separators {names[group]} "
+                f"{corpus}: mean SI-SNR of what separators {GROUPS[group]} "
                 "gave after their first, middle and last epoch.",
             )
         )

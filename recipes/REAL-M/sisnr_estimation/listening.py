@@ -29,6 +29,7 @@ from speechbrain_ext.evaluation import (
     listening_plot,
     write_listening_page,
 )
+from speechbrain_ext.hub import PublishError
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.scoring import list_audio
@@ -51,9 +52,12 @@ def separate(arguments):
     separators = [
         Separator.from_hparams(source) for source in arguments.separators
     ]
-    items = []
+    items, root = [], Path(arguments.mixtures)
     for path in tqdm(list_audio(arguments.mixtures), "separating"):
         waveform, rate = read_recording(path)
+        name = path.stem
+        if path != root:
+            name = path.relative_to(root).with_suffix("").as_posix()
         waveform = waveform[: round(arguments.seconds * rate)]
         for number, separator in enumerate(separators, start=1):
             estimates = separator.separate(waveform[None], rate)
@@ -66,7 +70,7 @@ def separate(arguments):
             items.append(
                 ListeningItem(
                     # the name must not tell listeners which separator it is
-                    name=f"{path.stem}-{number}",
+                    name=f"{name}-{number}",
                     mixture=waveform,
                     estimates=estimates[0].cpu(),
                     sample_rate=rate,
@@ -93,7 +97,8 @@ def make(arguments):
     )
     print(
         f"{len(chosen)} of {len(items)} separations: {page}\n"
-        "Give listeners the folder without predictions.csv."
+        "Give listeners the folder without predictions.csv. NAME-1, NAME-2 "
+        "... there are the separators in the order of the command line."
     )
 
 
@@ -134,7 +139,7 @@ def main(arguments):
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, PublishError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
 

@@ -7,13 +7,14 @@ Takes the estimator's YAML file and its options.  Each network of the key
 `separators` is trained on mixtures of all corpora, with clean targets; the
 models after the first, the middle and the last epoch are kept in hub layout:
 POOL_FOLDER/NAME/first and so on.  A finished one is not trained again, an
-interrupted one goes on.  `--only=NAME,NAME` trains some of them, so that
-several processes can share the work.
+interrupted one goes on.  `--only=NAME,NAME` trains some of them: once the data
+are prepared, several processes can share the work so.
 
 Start reading at the bottom.
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -28,9 +29,11 @@ from speechbrain_ext.training import (
     History,
     MuonWithAdam,
     SkipNonFinite,
+    remember_run,
+    require_same_run,
     warmup_cosine,
 )
-from train import configure
+from train import RULES, configure, identity
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ class Separation(SkipNonFinite, sb.Brain):
         rate = warmup_cosine(
             self.optimizer_step,
             peak=self.hparams.pool_learning_rate,
-            total=self.hparams.pool_epochs * self.hparams.pool_batches,
+            total=self.total_steps,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -73,7 +76,7 @@ class Separation(SkipNonFinite, sb.Brain):
             )
 
 
-def train_separator(name, hparams, run_opts):
+def train_separator(name, hparams, run_opts, arguments):
     """Train one separator, and write what is kept of it.
 
     Arguments
@@ -84,8 +87,15 @@ def train_separator(name, hparams, run_opts):
         Of the hyperparameter file.
     run_opts : RunOptions
         Of the command line.
+    arguments : list of str
+        The command line.
     """
     folder = Path(hparams["pool_folder"]) / name
+    values = {
+        **identity(hparams, [key for key in RULES if key.startswith("pool_")]),
+        "network": str(hparams["separators"][name]),
+    }
+    require_same_run(folder, values)
     if all((folder / kept / "README.md").is_file() for kept in KEPT):
         logger.info("%s is trained already", folder)
         return
@@ -95,6 +105,7 @@ def train_separator(name, hparams, run_opts):
     checkpointer = AtomicCheckpointer(
         folder / "save", {"separator": separator, "counter": counter}
     )
+    remember_run(folder, values)
     history = History(folder / "history.csv")
     brain = Separation(
         modules={"separator": separator},
@@ -109,24 +120,26 @@ def train_separator(name, hparams, run_opts):
         stage: make_training_mixtures(
             hparams,
             stage,
-            batch_size=hparams["pool_batch_size"],
-            batches=batches,
+            batch_size=hparams[f"{prefix}_batch_size"],
+            batches=hparams[f"{prefix}_batches"],
             segment_seconds=hparams["pool_segment_seconds"],
         ).to(brain.device)
-        for stage, batches in (
-            (sb.Stage.TRAIN, hparams["pool_batches"]),
-            (sb.Stage.VALID, hparams["valid_batches"]),
+        for stage, prefix in (
+            (sb.Stage.TRAIN, "pool"),
+            (sb.Stage.VALID, "valid"),
         )
     }
     loader = brain.mixtures[sb.Stage.TRAIN].loader
+    steps = hparams["pool_batches"] // brain.grad_accumulation_factor
+    brain.total_steps = hparams["pool_epochs"] * steps
     brain.train_sampler = loader.batch_sampler
     checkpointer.add_recoverable("train_loader", loader)
     checkpointer.add_recoverable("history", history)
     brain.fit(counter, loader, brain.mixtures[sb.Stage.VALID].loader)
-    keep(name, folder, separator, checkpointer, hparams)
+    keep(name, folder, separator, checkpointer, hparams, arguments)
 
 
-def keep(name, folder, separator, checkpointer, hparams):
+def keep(name, folder, separator, checkpointer, hparams, arguments):
     """Write the models of the first, the middle and the last epoch."""
     found = {
         checkpoint.meta["epoch"]: checkpoint
@@ -144,6 +157,7 @@ def keep(name, folder, separator, checkpointer, hparams):
             separator=separator,
             si_sdr=found[epoch].meta["si_sdr"],
             hparams=hparams,
+            arguments=arguments,
         )
 
 
@@ -151,7 +165,17 @@ def main(arguments):
     """Train all separators, or some of them."""
     only = [a for a in arguments if a.startswith("--only=")]
     arguments = [a for a in arguments if a not in only]
-    hparams, run_opts = configure(arguments, folder_key="pool_folder")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        sys.exit(
+            "pool.py trains one separator in one process; start it without "
+            "torchrun, with --only=NAME for each process"
+        )
+    hparams, run_opts, overrides = configure(arguments)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["pool_folder"],
+        hyperparams_to_save=arguments[0],
+        overrides=overrides,
+    )
     names = list(hparams["separators"])
     if only:
         chosen = only[-1].removeprefix("--only=").split(",")
@@ -160,7 +184,7 @@ def main(arguments):
             sys.exit(f"--only: {', '.join(unknown)} is none of {names}")
         names = chosen
     for name in names:
-        train_separator(name, hparams, run_opts)
+        train_separator(name, hparams, run_opts, arguments)
         # the next one needs the memory
         hparams["separators"][name].cpu()
     print(f"Separators: {hparams['pool_folder']}")

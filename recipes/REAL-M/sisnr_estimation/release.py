@@ -1,13 +1,19 @@
 """Release folders of the recipe: its separators, and the estimator."""
 
+import math
 from pathlib import Path
+
+from evaluate import GROUPS, split_members
 
 from speechbrain_ext.hub import (
     Card,
     Metric,
     build_release,
     inference_hyperparams,
+    training_command,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 # in the layout of speechbrain/REAL-M-sisnr-estimator
 ESTIMATOR = """\
@@ -63,7 +69,9 @@ CITATION = """
 """  # noqa: E501
 
 
-def separator_release(folder, *, name, epoch, separator, si_sdr, hparams):
+def separator_release(
+    folder, *, name, epoch, separator, si_sdr, hparams, arguments
+):
     """Write a separator of the pool in hub layout.
 
     Arguments
@@ -80,6 +88,8 @@ def separator_release(folder, *, name, epoch, separator, si_sdr, hparams):
         Of the validation mixtures, in dB.
     hparams : dict
         Of the hyperparameter file.
+    arguments : list of str
+        Of the command line.
     """
     corpora = " and ".join(hparams["corpora"])
     build_release(
@@ -95,14 +105,15 @@ def separator_release(folder, *, name, epoch, separator, si_sdr, hparams):
                 "A small separator of two voices, one of the pool whose "
                 "separations the blind SI-SNR estimator learns to judge."
             ),
-            data=f"Mixtures made on the fly of {corpora}; clean targets.",
-            command=(
-                "python recipes/REAL-M/sisnr_estimation/pool.py "
-                "hparams/sisnr_mini.yaml"
+            data=f"{describe_mixtures(hparams)} Clean targets.",
+            command=training_command(
+                arguments,
+                root=ROOT,
+                script="recipes/REAL-M/sisnr_estimation/pool.py",
             ),
             usage=(
                 "from speechbrain_ext.inference import Separator\n"
-                f'Separator.from_hparams("{Path(folder).as_posix()}")'
+                'Separator.from_hparams("USER/NAME")  # or this folder'
             ),
             limits="Meant to be of any quality, good or bad.",
             license="apache-2.0",
@@ -117,6 +128,17 @@ def separator_release(folder, *, name, epoch, separator, si_sdr, hparams):
                 )
             ],
         ),
+    )
+
+
+def describe_mixtures(hparams):
+    """Tell what is mixed, and how."""
+    low, high = hparams["snr_db"]
+    return (
+        f"Mixtures of two voices, made on the fly of "
+        f"{' and '.join(hparams['corpora'])}: each voice with noise at "
+        f"{low:g} to {high:g} dB, {1 - hparams['dry_share']:.0%} of them in "
+        "rooms."
     )
 
 
@@ -161,7 +183,7 @@ def estimator_hyperparams(estimator, sample_rate):
     }
 
 
-def estimator_release(folder, hparams, metrics):
+def estimator_release(folder, hparams, metrics, arguments):
     """Write the trained estimator in the layout that SpeechBrain publishes.
 
     Arguments
@@ -172,34 +194,33 @@ def estimator_release(folder, hparams, metrics):
         Of the hyperparameter file; the selected checkpoint is loaded.
     metrics : dict
         What `evaluate` returned.
+    arguments : list of str
+        Of the command line.
 
     Returns
     -------
     folder : Path
     """
     estimator = hparams["estimator"].cpu()
-    text, values = estimator_hyperparams(estimator, hparams["sample_rate"])
+    rate = hparams["sample_rate"]
+    text, values = estimator_hyperparams(estimator, rate)
     low, high = estimator.snr_min, estimator.snr_max
-    corpora = " and ".join(hparams["corpora"])
-    figures = []
-    for corpus, groups in metrics["corpora"].items():
-        figures += [
-            Metric(
-                name=f"{what} on separators {of}",
-                value=round(groups[group][key], 3),
-                dataset=corpus,
-                unit=unit,
-            )
-            for group, of in (
-                ("unseen", "never seen in training"),
-                ("members", "of the training"),
-            )
-            if group in groups
-            for key, what, unit in (
-                ("pearson", "Pearson correlation", ""),
-                ("mean_absolute_error", "mean absolute error", "dB"),
-            )
-        ]
+    members, _ = split_members(hparams)
+    figures = [
+        Metric(
+            name=f"{what}, separators {GROUPS[group]}",
+            value=round(found[key], 3),
+            dataset=corpus,
+            unit=unit,
+        )
+        for corpus, groups in metrics["corpora"].items()
+        for group, found in groups.items()
+        for key, what, unit in (
+            ("pearson", "Pearson correlation", ""),
+            ("error_within_range", "mean absolute error within range", "dB"),
+        )
+        if math.isfinite(found[key])
+    ]
     return build_release(
         folder,
         hyperparams=text,
@@ -211,33 +232,30 @@ def estimator_release(folder, hparams, metrics):
         card=Card(
             name="Blind SI-SNR estimator",
             summary=(
-                "Tells how good a separation of two voices is, without "
+                "Tells how good a separation of voices is, without "
                 "references: a mixture and one separated source in, the "
                 f"source's SI-SNR in dB out, between {low:g} and {high:g} dB. "
                 "The method and the network are those of REAL-M."
             ),
             data=(
-                f"Mixtures made on the fly of {corpora}, half of the voices "
-                f"in rooms, each with noise at {hparams['snr_db'][0]:g} to "
-                f"{hparams['snr_db'][1]:g} dB, separated by "
-                f"{len(hparams['members'])} small separators. Nothing of the "
-                "recordings is in the weights' files."
+                f"{describe_mixtures(hparams)} They were separated by "
+                f"{len(members)} frozen separators: {', '.join(members)}."
             ),
-            command="python train.py hparams/sisnr_mini.yaml",
+            command=training_command(arguments, root=ROOT),
             usage=(
                 "from speechbrain_ext.inference import SISNREstimator\n\n"
                 'estimator = SISNREstimator.from_hparams("USER/NAME")\n'
                 "estimator.score(\n"
                 "    mixture=mixture,      # (batch, time)\n"
                 "    estimates=estimates,  # (batch, sources, time)\n"
-                "    sample_rate=8000,\n"
+                f"    sample_rate={rate},\n"
                 ")  # (batch, sources), in dB"
             ),
             limits=(
-                "Trained on separations by small networks that mask a short-"
-                "time Fourier transform, of two voices at 8 kHz. Scores of "
-                "one estimate are off by the error above; means over many "
-                "mixtures are what ranks separators."
+                f"Trained at {rate} Hz on separations of two voices by the "
+                "separators named above; others were tested where the figures "
+                "say so. The score of one source is off by the error above; "
+                "means over many mixtures are what ranks separators."
             ),
             license="apache-2.0",
             citation=CITATION,

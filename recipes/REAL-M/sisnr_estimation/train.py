@@ -30,6 +30,8 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain_ext.training import (
     SkipNonFinite,
     load_hparams,
+    remember_run,
+    require_same_run,
     warmup_cosine,
 )
 
@@ -49,6 +51,7 @@ RULES = {
     "number_of_epochs": (int, 1, None),
     "batches_per_epoch": (int, 1, None),
     "batch_size": (int, 2, None),
+    "valid_batch_size": (int, 2, None),
     "valid_batches": (int, 1, None),
     "test_batches": (int, 1, None),
     "segment_seconds": (float, 0.25, None),
@@ -63,9 +66,14 @@ RULES = {
 def find_conflicts(values):
     """List what is legal by itself but not together, for `load_hparams`."""
     mistakes = []
-    for key in ("members", "unseen", "snr_db"):
-        if not isinstance(values[key], list | None):
-            mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
+    for key in ("members", "snr_db"):
+        if not isinstance(values[key], list):
+            mistakes.append(f"{key}: {values[key]!r} is no list")
+    if not isinstance(values["unseen"], list | None):
+        mistakes.append(f"unseen: {values['unseen']!r} is no list, nor null")
+    reference = values["reference"]
+    if reference is not None and not Path(reference).is_file():
+        mistakes.append(f"reference: there is no file {reference}")
     if not values["members"]:
         mistakes.append("members: at least one separator is needed")
     for name, corpus in values["corpora"].items():
@@ -95,7 +103,9 @@ class SISNREstimation(SkipNonFinite, sb.Brain):
             )
             chosen = generator.integers(len(self.pool), size=number)
         else:
-            chosen = np.arange(number) % len(self.pool)
+            # all in turn, from batch to batch
+            first = (self.step - 1) * number
+            chosen = (first + np.arange(number)) % len(self.pool)
         with torch.no_grad():
             estimates = self.pool.separate(mixtures.mixture, chosen)
             estimates, true = oracle(estimates, mixtures.speech)
@@ -185,21 +195,22 @@ def train(hparams, run_opts, pool):
         brain.rank = torch.distributed.get_rank()
         world_size = torch.distributed.get_world_size()
     brain.pool = pool.to(brain.device)
-    shape = {
-        "batch_size": hparams["batch_size"],
-        "segment_seconds": hparams["segment_seconds"],
-    }
     brain.mixtures = {
         sb.Stage.TRAIN: make_training_mixtures(
             hparams,
             sb.Stage.TRAIN,
+            batch_size=hparams["batch_size"],
             batches=hparams["batches_per_epoch"],
+            segment_seconds=hparams["segment_seconds"],
             rank=brain.rank,
             world_size=world_size,
-            **shape,
         ).to(brain.device),
         sb.Stage.VALID: make_training_mixtures(
-            hparams, sb.Stage.VALID, batches=hparams["valid_batches"], **shape
+            hparams,
+            sb.Stage.VALID,
+            batch_size=hparams["valid_batch_size"],
+            batches=hparams["valid_batches"],
+            segment_seconds=hparams["segment_seconds"],
         ).to(brain.device),
     }
     train_loader = brain.mixtures[sb.Stage.TRAIN].loader
@@ -216,19 +227,44 @@ def train(hparams, run_opts, pool):
     return brain
 
 
-def configure(arguments, folder_key="output_folder"):
+def identity(hparams, keys):
+    """Collect what makes another run of a run, if it is changed.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    keys : sequence of str
+        Of plain values, besides those of the data.
+
+    Returns
+    -------
+    values : dict
+        Plain values.
+    """
+    values = {
+        key: hparams[key]
+        for key in (*keys, "seed", "sample_rate", "snr_db", "gain_db")
+    }
+    values["dry_share"] = hparams["dry_share"]
+    values["corpora"] = {
+        name: [str(corpus["prepare"].keywords), corpus["splits"]]
+        for name, corpus in hparams["corpora"].items()
+    }
+    return values
+
+
+def configure(arguments):
     """Read the command line, join the other processes, prepare the data.
 
     Arguments
     ---------
     arguments : list of str
         The hyperparameter file and options.
-    folder_key : str
-        Where the hyperparameters are written to.
 
     Returns
     -------
-    hparams, run_opts : dict, RunOptions
+    hparams, run_opts, overrides : dict, RunOptions, str
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     if run_opts.device == "cpu" or not torch.cuda.is_available():
@@ -237,47 +273,59 @@ def configure(arguments, folder_key="output_folder"):
         run_opts.overridden_args.add("distributed_backend")
     sb.utils.distributed.ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
-    sb.create_experiment_directory(
-        experiment_directory=hparams[folder_key],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
-    )
     for corpus in (*hparams["corpora"].values(), hparams["rooms"]):
         run_on_main(corpus["prepare"])
-    return hparams, run_opts
+    return hparams, run_opts, overrides
 
 
 def main(arguments):
     """Prepare the data, train, evaluate, report, make a release."""
-    hparams, run_opts = configure(arguments)
-    members = hparams["members"]
-    if hparams["strategy"] == "single":
-        members = members[:1]
-    pool = Pool(members, folder=hparams["pool_folder"])
+    hparams, run_opts, overrides = configure(arguments)
+    folder = hparams["output_folder"]
+    estimator = hparams["estimator"]
+    values = {
+        **identity(hparams, ["strategy", "members", "learning_rate"]),
+        "range": [estimator.snr_min, estimator.snr_max],
+        "uncertainty": estimator.uncertainty,
+    }
+    require_same_run(folder, values)
+    sb.create_experiment_directory(
+        experiment_directory=folder,
+        hyperparams_to_save=arguments[0],
+        overrides=overrides,
+    )
+    run_on_main(remember_run, args=[folder, values])
+    used, others = evaluate.split_members(hparams)
+    where = {
+        "folder": hparams["pool_folder"],
+        "sample_rate": hparams["sample_rate"],
+    }
+    pool = Pool(used, **where)
     # faults of the evaluation show now, not after the training
-    unseen = Pool(hparams["unseen"] or [], folder=hparams["pool_folder"])
-    every = Pool(hparams["members"], folder=hparams["pool_folder"])
+    unseen = Pool(others, **where)
     mixtures = make_mixtures(
         hparams,
         sb.Stage.TEST,
-        batch_size=hparams["batch_size"],
+        batch_size=hparams["valid_batch_size"],
         batches=hparams["test_batches"],
         segment_seconds=hparams["test_segment_seconds"],
     )
     brain = train(hparams, run_opts, pool)
+    info = {
+        "steps": brain.optimizer_step,
+        "skipped_steps": brain.skipped_steps,
+    }
     brain.on_evaluate_start(min_key="absolute_error_db")
+    info["selected_step"] = brain.optimizer_step
 
     def finish():
+        pools = {"members": pool, "unseen": unseen}
         metrics = evaluate.evaluate(
-            hparams,
-            mixtures,
-            {"members": every, "unseen": unseen},
-            device=brain.device,
-            skipped_steps=brain.skipped_steps,
-            steps=brain.optimizer_step,
+            hparams, mixtures, pools, device=brain.device, **info
         )
-        folder = Path(hparams["output_folder"])
-        release = estimator_release(folder / "release", hparams, metrics)
+        release = estimator_release(
+            Path(folder) / "release", hparams, metrics, arguments
+        )
         print(f"Figures and plots: {folder}/index.html; release: {release}")
 
     run_on_main(finish)

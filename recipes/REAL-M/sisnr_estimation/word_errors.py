@@ -26,6 +26,7 @@ from speechbrain_ext.corpora.realm import both_transcripts
 from speechbrain_ext.dataio import read_manifest, scale_to_level
 from speechbrain_ext.evaluation import Recogniser, permutation_word_errors
 from speechbrain_ext.files import replaced
+from speechbrain_ext.hub import PublishError
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.sisnr_estimator import SHIPPED
@@ -138,8 +139,11 @@ def main(arguments):
     options = parser.parse_args(arguments)
     try:
         totals = run(options)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, PublishError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
+    words = max(total["words"] for total in totals.values())
+    if words == 0:
+        sys.exit(f"{options.manifest}: no mixture, or none with a word in it")
     rows = []
     print(f"{'WER':>7s}{'predicted':>13s}{'true':>11s}   separator")
     for name, total in totals.items():
@@ -154,6 +158,7 @@ def main(arguments):
         print(
             f"{100 * row['wer']:5.1f} %{cells[0]:>13s}{cells[1]:>11s}   {name}"
         )
+    print(f"on {words} words")
     if options.json:
         with replaced(options.json) as partial:
             partial.write_text(json.dumps(rows, indent=2) + "\n")

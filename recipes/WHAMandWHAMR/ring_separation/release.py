@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import os
 import shlex
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from speechbrain_ext.hub import (
     Metric,
     build_release,
     inference_hyperparams,
+    training_command,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,7 +81,7 @@ def make_card(hparams, summary, arguments):
         name=f"{model} for two voices, trained on {corpus}",
         summary=describe_training(hparams),
         data=describe_data(hparams),
-        command=training_command(arguments),
+        command=training_command(arguments, root=ROOT),
         usage=USAGE,
         limits=describe_limits(hparams),
         license=LICENSE,
@@ -184,38 +184,6 @@ def describe_limits(hparams):
         "DNSMOS, where it is shown, was measured on a few mixtures only. "
         "Nothing else was tested: no other corpus, no more or fewer voices."
     )
-
-
-def training_command(arguments):
-    """Write the command that repeats a training, for others to read.
-
-    Arguments
-    ---------
-    arguments : list of str
-        The hyperparameter file and options.
-
-    Returns
-    -------
-    command : str
-        From the root of the repository; folders of this machine are DIR.
-
-    Example
-    -------
-    >>> training_command(["my.yaml", "--data_folder=/data/a", "--seed=2"])
-    'python train.py my.yaml --data_folder=DIR --seed=2'
-    """
-    file, *options = arguments
-    path = Path(file).resolve()
-    if path.is_relative_to(ROOT):
-        file = path.relative_to(ROOT).as_posix()
-    else:
-        file = path.name
-    words = []
-    for option in options:
-        key, equals, value = option.rpartition("=")
-        place = os.path.isabs(value)
-        words.append(f"{key}{equals}DIR" if place else option)
-    return shlex.join(["python", "train.py", file, *words])
 
 
 def publish_command(folder):

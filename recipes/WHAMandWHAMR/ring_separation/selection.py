@@ -53,10 +53,10 @@ def blind_course(path):
     """
     with open(path, newline="", encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["stage"] == "valid"]
-    if not rows or not rows[0].get("blind_si_snr"):
+    if not rows or not all(row.get("blind_si_snr") for row in rows):
         return None
     true = None
-    if rows[0].get("clean_si_sdri"):
+    if all(row.get("clean_si_sdri") for row in rows):
         true = [float(row["clean_si_sdri"]) for row in rows]
     return {
         "name": "validation",

@@ -31,6 +31,8 @@ from speechbrain_ext.training import (
     SkipNonFinite,
     linear_ramp,
     load_hparams,
+    remember_run,
+    require_same_run,
     warmup_cosine,
 )
 
@@ -268,14 +270,16 @@ def configure(arguments):
     if hparams["selection"] == "blind":
         selection.load_judge(hparams)
     runs.find_start(hparams)
-    runs.require_same_run(hparams)
+    require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
     run_on_main(hparams["prepare"])
-    run_on_main(runs.remember_run, args=[hparams])
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
+    )
     return hparams, run_opts
 
 

@@ -96,11 +96,25 @@ def test_the_typical_error_is_told_where_there_is_one(tree):
     assert all(0 < row["error"] < 30 for row in rows)
 
 
-def test_a_silent_estimate_file_has_a_score(tree, estimator):
-    write(tree / "out/a_source2.wav", np.zeros(RATE))
-    with pytest.warns(UserWarning, match="1 of 2 estimates are silent"):
-        rows = score_files(estimator, find_estimates(tree / "in", tree / "out"))
-    assert rows[1]["si_snr"] == -10
+def test_every_silent_file_is_named(tree, estimator, caplog):
+    for name in ("a_source2", "inner/b_source1"):
+        write(tree / f"out/{name}.wav", np.zeros(RATE))
+    rows = score_files(estimator, find_estimates(tree / "in", tree / "out"))
+    assert [row["si_snr"] == -10 for row in rows] == [False, True, True, False]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tree}/out/{name}.wav is silent: scored as -10 dB"
+        for name in ("a_source2", "inner/b_source1")
+    ]
+
+
+def test_two_files_for_one_place_are_refused(tree):
+    (tree / "out/a_source01.wav").touch()
+    with pytest.raises(ValueError, match="are both source 1 of .*in/a.wav"):
+        find_estimates(tree / "in", tree / "out")
+    (tree / "out/a_source01.wav").unlink()
+    (tree / "in/a.flac").touch()
+    with pytest.raises(ValueError, match=r"a\.wav have one name"):
+        find_estimates(tree / "in", tree / "out")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +190,8 @@ def test_the_spread_is_that_of_the_differences():
     spread = np.std([1.0, 2.0, 1.0], ddof=1) / np.sqrt(3)
     assert rows[1]["standard_error"] == pytest.approx(spread)
     assert rows[1]["mixtures"] == 3
-    assert np.isnan(rank_scores({"a": [1.0]})[0]["standard_error"])
+    rows = rank_scores({"a": [1.0], "b": [0.0]})
+    assert [row["standard_error"] for row in rows] == [0.0, None]
 
 
 # The command line ------------------------------------------------------------

@@ -92,6 +92,14 @@ def test_what_does_not_go_together_is_refused(estimator):
         score(mixture[0], estimates)
     with pytest.raises(ValueError, match="too short"):
         score(mixture[:, :64], estimates[..., :64])
+    with pytest.raises(ValueError, match="at least one mixture, and one est"):
+        score(mixture, estimates[:, :0])
+    # a sample more or less is told at any rate
+    for rate in (2 * RATE, 44100):
+        with pytest.raises(ValueError, match="has 7999 samples, the .* 8000"):
+            estimator.score(
+                mixture=mixture[:, :-1], estimates=estimates, sample_rate=rate
+            )
     for broken in ("mixture", "estimates"):
         signals = {"mixture": mixture.clone(), "estimates": estimates.clone()}
         signals[broken][0, 0, ...] = float("nan")

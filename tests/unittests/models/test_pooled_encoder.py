@@ -100,6 +100,21 @@ def test_autocast_is_followed():
         assert ours.dtype == torch.float32
         error = (ours - theirs).abs().max()
         assert 0 < error < 0.02
+    parameters = list(layers.parameters())
+    gradients = (
+        torch.autograd.grad((mean * deviation).sum(), parameters)
+        for mean, deviation in (found, exact)
+    )
+    for ours, theirs in zip(*gradients, strict=True):
+        assert (
+            torch.cosine_similarity(ours.flatten(), theirs.flatten(), 0) > 0.99
+        )
+
+
+def test_signals_that_want_a_gradient_are_refused():
+    parameters = list(make_layers().parameters())
+    with pytest.raises(ValueError, match="none reaches them here; detach"):
+        pool_frames(torch.zeros(1, 2, 200, requires_grad=True), parameters)
 
 
 @pytest.mark.parametrize("frames", [4, 5, 6, 7, 30])
