@@ -1,15 +1,18 @@
 """The blind SI-SNR estimator's recipe: its pool, every file, its tools."""
 
 import csv
+import importlib.util
 import json
 import math
 import re
 import shlex
+import shutil
 import sys
 
 import pytest
 import torch
 from commands import ROOT, run, table_rows, train_command
+from estimator_folders import write_estimator
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hub_server import Hub
 from trees import make_librimix, make_whamr
@@ -17,6 +20,7 @@ from trees import make_librimix, make_whamr
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import SISNREstimator
+from speechbrain_ext.models import SpectralConvTasNet
 
 RECIPE = ROOT / "recipes/REAL-M/sisnr_estimation"
 ROWS = table_rows("REAL-M")
@@ -102,6 +106,48 @@ def test_an_unknown_separator_is_told(pool):
     command, _ = pool
     output = run([*command, "--only=convtasnet,blstn"], expect=1)
     assert "--only: blstn is none of" in output
+
+
+def load_data_module():
+    """The recipe's data.py, under a name of its own."""
+    spec = importlib.util.spec_from_file_location(
+        "sisnr_data", RECIPE / "data.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_mixture_is_separated_by_its_own_member(pool, trees):
+    names = [f"convtasnet/{name}" for name in ("first", "middle", "last")]
+    members = load_data_module().Pool(
+        names, folder=trees / "pool", sample_rate=8000
+    )
+    mixture = torch.randn(4, 2000)
+    estimates = members.separate(mixture, [2, 0, 2, 1])
+    for item, member in enumerate((2, 0, 2, 1)):
+        expected = members.modules[member](mixture[item : item + 1])[0]
+        torch.testing.assert_close(estimates[item], expected)
+    # validation of batches of two asks all three
+    turns = [members.in_turn(batch=b, size=2).tolist() for b in range(3)]
+    assert turns == [[0, 1], [2, 0], [1, 2]]
+
+
+def test_a_separator_of_another_kind_is_no_member(pool, trees, tmp_path):
+    data = load_data_module()
+    shutil.copytree(trees / "pool/convtasnet/last", tmp_path / "other")
+    path = tmp_path / "other/hyperparams.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("sample_rate: 8000", "sample_rate: 16000"))
+    with pytest.raises(ValueError, match="works at 16000 Hz, sample_rate is"):
+        data.Pool(["other"], folder=tmp_path, sample_rate=8000)
+    write_estimator(tmp_path / "estimator")
+    with pytest.raises(ValueError, match="estimator holds no separator"):
+        data.Pool(["estimator"], folder=tmp_path, sample_rate=8000)
+    members = data.Pool(["other"], folder=tmp_path, sample_rate=16000)
+    members.modules[0] = SpectralConvTasNet(3, channels=4, hidden=4, blocks=1)
+    with pytest.raises(ValueError, match="other gives 3 sources"):
+        members.separate(torch.randn(1, 800), [0])
 
 
 @pytest.fixture
@@ -259,16 +305,18 @@ def test_mistakes_are_told_together(tmp_path):
         expect=1,
     )
     assert "members: at least one separator is needed" in output
-    assert "snr_db: 5 is no list, nor null" in output
+    assert "snr_db: 5 is no list" in output
 
 
 def test_a_listening_test_is_made_and_read(pool, trees, tmp_path):
     script = [sys.executable, RECIPE / "listening.py"]
     separators = [trees / f"pool/convtasnet/{n}" for n in ("first", "last")]
+    write_estimator(tmp_path / "estimator")
     output = run(
         [
             *(*script, "make", trees / "recordings/test", "--count=5"),
             *("--separators", *separators, f"--folder={tmp_path}/page"),
+            f"--estimator={tmp_path}/estimator",
         ]
     )
     assert "5 of 22 separations" in output
@@ -283,3 +331,47 @@ def test_a_listening_test_is_made_and_read(pool, trees, tmp_path):
     output = run([*script, "plot", tmp_path / "page", tmp_path / "ann.csv"])
     assert "5 items, 1 listeners: Pearson" in output
     assert (tmp_path / "page/listeners.png").stat().st_size > 0
+
+
+def test_word_errors_beside_scores(pool, trees, tmp_path):
+    pytest.importorskip("faster_whisper")
+    pytest.importorskip("jiwer")
+    write_estimator(tmp_path / "estimator")
+    output = run(
+        [
+            *(sys.executable, RECIPE / "word_errors.py"),
+            trees / "data/mini/manifest.csv",
+            *("--separators", trees / "pool/convtasnet/last"),
+            *("--mixtures=2", f"--json={tmp_path}/errors.json"),
+            f"--estimator={tmp_path}/estimator",
+        ]
+    )
+    rows = json.loads((tmp_path / "errors.json").read_text())
+    assert [row["separator"][:5] for row in rows] == ["(the ", str(trees)[:5]]
+    assert rows[0]["predicted"] is None
+    assert -10 < rows[1]["predicted"] < 20
+    assert all(0 < row["wer"] < 3 for row in rows)
+    assert re.search(r"on \d\d words", output)
+
+
+def test_another_range_does_not_go_on_with_a_run(pool, trees, tmp_path):
+    command = train_command(
+        RECIPE / "hparams/sisnr_mini.yaml",
+        **{**SMALL, "number_of_epochs": 1},
+        members="[convtasnet/last, convtasnet/first]",
+        strategy="single",
+        unseen="null",
+        output_folder=tmp_path,
+        pool_folder=trees / "pool",
+        prepared_folder=trees / "data/mini",
+    )
+    output = run([*command, "--noprogressbar"])
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    assert content["info"]["members"] == ["convtasnet/last"]
+    # what is not used is not met
+    groups = content["corpora"]["mini"]
+    assert list(groups["members"]["separators"]) == ["convtasnet/last"]
+    assert list(groups["unseen"]["separators"]) == ["convtasnet/first"]
+    command[-1:] = [command[-1], "--learning_rate=0.5"]
+    output = run(command, expect=1)
+    assert "holds a run with another learning_rate; going on" in output

@@ -174,6 +174,23 @@ class Pool:
             module.to(device)
         return self
 
+    def in_turn(self, *, batch, size):
+        """Choose a member for each item, all in turn from batch to batch.
+
+        Arguments
+        ---------
+        batch : int
+            Number of the batch, from 0.
+        size : int
+            Its items.
+
+        Returns
+        -------
+        chosen : numpy.ndarray
+            Shape (size,).
+        """
+        return (batch * size + np.arange(size)) % len(self)
+
     @torch.no_grad()
     def separate(self, mixture, chosen):
         """Separate each mixture by its own separator.

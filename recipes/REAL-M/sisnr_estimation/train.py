@@ -103,9 +103,7 @@ class SISNREstimation(SkipNonFinite, sb.Brain):
             )
             chosen = generator.integers(len(self.pool), size=number)
         else:
-            # all in turn, from batch to batch
-            first = (self.step - 1) * number
-            chosen = (first + np.arange(number)) % len(self.pool)
+            chosen = self.pool.in_turn(batch=self.step - 1, size=number)
         with torch.no_grad():
             estimates = self.pool.separate(mixtures.mixture, chosen)
             estimates, true = oracle(estimates, mixtures.speech)
