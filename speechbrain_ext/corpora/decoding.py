@@ -59,7 +59,11 @@ class Decoded(NamedTuple):
 
 
 def decode(
-    path: str | os.PathLike, *, sample_rate: int, channel: int | None = None
+    path: str | os.PathLike,
+    *,
+    sample_rate: int,
+    channel: int | None = None,
+    allow_silence: bool = False,
 ) -> Decoded:
     """Decode a file to mono at one rate, or say why it is not usable.
 
@@ -77,6 +81,8 @@ def decode(
         Rate of the result, in Hz.
     channel : int, optional
         The channel to keep, from 0. By default the mean of all channels.
+    allow_silence : bool
+        Whether a silent file is usable.
 
     Returns
     -------
@@ -127,7 +133,7 @@ def decode(
         raise UnusableAudio(
             f"truncated: {blocks.frames} of {declared} samples are there"
         )
-    if blocks.peak < SILENT_PEAK:
+    if blocks.peak < SILENT_PEAK and not allow_silence:
         raise UnusableAudio(f"silent: no sample above {SILENT_PEAK:g}")
     waveform = np.concatenate(pieces)
     peak = np.abs(waveform).max()

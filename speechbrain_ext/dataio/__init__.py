@@ -1,6 +1,7 @@
 """From a manifest to mixtures: segments, samplers and mixing."""
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
+from speechbrain_ext.dataio.corpus import CorpusMixtures
 from speechbrain_ext.dataio.manifest import (
     Recording,
     read_manifest,
@@ -20,14 +21,17 @@ from speechbrain_ext.dataio.mixing import (
 from speechbrain_ext.dataio.rooms import read_impulse_responses
 from speechbrain_ext.dataio.samplers import Draw, RingSampler
 from speechbrain_ext.dataio.segments import SegmentReader
+from speechbrain_ext.dataio.several import SeveralCorpora
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
 
 __all__ = [
+    "CorpusMixtures",
     "Draw",
     "Mixtures",
     "Recording",
     "RingSampler",
     "SegmentReader",
+    "SeveralCorpora",
     "SourceAugmentation",
     "SourceDataset",
     "add_noise",

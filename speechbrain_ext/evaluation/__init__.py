@@ -1,6 +1,21 @@
-"""Metrics, residual noise, tables of scores, plots and the results page."""
+"""Metrics, tables of scores, plots, the results page and listening tests."""
 
+from speechbrain_ext.evaluation.agreement import agreement, rank_agreement
+from speechbrain_ext.evaluation.estimator_plots import (
+    course_over_epochs,
+    predicted_against_true,
+)
 from speechbrain_ext.evaluation.levels import match_mixture_level
+from speechbrain_ext.evaluation.listening import (
+    ListeningItem,
+    choose_uniformly,
+    write_listening_page,
+)
+from speechbrain_ext.evaluation.listening_scores import (
+    compare_with_listeners,
+    listening_plot,
+    read_scores,
+)
 from speechbrain_ext.evaluation.measures import available
 from speechbrain_ext.evaluation.metrics import COLUMNS, SeparationMetrics
 from speechbrain_ext.evaluation.plots import (
@@ -9,6 +24,12 @@ from speechbrain_ext.evaluation.plots import (
     scatter,
     training_curves,
 )
+from speechbrain_ext.evaluation.recognition import (
+    Recogniser,
+    normalise_text,
+    permutation_word_errors,
+    word_errors,
+)
 from speechbrain_ext.evaluation.report import (
     Example,
     Result,
@@ -16,23 +37,38 @@ from speechbrain_ext.evaluation.report import (
     write_report,
 )
 from speechbrain_ext.evaluation.residual_noise import residual_noise
-from speechbrain_ext.evaluation.scores import ScoreTable
+from speechbrain_ext.evaluation.scores import ScoreTable, without_nan
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
 
 __all__ = [
     "COLUMNS",
     "Example",
+    "ListeningItem",
+    "Recogniser",
     "Result",
     "ScoreTable",
     "SeparationMetrics",
+    "agreement",
     "available",
     "bars",
+    "choose_uniformly",
+    "compare_with_listeners",
+    "course_over_epochs",
+    "listening_plot",
     "match_mixture_level",
+    "normalise_text",
+    "permutation_word_errors",
+    "predicted_against_true",
+    "rank_agreement",
+    "read_scores",
     "residual_noise",
     "residual_noise_against_snr",
     "results_of",
     "scatter",
     "spectrogram_grid",
     "training_curves",
+    "without_nan",
+    "word_errors",
+    "write_listening_page",
     "write_report",
 ]

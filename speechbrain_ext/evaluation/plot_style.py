@@ -5,6 +5,7 @@ tell apart (Okabe and Ito), and never colour alone: lines also differ in dash
 or marker.
 """
 
+import math
 from pathlib import Path
 
 from speechbrain_ext.files import replaced
@@ -55,6 +56,13 @@ STYLE = {
 def look(index):
     """Return the colour and the marker of a series."""
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+
+
+def two_decimals(value):
+    """Format a number: a true minus, a dash for NaN."""
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def save(figure, path, *, dpi=150):

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-import soundfile
 import torch
 
 from speechbrain_ext.evaluation.metrics import COLUMNS
 from speechbrain_ext.evaluation.report_page import EXAMPLE, PAGE, PLAYER, SOURCE
+from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
 from speechbrain_ext.files import replaced
 
-# Peak that examples are lowered to where they would clip.
-_PEAK = 0.99
 # What stands for no figure.
 _DASH = "\N{EN DASH}"
 
@@ -313,7 +311,17 @@ def _examples(folder, examples):
 
 def _example(folder, place, example):
     """Write the files of one example; make its part of the page."""
-    signals = _signals(example)
+    signals = named_signals(
+        f"example {example.name!r}",
+        mixture=example.mixture,
+        estimate=example.estimates,
+        reference=() if example.references is None else example.references,
+    )
+    if example.scores and len(example.scores) != len(example.estimates):
+        raise ValueError(
+            f"example {example.name!r}: scores of {len(example.scores)} "
+            f"sources for {len(example.estimates)} estimates"
+        )
     picture = spectrogram_grid(
         place / "spectrograms.png",
         mixture=example.mixture,
@@ -321,20 +329,20 @@ def _example(folder, place, example):
         references=example.references,
         sample_rate=example.sample_rate,
     )
-    peak = max(signal.abs().max().item() for signal in signals.values())
-    gain = _PEAK / max(peak, _PEAK)
+    paths, lowered_db = write_sounds(
+        place, signals=signals, sample_rate=example.sample_rate
+    )
     notes = [example.note] if example.note else []
-    if gain < 1:
-        lowered = f"{-20 * math.log10(gain):.1f} dB"
-        notes.append(f"All sounds are lowered by {lowered} to avoid clipping.")
-    players = {}
-    for name, signal in signals.items():
-        path = place / f"{name}.wav"
-        samples = (gain * signal).numpy()
-        soundfile.write(path, samples, example.sample_rate, "PCM_16")
-        players[name] = PLAYER.substitute(
+    if lowered_db:
+        notes.append(
+            f"All sounds are lowered by {lowered_db:.1f} dB to avoid clipping."
+        )
+    players = {
+        name: PLAYER.substitute(
             name=name.partition("_")[0].capitalize(), link=_link(folder, path)
         )
+        for name, path in paths.items()
+    }
     sources = []
     for index in range(len(example.estimates)):
         scores = example.scores[index] if example.scores else {}
@@ -355,34 +363,6 @@ def _example(folder, place, example):
         mixture=players["mixture"],
         sources="".join(sources),
     )
-
-
-def _signals(example):
-    """Return {file name: signal} of an example, after checking it."""
-    signals = {"mixture": example.mixture}
-    for kind, group in (
-        ("estimate", example.estimates),
-        ("reference", example.references),
-    ):
-        for index, signal in enumerate(() if group is None else group):
-            signals[f"{kind}_{index + 1}"] = signal
-    signals = {n: s.detach().cpu().float() for n, s in signals.items()}
-    for name, signal in signals.items():
-        if signal.shape != example.mixture.shape or signal.ndim != 1:
-            raise ValueError(
-                f"example {example.name!r}: {name} {tuple(signal.shape)} and "
-                f"mixture {tuple(example.mixture.shape)} must both be (time,)"
-            )
-        if not torch.isfinite(signal).all():
-            raise ValueError(
-                f"example {example.name!r}: {name} holds non-finite samples"
-            )
-    if example.scores and len(example.scores) != len(example.estimates):
-        raise ValueError(
-            f"example {example.name!r}: scores of {len(example.scores)} "
-            f"sources for {len(example.estimates)} estimates"
-        )
-    return signals
 
 
 def _scores(scores):

@@ -150,18 +150,34 @@ class ScoreTable:
         }
 
         def write(file):
-            json.dump(_without_nan(content), file, indent=2, allow_nan=False)
+            json.dump(without_nan(content), file, indent=2, allow_nan=False)
             file.write("\n")
 
         return _replace(path, write)
 
 
-def _without_nan(content):
-    """Put None for numbers that JSON has no word for."""
+def without_nan(content):
+    """Put None for numbers that JSON has no word for.
+
+    Arguments
+    ---------
+    content : object
+        Dicts, lists and plain values.
+
+    Returns
+    -------
+    content : object
+        A copy.
+
+    Example
+    -------
+    >>> without_nan({"a": [1.0, math.nan]})
+    {'a': [1.0, None]}
+    """
     if isinstance(content, dict):
-        return {str(k): _without_nan(v) for k, v in content.items()}
+        return {str(k): without_nan(v) for k, v in content.items()}
     if isinstance(content, list | tuple):
-        return [_without_nan(item) for item in content]
+        return [without_nan(item) for item in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

@@ -1,20 +1,29 @@
 """The hub: publishing models, and loading them without running what they say.
 
 `load_folder` reads a folder or repository in SpeechBrain's layout,
-`build_release` makes such a folder, `publish` puts it on the hub and checks
-what arrives there.
+`inference_hyperparams` and `build_release` make such a folder of a training
+run, `publish` puts it on the hub and checks what arrives there;
+`fetch_prefixed` brings one of several separators of a repository.
 """
 
-from speechbrain_ext.hub.card import Card, Metric
+from speechbrain_ext.hub.card import Card, Metric, training_command
+from speechbrain_ext.hub.inference_file import inference_hyperparams
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
+from speechbrain_ext.hub.prefixed import fetch_prefixed
 from speechbrain_ext.hub.publishing import Published, publish
 from speechbrain_ext.hub.refusal import Limits, RefusedError
-from speechbrain_ext.hub.release import build_release, release_files
+from speechbrain_ext.hub.release import (
+    RELEASE,
+    build_release,
+    find_release,
+    release_files,
+)
 from speechbrain_ext.hub.retry import PublishError
 from speechbrain_ext.hub.uploading import upload
 
 __all__ = [
     "Card",
+    "RELEASE",
     "Limits",
     "LoadedFolder",
     "Metric",
@@ -22,8 +31,12 @@ __all__ = [
     "Published",
     "RefusedError",
     "build_release",
+    "fetch_prefixed",
+    "find_release",
+    "inference_hyperparams",
     "load_folder",
     "publish",
     "release_files",
+    "training_command",
     "upload",
 ]

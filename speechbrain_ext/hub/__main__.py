@@ -1,4 +1,4 @@
-"""Publish a release folder from the command line."""
+"""Publish the model of a results folder, or a release folder."""
 
 import argparse
 import logging
@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "folder",
-        help="release folder: hyperparams.yaml, README.md and weights",
+        help="results folder of a recipe, of which the subfolder release is "
+        "published, or such a folder itself: hyperparams.yaml, README.md "
+        "and weights",
     )
     parser.add_argument("--repo", required=True, metavar="USER/NAME")
     parser.add_argument("--private", action="store_true")

@@ -252,6 +252,12 @@ OURS = {
         "heads feedforward chunk overlap",
         mask=MASKS,
     ),
+    "SpectralDPRNN": parameters(
+        "num_sources n_fft hop channels hidden blocks chunk overlap", mask=MASKS
+    ),
+    "SpectralBLSTM": parameters(
+        "num_sources n_fft hop hidden layers", mask=MASKS
+    ),
     "SISNREstimator": parameters("snr_min snr_max channels uncertainty"),
 }
 ALLOWED: Mapping[str, Parameters] = {

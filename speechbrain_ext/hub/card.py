@@ -1,7 +1,10 @@
 """Model cards: what a model is, for people and for the hub's search."""
 
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -224,3 +227,40 @@ def identifier(text: str) -> str:
 def fenced(text: str, language: str = "") -> str:
     """Set text as a block of code."""
     return f"```{language}\n{text.strip()}\n```"
+
+
+def training_command(
+    arguments: Sequence[str], *, root: str | Path, script: str = "train.py"
+) -> str:
+    """Write the command that repeats a training, for others to read.
+
+    Arguments
+    ---------
+    arguments : sequence of str
+        The hyperparameter file and options.
+    root : str or Path
+        Of the repository, where the command is typed.
+    script : str
+        What is run, from there.
+
+    Returns
+    -------
+    command : str
+        Folders of this machine are DIR.
+
+    Example
+    -------
+    >>> training_command(["my.yaml", "--data_folder=/data/a"], root=".")
+    'python train.py my.yaml --data_folder=DIR'
+    """
+    file, *options = arguments
+    path, root = Path(file).resolve(), Path(root).resolve()
+    file = path.name
+    if path.is_relative_to(root):
+        file = path.relative_to(root).as_posix()
+    words = []
+    for option in options:
+        key, equals, value = option.rpartition("=")
+        place = os.path.isabs(value)
+        words.append(f"{key}{equals}DIR" if place else option)
+    return shlex.join(["python", script, file, *words])

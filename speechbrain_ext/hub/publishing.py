@@ -11,6 +11,7 @@ import torch
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
 from speechbrain_ext.hub.release import (
     compare_weights,
+    find_release,
     release_files,
     same_bits,
 )
@@ -79,7 +80,8 @@ def publish(
     Arguments
     ---------
     folder : str or Path
-        From `build_release`.
+        From `build_release`, or a results folder with such a subfolder
+        `release`.
     repo_id : str
         `USER/NAME`.
     private : bool
@@ -115,10 +117,10 @@ def publish(
     RefusedError
         If the folder holds what `load_folder` refuses.
     FileNotFoundError
-        If a file is missing.
+        If a file is missing, or the folder is neither of the two.
     """
     check_repo_id(repo_id)
-    folder = Path(folder)
+    folder = find_release(folder)
     run = run or run_modules
     files = {
         name: (folder / name).stat().st_size for name in release_files(folder)

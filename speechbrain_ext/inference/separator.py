@@ -8,10 +8,11 @@ import soundfile
 import torch
 from torch import nn
 
-from speechbrain_ext.corpora.decoding import decode, resampled
+from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.evaluation.levels import match_mixture_level
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import load_folder
+from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.losses import align, pit
 
 
@@ -177,13 +178,12 @@ class Separator:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         UnusableAudio
-            If the file is empty, damaged, silent or not finite.
-        OSError
-            If it cannot be read.
+            If it is empty, damaged, silent or not finite.
         """
-        rate = soundfile.info(path).samplerate
-        waveform = torch.from_numpy(decode(path, sample_rate=rate).waveform)
+        waveform, rate = read_recording(path)
         estimates = self.separate(waveform[None], rate)[0].cpu()
         paths = []
         for number, estimate in enumerate(estimates, start=1):

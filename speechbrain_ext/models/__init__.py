@@ -9,7 +9,9 @@ from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.sepformer import SepFormer
 from speechbrain_ext.models.sisnr_estimator import SISNREstimator
 from speechbrain_ext.models.spectral import (
+    SpectralBLSTM,
     SpectralConvTasNet,
+    SpectralDPRNN,
     SpectralSeparator,
     SpectralSepFormer,
 )
@@ -19,7 +21,9 @@ __all__ = [
     "MaskingSeparator",
     "SISNREstimator",
     "SepFormer",
+    "SpectralBLSTM",
     "SpectralConvTasNet",
+    "SpectralDPRNN",
     "SpectralSepFormer",
     "SpectralSeparator",
 ]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_ext.models.temporal_convolution import GlobalLayerNorm
+from speechbrain_ext.models.dual_path import DualPath
 
 
 def sinusoids(
@@ -141,14 +141,13 @@ class TransformerStack(nn.Module):
         return frames + self.norm(self.layers(frames + code))
 
 
-class DualPathTransformer(nn.Module):
+class DualPathTransformer(DualPath):
     """Transformers along and across chunks, alternating.
 
     The arrangement of Subakan et al., "Attention Is All You Need in Speech
     Separation", ICASSP 2021, section 2.2, with three changes for small
     sizes: one layer norm after each stack instead of two norms, chunks that
-    need not overlap, and no gated output. Frames stay on one axis order,
-    so that each stack costs one copy.
+    need not overlap, and no gated output.
 
     Arguments
     ---------
@@ -169,8 +168,7 @@ class DualPathTransformer(nn.Module):
     chunk : int
         Frames per chunk.
     overlap : bool
-        True: neighbouring chunks share half their frames, as in the paper.
-        False: they share none, which halves the work.
+        See `DualPath`.
 
     Raises
     ------
@@ -198,68 +196,22 @@ class DualPathTransformer(nn.Module):
         chunk: int = 32,
         overlap: bool = False,
     ) -> None:
-        super().__init__()
         if channels % heads or channels % 2:
             raise ValueError(
                 f"channels={channels} must be even and a multiple of "
                 f"heads={heads}"
             )
-        if chunk < 2 or chunk % 2:
-            raise ValueError(f"chunk={chunk} must be even and at least 2")
-        self.chunk = chunk
-        self.stride = chunk // 2 if overlap else chunk
-        self.norm = GlobalLayerNorm()
-        self.bottleneck = nn.Linear(inputs, channels)
-        self.intra = nn.ModuleList(
-            TransformerStack(intra_layers, channels, heads, feedforward)
-            for _ in range(blocks)
+        super().__init__(
+            inputs,
+            outputs,
+            lambda: TransformerStack(
+                intra_layers, channels, heads, feedforward
+            ),
+            lambda: TransformerStack(
+                inter_layers, channels, heads, feedforward
+            ),
+            channels=channels,
+            blocks=blocks,
+            chunk=chunk,
+            overlap=overlap,
         )
-        self.inter = nn.ModuleList(
-            TransformerStack(inter_layers, channels, heads, feedforward)
-            for _ in range(blocks)
-        )
-        self.output = nn.Sequential(
-            nn.LayerNorm(channels), nn.Linear(channels, outputs)
-        )
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Transform frames.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            Shape (batch, frames, inputs).
-
-        Returns
-        -------
-        transformed : torch.Tensor
-            Shape (batch, frames, outputs).
-        """
-        batch, length, _ = frames.shape
-        chunks = self._split(self.bottleneck(self.norm(frames)))
-        for intra, inter in zip(self.intra, self.inter, strict=True):
-            chunks = intra(chunks.flatten(0, 1)).view(chunks.shape)
-            chunks = chunks.transpose(1, 2)
-            crossed = inter(chunks.flatten(0, 1)).view(chunks.shape)
-            chunks = crossed.transpose(1, 2)
-        return self.output(self._join(chunks, length))
-
-    def _split(self, frames: torch.Tensor) -> torch.Tensor:
-        """Cut (batch, frames, N) into (batch, chunks, chunk, N)."""
-        lead = self.chunk - self.stride
-        tail = lead + (-frames.shape[1]) % self.stride
-        padded = F.pad(frames, (0, 0, lead, tail))
-        return padded.unfold(1, self.chunk, self.stride).transpose(2, 3)
-
-    def _join(self, chunks: torch.Tensor, length: int) -> torch.Tensor:
-        """Add the chunks up to (batch, length, N)."""
-        batch, count, _, channels = chunks.shape
-        parts = self.chunk // self.stride
-        total = 0.0
-        for part in range(parts):
-            # a frame is the `part`-th stretch of exactly one chunk
-            stretch = chunks[:, :, part * self.stride :][:, :, : self.stride]
-            start = (parts - 1 - part) * self.stride
-            line = stretch.reshape(batch, count * self.stride, channels)
-            total = total + line[:, start : start + length]
-        return total

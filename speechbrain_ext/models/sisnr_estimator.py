@@ -6,8 +6,10 @@ from speechbrain.nnet.containers import Sequential
 from speechbrain.nnet.linear import Linear
 from torch import nn
 
+from speechbrain_ext.models.pooled_encoder import pool_frames
+from speechbrain_ext.models.strided_convolution import KERNEL
+
 STRIDES = (1, 2, 2, 2, 2)
-KERNEL = 4
 # two frames must leave the encoder, so that they have a deviation
 SHORTEST = 65
 # quieter than this, -120 dB re full scale, is silence
@@ -129,7 +131,7 @@ class SISNREstimator(nn.Module):
         ValueError
             If the shapes do not go together, or the signals are too short.
         """
-        _require_shapes(mixture, estimates)
+        require_shapes(mixture, estimates)
         batch, sources, time = estimates.shape
         pairs = torch.stack(
             (
@@ -138,12 +140,31 @@ class SISNREstimator(nn.Module):
             ),
             dim=2,
         )
-        frames = self.encoder(pairs.view(batch * sources, 2, time)).float()
+        mean, deviation = pool_frames(
+            pairs.view(batch * sources, 2, time),
+            list(self.encoder.parameters()),
+        )
         with torch.autocast(mixture.device.type, enabled=False):
-            deviation, mean = torch.std_mean(frames, dim=2)
-            pooled = torch.cat((mean, deviation), dim=1)
-            outputs = self.encoder_out(pooled)
+            outputs = self.encoder_out(torch.cat((mean, deviation), dim=1))
         return outputs.view(batch, sources, -1)
+
+    def snr(
+        self, mixture: torch.Tensor, estimates: torch.Tensor
+    ) -> torch.Tensor:
+        """Estimate the SI-SNR of every source, without uncertainty.
+
+        Arguments
+        ---------
+        mixture, estimates : torch.Tensor
+            As for `forward`.
+
+        Returns
+        -------
+        snr : torch.Tensor
+            Shape (batch, sources), in dB.
+        """
+        outputs = self(mixture, estimates)
+        return outputs[0] if self.uncertainty else outputs
 
     def forward(
         self, mixture: torch.Tensor, estimates: torch.Tensor
@@ -226,12 +247,37 @@ def is_silent(signals: torch.Tensor) -> torch.Tensor:
     return signals.float().std(dim=-1) <= SILENCE
 
 
-def _require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:
+def require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:
+    """Raise where a mixture and its estimates do not go together.
+
+    Arguments
+    ---------
+    mixture : torch.Tensor
+        Shape (batch, time).
+    estimates : torch.Tensor
+        Shape (batch, sources, time).
+
+    Raises
+    ------
+    ValueError
+        The message tells shapes or lengths.
+
+    Example
+    -------
+    >>> require_shapes(torch.zeros(1, 99), torch.zeros(1, 2, 98))
+    Traceback (most recent call last):
+    ValueError: the mixture has 99 samples, the estimates have 98; ...
+    """
     if mixture.ndim != 2 or estimates.ndim != 3:
         raise ValueError(
             f"mixture has shape {tuple(mixture.shape)} and estimates "
             f"{tuple(estimates.shape)}; they must be (batch, time) and "
             "(batch, sources, time)"
+        )
+    if 0 in estimates.shape[:2]:
+        raise ValueError(
+            f"estimates has shape {tuple(estimates.shape)}; there must be at "
+            "least one mixture, and one estimate of it"
         )
     if len(mixture) != len(estimates):
         raise ValueError(

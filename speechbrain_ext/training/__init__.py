@@ -5,6 +5,7 @@ from .configuration import load_hparams
 from .history import History
 from .nonfinite import SkipNonFinite
 from .optimizers import MuonWithAdam
+from .same_run import differences, remember_run, require_same_run
 from .schedules import linear_ramp, warmup_cosine
 
 __all__ = [
@@ -13,6 +14,9 @@ __all__ = [
     "History",
     "MuonWithAdam",
     "SkipNonFinite",
+    "differences",
+    "remember_run",
+    "require_same_run",
     "linear_ramp",
     "warmup_cosine",
 ]

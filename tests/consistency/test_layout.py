@@ -193,7 +193,7 @@ def test_rows_name_files_of_the_recipe():
         for column in ("Script_file", "Readme_file", "Data_prep_file"):
             assert (ROOT / row[column]).is_file(), row[column]
         prepare = re.search(
-            r"(?m)^prepare: !name:(\S+)\.prepare$",
+            r"(?m)^ *prepare: !name:(\S+)\.prepare$",
             (ROOT / row["Hparam_file"]).read_text(),
         )
         assert row["Data_prep_file"] == prepare[1].replace(".", "/") + ".py"

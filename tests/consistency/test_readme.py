@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
+ESTIMATION = ROOT / "recipes/REAL-M/sisnr_estimation"
 READMES = [ROOT / "README.md", RECIPE / "README.md"]
 
 
@@ -31,7 +32,29 @@ def test_the_headline_figures_are_the_stored_ones(readme):
         assert row in text, row
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
+def test_the_figures_of_the_estimator_are_the_stored_ones():
+    text = (ESTIMATION / "README.md").read_text()
+    stored = sorted((ESTIMATION / "reference").glob("*.json"))
+    assert len(stored) == 2
+    for path in stored:
+        content = json.loads(path.read_text())
+        for corpus, groups in content["corpora"].items():
+            for group, figures in groups.items():
+                row = (
+                    f"| {content['info']['strategy']} | {corpus} | {group} "
+                    f"| {figures['pearson']:.3f} | {figures['spearman']:.3f} "
+                    f"| {figures['error_within_range']:.2f} dB "
+                    f"| {figures['bias']:+.2f} dB "
+                    f"| {figures['ranking']['kendall']:.2f} |"
+                )
+                assert row in text, row
+
+
+@pytest.mark.parametrize(
+    "readme",
+    [*READMES, ESTIMATION / "README.md"],
+    ids=lambda path: path.parent.name,
+)
 def test_links_and_pictures_exist(readme):
     for target in re.findall(r"\]\(([^)#]+)\)", readme.read_text()):
         if "://" not in target:

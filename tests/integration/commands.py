@@ -1,5 +1,6 @@
 """The command line that users type, and options that make it short."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -29,6 +30,13 @@ def run(command, expect=0, **environment):
     if expect is not None:
         assert result.returncode == expect, result.stdout[-6000:]
     return result.stdout
+
+
+def table_rows(dataset):
+    """The rows of tests/recipes.csv of one data set's recipes."""
+    with open(ROOT / "tests/recipes.csv", newline="") as table:
+        rows = list(csv.DictReader(table))
+    return [row for row in rows if row["Dataset"] == dataset]
 
 
 def train_command(hparams_file, **options):

@@ -30,3 +30,9 @@ def recordings(tmp_path_factory):
             rows.append(f"{path.relative_to(folder)},noise,{split},,")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """Where corpora are prepared; `mini` is written by the first run."""
+    return tmp_path_factory.mktemp("prepared")

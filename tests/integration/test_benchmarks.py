@@ -13,6 +13,7 @@ from commands import ROOT, run
         ("pit.py", ["--quick"], "ratio"),
         ("mixing.py", ["--seconds", "0.05", "--rounds", "1"], "SpeechBrain"),
         ("training_step.py", ["--quick"], "ratio"),
+        ("estimator.py", ["--quick"], "times real time"),
     ],
 )
 def test_a_benchmark_prints_its_table(script, options, expected):

@@ -96,3 +96,27 @@ def make_voxceleb(root, speakers):
         for name in ("00001", "00002"):
             write_voice(root / "wav" / speaker / VIDEO / f"{name}.wav")
     return root
+
+
+def make_librimix(root, speakers):
+    """Libri2Mix of the official scripts, {split: [speaker, ...]}, in pairs."""
+    for split, names in speakers.items():
+        folder = root / "Libri2Mix/wav8k/min" / split
+        for first, second in zip(names[::2], names[1::2], strict=True):
+            name = f"{first}-13754-0001_{second}-33396-0065.wav"
+            for part in ("s1", "s2"):
+                write_voice(folder / part / name, rate=8000)
+            write_noise(folder / "noise" / name, rate=8000)
+    return root
+
+
+def make_whamr(root, speakers):
+    """WHAMR! of the official scripts, {split: [speaker, ...]}, in pairs."""
+    for split, names in speakers.items():
+        folder = root / "wav8k/min" / split
+        for first, second in zip(names[::2], names[1::2], strict=True):
+            name = f"{first}a010b_0.97_{second}a010p_-0.97.wav"
+            for part in ("s1_anechoic", "s2_anechoic"):
+                write_voice(folder / part / name, rate=8000)
+            write_noise(folder / "noise" / name, rate=8000)
+    return root

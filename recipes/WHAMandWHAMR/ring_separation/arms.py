@@ -27,9 +27,9 @@ from pathlib import Path
 
 import arms_table
 import speechbrain as sb
-from runs import configuration, differences
+from runs import configuration
 
-from speechbrain_ext.training import load_hparams
+from speechbrain_ext.training import differences, load_hparams
 
 RECIPE = Path(__file__).resolve().parent
 REFERENCE = RECIPE / "reference"

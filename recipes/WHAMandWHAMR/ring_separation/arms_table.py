@@ -5,9 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
-from runs import differences
-
 from speechbrain_ext.evaluation import bars, residual_noise_against_snr
+from speechbrain_ext.training import differences
 
 MEANING = {
     "A": "noisy targets, ordinary mixing",

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import runs
+import selection
 import torch
+from release import make_release, publish_command
 from tqdm import tqdm
 
 from speechbrain_ext.evaluation import (
@@ -11,6 +13,7 @@ from speechbrain_ext.evaluation import (
     ScoreTable,
     SeparationMetrics,
     available,
+    course_over_epochs,
     match_mixture_level,
     residual_noise,
     residual_noise_against_snr,
@@ -57,7 +60,7 @@ class Evaluation:
         Mixture (batch, time) to estimates (batch, sources, time).
     hparams : dict
         Of the hyperparameter file.
-    sources : Sources
+    sources : CorpusMixtures
         The test set, on the separator's device.
     """
 
@@ -176,7 +179,7 @@ def choose_metrics(hparams):
     return [name for name in names if name != "dnsmos"], names
 
 
-def evaluate(brain, hparams, sources):
+def evaluate(brain, hparams, sources, arguments):
     """Score the selected checkpoint, write all results and print a summary.
 
     Arguments
@@ -185,8 +188,10 @@ def evaluate(brain, hparams, sources):
         After fit; the checkpoint to judge is loaded.
     hparams : dict
         Of the hyperparameter file.
-    sources : Sources
+    sources : CorpusMixtures
         The test set.
+    arguments : list of str
+        Of the command line, for the model card.
     """
     folder = Path(hparams["output_folder"])
     evaluation = Evaluation(hparams["separator"], hparams, sources)
@@ -210,12 +215,26 @@ def evaluate(brain, hparams, sources):
     plots = draw(folder, points, reference)
     report(hparams, folder, table, plots, examples, reference)
     print_summary(table, reference, folder, info["against"])
+    selection.print_selection(selection.blind_course(folder / "history.csv"))
+    release = make_release(hparams, table.summary(), arguments)
+    print(f"Model to publish: {release}, by the command")
+    print(f"  {publish_command(folder)}")
 
 
 def draw(folder, points, reference):
     """Draw the plots of the results page: a list of (path, caption)."""
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots = [(folder / "training.png", "The course of the training.")]
+    blind = selection.blind_course(folder / "history.csv")
+    if blind:
+        course_over_epochs(folder / "selection.png", curves=[blind])
+        caption = (
+            "SI-SNR that the blind estimator gives to the separated "
+            "validation mixtures, epoch by epoch"
+        )
+        if blind["true"]:
+            caption += ", and the clean SI-SDRi, which it does not see"
+        plots.append((folder / "selection.png", caption + "."))
     if points:
         arms = [{"name": "this model", **columns(points)}]
         if reference and reference["sweep"]:

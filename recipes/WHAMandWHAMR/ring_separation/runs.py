@@ -2,17 +2,18 @@
 
 import json
 import logging
+import math
 import os
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.models.separator import check_state_dict, read_state_dict
+from speechbrain_ext.training import differences
 
 logger = logging.getLogger(__name__)
 
 RECIPE = Path(__file__).resolve().parent
-RUN = "run.json"
 
 
 def configuration(hparams):
@@ -60,17 +61,6 @@ def configuration(hparams):
     # a ring for each process makes a step of as many rings
     chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     return json.loads(json.dumps(chosen))
-
-
-def differences(ours, theirs):
-    """Name the keys whose values are not the same, sorted.
-
-    Example
-    -------
-    >>> differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
-    ['b']
-    """
-    return sorted(key for key in ours if ours[key] != theirs.get(key))
 
 
 def read_reference(hparams):
@@ -138,28 +128,12 @@ def identity(hparams):
     for key in ("seed", "scer_weight", "manifest"):
         values[key] = hparams[key]
     values["corpus"] = str(hparams["prepare"].keywords)
+    # its checkpoints alone have been judged, and by this judge
+    blind = hparams["selection"] == "blind"
+    values["blind selection"] = blind
+    if blind:
+        values["estimator"] = hparams["estimator"]
     return values
-
-
-def require_same_run(hparams):
-    """Raise if the output folder holds checkpoints of other options."""
-    folder = Path(hparams["output_folder"])
-    file = folder / RUN
-    if not file.is_file() or not list(folder.glob("save/CKPT*")):
-        return
-    differs = differences(identity(hparams), json.loads(file.read_text()))
-    if differs:
-        raise ValueError(
-            f"output_folder: {folder} holds a run with another "
-            f"{', '.join(differs)}; going on with it would mix the two. Give "
-            "another --output_folder, or delete that one"
-        )
-
-
-def remember_run(hparams):
-    """Write down what `require_same_run` compares."""
-    text = json.dumps(identity(hparams), indent=2)
-    (Path(hparams["output_folder"]) / RUN).write_text(text + "\n")
 
 
 def find_start(hparams):
@@ -190,6 +164,12 @@ def find_start(hparams):
         raise FileNotFoundError(
             f"start_from: there is no checkpoint in {save}; give the output "
             "folder of a run of this recipe"
+        )
+    if math.isnan(found.meta[hparams["selection"]]):
+        raise ValueError(
+            f"start_from: the checkpoints in {save} were not measured by "
+            f"selection {hparams['selection']!r}; choose the one that the run "
+            "was made with"
         )
     return found.paramfiles["separator"]
 

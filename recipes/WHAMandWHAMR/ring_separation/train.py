@@ -20,9 +20,10 @@ import sys
 
 import evaluate
 import runs
+import selection
 import speechbrain as sb
 import torch
-from data import Sources
+from data import make_mixtures
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from speechbrain_ext.losses import align, pit, scer, si_sdr
@@ -30,6 +31,8 @@ from speechbrain_ext.training import (
     SkipNonFinite,
     linear_ramp,
     load_hparams,
+    remember_run,
+    require_same_run,
     warmup_cosine,
 )
 
@@ -52,7 +55,8 @@ RULES = {
     "scer_end": (float, 0, 1),
     "scer_scale": ["target", "least_squares", "none"],
     "scer_floor": (float, 0, 1),
-    "selection": ["objective", "clean", "last"],
+    "selection": ["objective", "blind", "clean", "last"],
+    "keep_checkpoints": ["selected", "all"],
     "number_of_epochs": (int, 1, None),
     "rings_per_epoch": (int, 1, None),
     "valid_rings": (int, 1, None),
@@ -126,6 +130,9 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         if stage != sb.Stage.TRAIN and self.clean_speech_known:
             improvement = evaluate.clean_improvement(estimates, mixtures)
             values["clean_si_sdri"] = improvement.mean()
+        if stage != sb.Stage.TRAIN and self.judge is not None:
+            scores = self.judge.snr(mixtures.mixture, estimates)
+            values["blind_si_snr"] = scores.mean()
         values["objective"] = -objective.detach()
         self.hparams.history.add(**values)
         return -objective
@@ -170,7 +177,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             self.log(row)
 
     def on_stage_end(self, stage, stage_loss, epoch):
-        """Write the validation's row; keep the best and the last model."""
+        """Write the validation's row; keep the best and the last, or all."""
         if stage != sb.Stage.VALID:
             return
         row = self.hparams.history.write(
@@ -179,11 +186,15 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         self.log(row)
         meta = {
             "objective": row["objective"],
+            "blind": -row.get("blind_si_snr", float("nan")),
             "clean": -row.get("clean_si_sdri", float("nan")),
             "last": -epoch,
         }
+        every = self.hparams.keep_checkpoints == "all"
         self.checkpointer.save_and_keep_only(
-            meta=meta, min_keys=[self.hparams.selection]
+            meta=meta,
+            min_keys=[self.hparams.selection],
+            num_to_keep=self.hparams.number_of_epochs if every else 1,
         )
 
     def log(self, row):
@@ -216,14 +227,17 @@ def train(hparams, run_opts):
         rank = torch.distributed.get_rank()
         world_size = torch.distributed.get_world_size()
     brain.sources = {
-        sb.Stage.TRAIN: Sources(
+        sb.Stage.TRAIN: make_mixtures(
             hparams, sb.Stage.TRAIN, rank=rank, world_size=world_size
         ).to(brain.device),
-        sb.Stage.VALID: Sources(hparams, sb.Stage.VALID).to(brain.device),
+        sb.Stage.VALID: make_mixtures(hparams, sb.Stage.VALID).to(brain.device),
     }
     train_loader = brain.sources[sb.Stage.TRAIN].loader
     valid_loader = brain.sources[sb.Stage.VALID].loader
     brain.clean_speech_known = hparams["clean_speech_known"]
+    brain.judge = None
+    if hparams["selection"] == "blind":
+        brain.judge = selection.load_judge(hparams).to(brain.device)
     brain.train_sampler = train_loader.batch_sampler
     brain.checkpointer.add_recoverable("train_loader", train_loader)
     brain.checkpointer.add_recoverable("history", hparams["history"])
@@ -253,15 +267,19 @@ def configure(arguments):
     sb.utils.distributed.ddp_init_group(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     runs.require_reference(hparams)
+    if hparams["selection"] == "blind":
+        selection.load_judge(hparams)
     runs.find_start(hparams)
-    runs.require_same_run(hparams)
+    require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
         overrides=overrides,
     )
     run_on_main(hparams["prepare"])
-    run_on_main(runs.remember_run, args=[hparams])
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
+    )
     return hparams, run_opts
 
 
@@ -269,11 +287,11 @@ def main(arguments):
     """Prepare the data, train, evaluate, report."""
     hparams, run_opts = configure(arguments)
     # a fault of the test split shows now, not after the training
-    sources = Sources(hparams, sb.Stage.TEST)
+    sources = make_mixtures(hparams, sb.Stage.TEST)
     brain = train(hparams, run_opts)
     sources.to(brain.device)
     brain.on_evaluate_start(min_key=hparams["selection"])
-    run_on_main(evaluate.evaluate, args=[brain, hparams, sources])
+    run_on_main(evaluate.evaluate, args=[brain, hparams, sources, arguments])
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -2,8 +2,7 @@ import csv
 import math
 
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.image import imread
+from pictures import assert_picture, points
 
 from speechbrain_ext.evaluation import (
     bars,
@@ -18,32 +17,6 @@ HISTORY = [
     {"step": 20, "stage": "valid", "objective": 2.5},
     {"step": 30, "stage": "train", "objective": 1.0, "learning_rate": 1e-3},
 ]
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """Collect every figure that is written."""
-    written = []
-    savefig = Figure.savefig
-
-    def save(figure, *arguments, **options):
-        written.append(figure)
-        return savefig(figure, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", save)
-    return written
-
-
-def assert_picture(path):
-    """The file is a PNG on which something is drawn, and the only one."""
-    pixels = imread(path)
-    assert pixels.shape[0] > 200 and pixels.shape[1] > 400
-    assert pixels[..., :3].std() > 0.02
-    assert [p.name for p in path.parent.glob("*.partial")] == []
-
-
-def points(line):
-    return list(zip(*line.get_data(), strict=True))
 
 
 @pytest.mark.parametrize("source", ["rows", "csv"])

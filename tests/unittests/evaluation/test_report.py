@@ -1,11 +1,11 @@
 import math
 import re
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
 import soundfile
 import torch
+from pages import Page
 
 from speechbrain_ext.evaluation import (
     Example,
@@ -16,29 +16,6 @@ from speechbrain_ext.evaluation import (
 )
 
 NASTY = "<script>alert(\"x\")</script> & 'y' $title"
-
-
-class Page(HTMLParser):
-    """The tags, links and text of a page; fails on unbalanced tags."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.links, self.text, self._open = [], [], "", []
-        self.feed(path.read_text(encoding="utf-8"))
-        assert self._open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.links += [v for k, v in attrs if k in ("src", "href")]
-        if tag not in ("meta", "img"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open[-1:] != ["style"]:
-            self.text += data
 
 
 @pytest.fixture

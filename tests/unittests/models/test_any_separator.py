@@ -6,7 +6,9 @@ import torch
 from speechbrain_ext.models import (
     ConvTasNet,
     SepFormer,
+    SpectralBLSTM,
     SpectralConvTasNet,
+    SpectralDPRNN,
     SpectralSepFormer,
 )
 
@@ -42,6 +44,10 @@ BUILDERS = {
         overlap=True,
         mask="relu",
     ),
+    "SpectralDPRNN": lambda num_sources: SpectralDPRNN(
+        num_sources, channels=8, hidden=8, chunk=8, overlap=True
+    ),
+    "SpectralBLSTM": lambda num_sources: SpectralBLSTM(num_sources, hidden=16),
     "SpectralConvTasNet": lambda num_sources: SpectralConvTasNet(
         num_sources, channels=16, hidden=32
     ),

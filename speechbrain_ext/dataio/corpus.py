@@ -1,0 +1,177 @@
+"""Mixtures of one corpus, from its manifest to the device."""
+
+import os
+from collections.abc import Sequence
+
+import torch
+
+from speechbrain_ext.dataio.augmentation import SourceAugmentation
+from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.mixing import Mixtures, form_batch
+from speechbrain_ext.dataio.rooms import read_impulse_responses
+from speechbrain_ext.dataio.samplers import RingSampler
+from speechbrain_ext.dataio.segments import SegmentReader
+from speechbrain_ext.dataio.sources import SourceDataset, make_loader
+
+
+class CorpusMixtures:
+    """A loader of sources of one split, and how a batch of it is mixed.
+
+    Arguments
+    ---------
+    manifest : str or PathLike
+        What a corpus's `prepare` wrote.
+    split : str
+        Of speech and noise.
+    sample_rate : int
+        In Hz.
+    segment_seconds : float
+        Length of the mixtures.
+    mixing : str
+        "ring" or "pairs".
+    batch_size : int
+        Mixtures in a batch.
+    batches : int
+        Batches in an epoch, for each process.
+    snr_db : sequence of float or None
+        Lowest and highest SNR of a source; None adds no noise.
+    gain_db : float
+        The level of a source varies by so much up and down.
+    alternate_sexes : bool
+        Whether a woman and a man stand in every mixture.
+    reverberate : bool
+        Whether speech is put into rooms; the targets are then reverberant.
+    room_manifest, room_split : optional
+        Where the rooms are from; by default as speech and noise.
+    dry_share : float
+        Share of the sources that stay dry all the same.
+    speed_change, equaliser_db : float
+        See `SourceAugmentation`; 0 for none.
+    seed : int
+        All that is drawn follows from it.
+    rank, world_size : int
+        This process and the number of processes that share the batches.
+    num_workers : int
+        Processes that read ahead.
+
+    Attributes
+    ----------
+    loader : SaveableDataLoader
+        Yields what `SourceDataset` reads; `mix` takes it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the manifest is not there, or lacks what is asked for.
+    """
+
+    def __init__(
+        self,
+        manifest: str | os.PathLike,
+        *,
+        split: str,
+        sample_rate: int,
+        segment_seconds: float,
+        batch_size: int,
+        batches: int,
+        mixing: str = "pairs",
+        snr_db: Sequence[float] | None = None,
+        gain_db: float = 2.5,
+        alternate_sexes: bool = False,
+        reverberate: bool = False,
+        room_manifest: str | os.PathLike | None = None,
+        room_split: str | None = None,
+        dry_share: float = 0.0,
+        speed_change: float = 0.0,
+        equaliser_db: float = 0.0,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        if not 0 <= dry_share < 1:
+            raise ValueError(f"dry_share is {dry_share}; it lies in [0, 1)")
+        samples = int(segment_seconds * sample_rate)
+        self.mixing = mixing
+        self.augmentation = None
+        if speed_change or equaliser_db:
+            self.augmentation = SourceAugmentation(
+                samples=samples, speed=speed_change, equaliser_db=equaliser_db
+            )
+            samples = self.augmentation.samples_to_read
+        speech = read_manifest(manifest, kind="speech", split=split)
+        noise = None
+        if snr_db is not None:
+            noise = SegmentReader(
+                read_manifest(manifest, kind="noise", split=split),
+                segment_samples=samples,
+            )
+        self.impulse_responses, rooms = None, 0
+        if reverberate:
+            responses = read_impulse_responses(
+                read_manifest(
+                    room_manifest or manifest,
+                    kind="rir",
+                    split=room_split or split,
+                )
+            )
+            # a dry source is one whose room is a single impulse
+            dry = round(len(responses) * dry_share / (1 - dry_share))
+            impulses = torch.zeros(dry, responses.shape[1])
+            impulses[:, 0] = 1.0
+            self.impulse_responses = torch.cat((responses, impulses))
+            rooms = len(self.impulse_responses)
+        dataset = SourceDataset(
+            speech=SegmentReader(speech, segment_samples=samples),
+            noise=noise,
+            snr_db=snr_db,
+            gain_db=gain_db,
+            rirs=rooms,
+            variations=self.augmentation.variations if self.augmentation else 0,
+        )
+        try:
+            sampler = RingSampler(
+                speakers=[recording.speaker for recording in speech],
+                sexes=[recording.sex for recording in speech],
+                # N mixtures need N sources in a ring, 2 N in pairs
+                ring_size=batch_size * (2 if mixing == "pairs" else 1),
+                alternate_sexes=alternate_sexes,
+                rings=batches,
+                seed=seed,
+                rank=rank,
+                world_size=world_size,
+            )
+        except ValueError as error:
+            raise ValueError(f"{manifest}, split {split!r}: {error}") from error
+        self.loader = make_loader(dataset, sampler, num_workers=num_workers)
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device | str) -> "CorpusMixtures":
+        """Mix on this device from now on; returns itself."""
+        self.device = torch.device(device)
+        if self.impulse_responses is not None:
+            self.impulse_responses = self.impulse_responses.to(device)
+        return self
+
+    def mix(self, batch: dict) -> Mixtures:
+        """Augment and mix a batch of sources on the device.
+
+        Arguments
+        ---------
+        batch : dict
+            What the loader yields.
+
+        Returns
+        -------
+        mixtures : Mixtures
+            Of a ring, or of pairs.
+        """
+        batch = {
+            key: value.to(self.device) if torch.is_tensor(value) else value
+            for key, value in batch.items()
+        }
+        if self.augmentation is not None:
+            batch = self.augmentation(batch)
+        return form_batch(
+            batch, mixing=self.mixing, rirs=self.impulse_responses
+        )

@@ -1,0 +1,194 @@
+"""The inference hyperparams.yaml of a training run."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from speechbrain_ext.hub.allowed import PRETRAINER
+from speechbrain_ext.hub.document import PLAIN_TAGS, STANDARD
+
+
+def inference_hyperparams(
+    path: str | os.PathLike,
+    *,
+    modules: Sequence[str] | Mapping[str, str] = ("separator",),
+    values: Sequence[str] = ("sample_rate",),
+) -> str:
+    """Compose the inference hyperparams.yaml of a training run.
+
+    Of the file that `speechbrain.create_experiment_directory` left in the
+    run's folder, the keys asked for are taken as they stand there; `modules`
+    and `pretrainer` are added, as SpeechBrain and `load_folder` read them.
+    Nothing is built or imported. References are resolved in such a file, and
+    what they shared has anchors; here it is written out wherever it stands.
+
+    Arguments
+    ---------
+    path : str or Path
+        The run's hyperparams.yaml.
+    modules : sequence of str, or mapping
+        Keys of the trained modules; weights of NAME are in `NAME.ckpt`. A
+        mapping gives each NAME its key; dots lead into mappings, as in
+        `separators.first`.
+    values : sequence of str
+        Keys of plain values: numbers, text, and lists and mappings of them.
+
+    Returns
+    -------
+    text : str
+        For `build_release`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no YAML, or a key is missing or something else than asked
+        for; the message names the file and the key.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "hyperparams.yaml"
+    >>> _ = path.write_text('''
+    ... sample_rate: 8000
+    ... layer: &id001 !new:torch.nn.Linear [2, 1]
+    ... checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
+    ...     checkpoints_dir: results/save
+    ...     recoverables: {layer: *id001}
+    ... ''')
+    >>> print(inference_hyperparams(path, modules=["layer"]))
+    sample_rate: 8000
+    layer: !new:torch.nn.Linear [2, 1]
+    modules:
+        layer: !ref <layer>
+    pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+        loadables:
+            layer: !ref <layer>
+    """
+    if not isinstance(modules, Mapping):
+        modules = {key: key for key in modules}
+    root = read_root(path)
+    plain = {key: find_node(root, key, path) for key in values}
+    built = {name: find_node(root, key, path) for name, key in modules.items()}
+    for key, node in plain.items():
+        if not is_plain(node):
+            raise ValueError(
+                f"{path}: the key {key!r} is no plain value; name what is "
+                "built among the modules"
+            )
+    for name, node in built.items():
+        if not node.tag.startswith("!new:"):
+            raise ValueError(
+                f"{path}: the key {modules[name]!r} is not built by !new:, so "
+                "it is no module"
+            )
+    pairs = [
+        (yaml.ScalarNode(STANDARD + "str", key), expanded(node))
+        for key, node in {**plain, **built}.items()
+    ]
+    text = yaml.serialize(
+        yaml.MappingNode(STANDARD + "map", pairs, flow_style=False),
+        Dumper=yaml.SafeDumper,
+        indent=4,
+        allow_unicode=True,
+    )
+    lines = [f"{key}: !ref <{key}>" for key in modules]
+    return "\n".join(
+        [
+            f"{text}modules:",
+            *(f"    {line}" for line in lines),
+            f"pretrainer: !new:{PRETRAINER}",
+            "    loadables:",
+            *(f"        {line}" for line in lines),
+            "",
+        ]
+    )
+
+
+def read_root(path: str | os.PathLike) -> yaml.MappingNode:
+    """Parse a YAML file into its node; nothing is built.
+
+    Arguments
+    ---------
+    path : str or Path
+        Any tags may stand in it.
+
+    Returns
+    -------
+    root : yaml.MappingNode
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no YAML, or no mapping.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} is not YAML: {said}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError(f"{path} is not a mapping of keys to values")
+    return root
+
+
+def find_node(
+    root: yaml.MappingNode, key: str, path: str | os.PathLike
+) -> yaml.Node:
+    """Find the node of a key.
+
+    Arguments
+    ---------
+    root : yaml.MappingNode
+        Where to look.
+    key : str
+        Dots lead into mappings.
+    path : str or Path
+        Of the file, for the message.
+
+    Returns
+    -------
+    node : yaml.Node
+
+    Raises
+    ------
+    ValueError
+        If there is no such key.
+    """
+    node = root
+    for part in key.split("."):
+        inner = {}
+        if isinstance(node, yaml.MappingNode):
+            inner = {name.value: value for name, value in node.value}
+        if part not in inner:
+            raise ValueError(
+                f"{path} has no key {key!r}; name keys that the training's "
+                "YAML file has"
+            )
+        node = inner[part]
+    return node
+
+
+def is_plain(node: yaml.Node) -> bool:
+    """Tell whether nothing but plain values stands in a node."""
+    if isinstance(node, yaml.MappingNode):
+        inner = [item for pair in node.value for item in pair]
+    else:
+        inner = node.value if isinstance(node, yaml.SequenceNode) else []
+    return node.tag in PLAIN_TAGS and all(map(is_plain, inner))
+
+
+def expanded(node: yaml.Node) -> yaml.Node:
+    """Copy a node so that no part of it is shared: none gets an anchor."""
+    if isinstance(node, yaml.ScalarNode):
+        return yaml.ScalarNode(node.tag, node.value, style=node.style)
+    if isinstance(node, yaml.SequenceNode):
+        value = [expanded(item) for item in node.value]
+    else:
+        value = [tuple(map(expanded, pair)) for pair in node.value]
+    return type(node)(node.tag, value, flow_style=node.flow_style)

@@ -1,0 +1,15 @@
+"""Looking at the plots that the evaluation writes."""
+
+from matplotlib.image import imread
+
+
+def assert_picture(path):
+    """The file is a PNG on which something is drawn, and the only one."""
+    pixels = imread(path)
+    assert pixels.shape[0] > 200 and pixels.shape[1] > 400
+    assert pixels[..., :3].std() > 0.02
+    assert [p.name for p in path.parent.glob("*.partial")] == []
+
+
+def points(line):
+    return list(zip(*line.get_data(), strict=True))

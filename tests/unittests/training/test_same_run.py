@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from speechbrain_ext.training import (
+    differences,
+    remember_run,
+    require_same_run,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run with a checkpoint."""
+    (tmp_path / "save/CKPT+1").mkdir(parents=True)
+    remember_run(tmp_path, {"seed": 1, "pair": (1, 2)})
+    return tmp_path
+
+
+def test_the_same_run_goes_on(folder):
+    # a tuple comes back from JSON as a list
+    require_same_run(folder, {"seed": 1, "pair": (1, 2)})
+    assert json.loads((folder / "run.json").read_text())["seed"] == 1
+
+
+def test_another_run_is_refused_with_all_that_differs(folder):
+    with pytest.raises(ValueError, match="another new, pair, seed; going on"):
+        require_same_run(folder, {"seed": 2, "pair": (1, 3), "new": 0})
+
+
+def test_without_checkpoints_there_is_nothing_to_mix(folder):
+    (folder / "save/CKPT+1").rmdir()
+    require_same_run(folder, {"seed": 2})
+
+
+def test_a_folder_of_no_run_is_free(tmp_path):
+    require_same_run(tmp_path / "new", {"seed": 2})
+
+
+def test_only_our_keys_are_compared():
+    assert differences({"a": 1}, {"a": 1, "b": 2}) == []
+    assert differences({"a": 1, "b": None}, {"a": 2}) == ["a"]
