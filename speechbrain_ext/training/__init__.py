@@ -5,6 +5,12 @@ from .configuration import load_hparams
 from .history import History
 from .nonfinite import SkipNonFinite
 from .optimizers import MuonWithAdam
+from .processes import (
+    join_processes,
+    leave_processes,
+    log_row,
+    rank_and_size,
+)
 from .same_run import differences, remember_run, require_same_run
 from .schedules import linear_ramp, warmup_cosine
 
@@ -17,6 +23,10 @@ __all__ = [
     "differences",
     "remember_run",
     "require_same_run",
+    "join_processes",
+    "leave_processes",
     "linear_ramp",
+    "log_row",
+    "rank_and_size",
     "warmup_cosine",
 ]

@@ -35,7 +35,7 @@ def test_the_headline_figures_are_the_stored_ones(readme):
 def test_the_figures_of_the_estimator_are_the_stored_ones():
     text = (ESTIMATION / "README.md").read_text()
     stored = sorted((ESTIMATION / "reference").glob("*.json"))
-    assert len(stored) == 2
+    assert stored
     for path in stored:
         content = json.loads(path.read_text())
         for corpus, groups in content["corpora"].items():

@@ -69,6 +69,33 @@ def make_mixtures(
     }
 
 
+def identity(hparams, keys):
+    """Collect what makes another run of a run, if it is changed.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    keys : sequence of str
+        Of plain values, besides those of the data.
+
+    Returns
+    -------
+    values : dict
+        Plain values.
+    """
+    values = {
+        key: hparams[key]
+        for key in (*keys, "seed", "sample_rate", "snr_db", "gain_db")
+    }
+    values["dry_share"] = hparams["dry_share"]
+    values["corpora"] = {
+        name: [str(corpus["prepare"].keywords), corpus["splits"]]
+        for name, corpus in hparams["corpora"].items()
+    }
+    return values
+
+
 def kept_epochs(hparams):
     """Tell after which epochs a separator of the pool is kept."""
     last = hparams["pool_epochs"]

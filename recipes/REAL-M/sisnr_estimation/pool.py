@@ -20,7 +20,7 @@ from pathlib import Path
 
 import speechbrain as sb
 import torch
-from data import KEPT, kept_epochs, make_training_mixtures
+from data import KEPT, identity, kept_epochs, make_training_mixtures
 from release import separator_release
 
 from speechbrain_ext.losses import pit, si_sdr
@@ -33,7 +33,7 @@ from speechbrain_ext.training import (
     require_same_run,
     warmup_cosine,
 )
-from train import RULES, configure, identity
+from train import RULES, configure
 
 logger = logging.getLogger(__name__)
 

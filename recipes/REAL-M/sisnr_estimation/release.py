@@ -211,13 +211,20 @@ def estimator_release(folder, hparams, metrics, arguments):
             name=f"{what}, separators {GROUPS[group]}",
             value=round(found[key], 3),
             dataset=corpus,
+            split=hparams["corpora"][corpus]["splits"][2],
             unit=unit,
+            type=kind,
         )
         for corpus, groups in metrics["corpora"].items()
         for group, found in groups.items()
-        for key, what, unit in (
-            ("pearson", "Pearson correlation", ""),
-            ("error_within_range", "mean absolute error within range", "dB"),
+        for key, what, unit, kind in (
+            ("pearson", "Pearson correlation", "", "pearsonr"),
+            (
+                "error_within_range",
+                "mean absolute error within range",
+                "dB",
+                "mae",
+            ),
         )
         if math.isfinite(found[key])
     ]
@@ -246,7 +253,7 @@ def estimator_release(folder, hparams, metrics, arguments):
                 "from speechbrain_ext.inference import SISNREstimator\n\n"
                 'estimator = SISNREstimator.from_hparams("USER/NAME")\n'
                 "estimator.score(\n"
-                "    mixture=mixture,      # (batch, time)\n"
+                "    mixture=mixture,  # (batch, time)\n"
                 "    estimates=estimates,  # (batch, sources, time)\n"
                 f"    sample_rate={rate},\n"
                 ")  # (batch, sources), in dB"

@@ -14,7 +14,6 @@ Mixtures", ICASSP 2022, arXiv 2110.10812.
 Start reading at the bottom.
 """
 
-import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -23,13 +22,23 @@ import evaluate
 import numpy as np
 import speechbrain as sb
 import torch
-from data import Pool, make_mixtures, make_training_mixtures, oracle
+from data import (
+    Pool,
+    identity,
+    make_mixtures,
+    make_training_mixtures,
+    oracle,
+)
 from release import estimator_release
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.training import (
     SkipNonFinite,
+    join_processes,
+    leave_processes,
     load_hparams,
+    log_row,
+    rank_and_size,
     remember_run,
     require_same_run,
     warmup_cosine,
@@ -165,18 +174,12 @@ class SISNREstimation(SkipNonFinite, sb.Brain):
         )
 
     def log(self, row):
-        """Write a line into the text log, and points into TensorBoard."""
-        values = {k: v for k, v in row.items() if k not in ("step", "stage")}
-        stage = row["stage"]
-        # every process calls it: SpeechBrain's loggers meet inside
-        self.hparams.text_log.log_stats(
-            {"step": row["step"]}, **{f"{stage}_stats": values}
+        """Write a row into the logs."""
+        log_row(
+            row,
+            text_log=self.hparams.text_log,
+            tensorboard=self.hparams.tensorboard,
         )
-        if if_main_process():
-            for name, value in values.items():
-                self.hparams.tensorboard.writer.add_scalar(
-                    f"{stage}/{name}", value, row["step"]
-                )
 
 
 def train(hparams, run_opts, pool):
@@ -188,10 +191,7 @@ def train(hparams, run_opts, pool):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.rank, world_size = 0, 1
-    if torch.distributed.is_initialized():
-        brain.rank = torch.distributed.get_rank()
-        world_size = torch.distributed.get_world_size()
+    brain.rank, world_size = rank_and_size()
     brain.pool = pool.to(brain.device)
     brain.mixtures = {
         sb.Stage.TRAIN: make_training_mixtures(
@@ -225,33 +225,6 @@ def train(hparams, run_opts, pool):
     return brain
 
 
-def identity(hparams, keys):
-    """Collect what makes another run of a run, if it is changed.
-
-    Arguments
-    ---------
-    hparams : dict
-        Of the hyperparameter file.
-    keys : sequence of str
-        Of plain values, besides those of the data.
-
-    Returns
-    -------
-    values : dict
-        Plain values.
-    """
-    values = {
-        key: hparams[key]
-        for key in (*keys, "seed", "sample_rate", "snr_db", "gain_db")
-    }
-    values["dry_share"] = hparams["dry_share"]
-    values["corpora"] = {
-        name: [str(corpus["prepare"].keywords), corpus["splits"]]
-        for name, corpus in hparams["corpora"].items()
-    }
-    return values
-
-
 def configure(arguments):
     """Read the command line, join the other processes, prepare the data.
 
@@ -265,11 +238,7 @@ def configure(arguments):
     hparams, run_opts, overrides : dict, RunOptions, str
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    if run_opts.device == "cpu" or not torch.cuda.is_available():
-        # the default, nccl, needs a GPU for every process
-        run_opts = dataclasses.replace(run_opts, distributed_backend="gloo")
-        run_opts.overridden_args.add("distributed_backend")
-    sb.utils.distributed.ddp_init_group(run_opts)
+    run_opts = join_processes(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     for corpus in (*hparams["corpora"].values(), hparams["rooms"]):
         run_on_main(corpus["prepare"])
@@ -327,8 +296,7 @@ def main(arguments):
         print(f"Figures and plots: {folder}/index.html; release: {release}")
 
     run_on_main(finish)
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    leave_processes()
 
 
 if __name__ == "__main__":

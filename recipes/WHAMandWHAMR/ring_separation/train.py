@@ -14,7 +14,6 @@ Speech Separation", arXiv 2604.08415.
 Start reading at the bottom.
 """
 
-import dataclasses
 import logging
 import sys
 
@@ -22,15 +21,18 @@ import evaluate
 import runs
 import selection
 import speechbrain as sb
-import torch
 from data import make_mixtures
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.losses import align, pit, scer, si_sdr
 from speechbrain_ext.training import (
     SkipNonFinite,
+    join_processes,
+    leave_processes,
     linear_ramp,
     load_hparams,
+    log_row,
+    rank_and_size,
     remember_run,
     require_same_run,
     warmup_cosine,
@@ -198,18 +200,12 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         )
 
     def log(self, row):
-        """Write a line into the text log, and points into TensorBoard."""
-        values = {k: v for k, v in row.items() if k not in ("step", "stage")}
-        stage = row["stage"]
-        # every process calls it: SpeechBrain's loggers meet inside
-        self.hparams.text_log.log_stats(
-            {"step": row["step"]}, **{f"{stage}_stats": values}
+        """Write a row into the logs."""
+        log_row(
+            row,
+            text_log=self.hparams.text_log,
+            tensorboard=self.hparams.tensorboard,
         )
-        if if_main_process():
-            for name, value in values.items():
-                self.hparams.tensorboard.writer.add_scalar(
-                    f"{stage}/{name}", value, row["step"]
-                )
 
 
 def train(hparams, run_opts):
@@ -222,10 +218,7 @@ def train(hparams, run_opts):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    rank, world_size = 0, 1
-    if torch.distributed.is_initialized():
-        rank = torch.distributed.get_rank()
-        world_size = torch.distributed.get_world_size()
+    rank, world_size = rank_and_size()
     brain.sources = {
         sb.Stage.TRAIN: make_mixtures(
             hparams, sb.Stage.TRAIN, rank=rank, world_size=world_size
@@ -260,11 +253,7 @@ def configure(arguments):
     hparams, run_opts : dict, RunOptions
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    if run_opts.device == "cpu" or not torch.cuda.is_available():
-        # the default, nccl, needs a GPU for every process
-        run_opts = dataclasses.replace(run_opts, distributed_backend="gloo")
-        run_opts.overridden_args.add("distributed_backend")
-    sb.utils.distributed.ddp_init_group(run_opts)
+    run_opts = join_processes(run_opts)
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     runs.require_reference(hparams)
     if hparams["selection"] == "blind":
@@ -292,8 +281,7 @@ def main(arguments):
     sources.to(brain.device)
     brain.on_evaluate_start(min_key=hparams["selection"])
     run_on_main(evaluate.evaluate, args=[brain, hparams, sources, arguments])
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    leave_processes()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""What every training script does about processes and logs."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from speechbrain.core import RunOptions
+from speechbrain.utils.distributed import ddp_init_group, if_main_process
+from speechbrain.utils.train_logger import TensorboardLogger, TrainLogger
+
+
+def join_processes(run_opts: RunOptions) -> RunOptions:
+    """Join the other processes of torchrun, if there are any.
+
+    Arguments
+    ---------
+    run_opts : RunOptions
+        From `speechbrain.parse_arguments`.
+
+    Returns
+    -------
+    run_opts : RunOptions
+        On CPUs with gloo: SpeechBrain's default, nccl, needs a GPU for every
+        process.
+    """
+    if run_opts.device == "cpu" or not torch.cuda.is_available():
+        run_opts = dataclasses.replace(run_opts, distributed_backend="gloo")
+        run_opts.overridden_args.add("distributed_backend")
+    ddp_init_group(run_opts)
+    return run_opts
+
+
+def rank_and_size() -> tuple[int, int]:
+    """Tell the number of this process, and how many there are.
+
+    Example
+    -------
+    >>> rank_and_size()
+    (0, 1)
+    """
+    if not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def leave_processes() -> None:
+    """Leave the group that `join_processes` joined, if there is one."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def log_row(
+    row: Mapping, *, text_log: TrainLogger, tensorboard: TensorboardLogger
+) -> None:
+    """Write a row of a history into the text log and into TensorBoard.
+
+    Every process must call it: SpeechBrain's loggers meet inside.
+
+    Arguments
+    ---------
+    row : Mapping
+        "step", "stage", and values.
+    text_log : TrainLogger
+        Gets a line.
+    tensorboard : TensorboardLogger
+        Gets a point for each value, named "stage/value".
+    """
+    values = {k: v for k, v in row.items() if k not in ("step", "stage")}
+    stage = row["stage"]
+    text_log.log_stats({"step": row["step"]}, **{f"{stage}_stats": values})
+    if if_main_process():
+        for name, value in values.items():
+            tensorboard.writer.add_scalar(f"{stage}/{name}", value, row["step"])
