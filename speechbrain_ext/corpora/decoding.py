@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 from math import ceil, gcd
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,55 @@ BLOCK_SECONDS = 60
 # Two rates whose reduced ratio p:q has a larger product than this need a
 # resampling kernel of more than some 200 MB.
 LARGEST_RATIO_PRODUCT = 30_000_000
+
+
+def find_audio(
+    root: str | os.PathLike, *, exclude: Iterable[str | os.PathLike] = ()
+) -> list[Path]:
+    """Find the audio files below a folder.
+
+    Links are followed, but no folder is entered twice. Files and folders
+    whose name begins with a dot are passed over.
+
+    Arguments
+    ---------
+    root : str or PathLike
+        The folder.
+    exclude : iterable of str or PathLike
+        Folders not to enter.
+
+    Returns
+    -------
+    paths : list of Path
+        Below `root` as it is given, sorted.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "a.wav").touch()
+    >>> [path.name for path in find_audio(folder)]
+    ['a.wav']
+    """
+    closed = {os.path.abspath(path) for path in exclude}
+    found, entered = [], set()
+    for parent, folders, names in os.walk(root, followlinks=True):
+        if os.path.realpath(parent) in entered:
+            folders.clear()
+            continue
+        entered.add(os.path.realpath(parent))
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".")
+            and os.path.abspath(os.path.join(parent, name)) not in closed
+        ]
+        found += [
+            Path(parent, name)
+            for name in names
+            if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+            and not name.startswith(".")
+        ]
+    return sorted(found)
 
 
 class UnusableAudio(ValueError):

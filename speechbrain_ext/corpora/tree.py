@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate
-from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES
+from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES, find_audio
 
 
 def require_folder(folder: str | os.PathLike, *, argument: str) -> Path:
@@ -84,31 +84,13 @@ def list_audio(
     ['a.wav']
     """
     root = require_folder(folder, argument=argument)
-    closed = {os.path.abspath(path) for path in exclude}
-    found, entered = [], set()
-    for parent, folders, names in os.walk(root, followlinks=True):
-        if os.path.realpath(parent) in entered:
-            folders.clear()
-            continue
-        entered.add(os.path.realpath(parent))
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".")
-            and os.path.join(parent, name) not in closed
-        ]
-        found += [
-            Path(parent, name)
-            for name in names
-            if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
-            and not name.startswith(".")
-        ]
+    found = find_audio(root, exclude=exclude)
     if not found:
         raise ValueError(
             f"{argument}: there are no audio files in {root}; looked for "
             + ", ".join(sorted(AUDIO_SUFFIXES))
         )
-    return sorted(found)
+    return found
 
 
 def with_unique_ids(candidates: Sequence[Candidate]) -> list[Candidate]:

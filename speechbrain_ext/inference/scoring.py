@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES
+from speechbrain_ext.corpora.decoding import find_audio
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.separator import Separator
 from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
@@ -51,11 +51,7 @@ def list_audio(path: str | Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"there is no file or folder {path}")
-    paths = sorted(
-        found
-        for found in path.rglob("*")
-        if found.suffix.lower() in AUDIO_SUFFIXES and found.is_file()
-    )
+    paths = find_audio(path)
     if not paths:
         raise FileNotFoundError(f"there is no audio file in {path}")
     return paths

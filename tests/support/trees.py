@@ -100,23 +100,23 @@ def make_voxceleb(root, speakers):
 
 def make_librimix(root, speakers):
     """Libri2Mix of the official scripts, {split: [speaker, ...]}, in pairs."""
-    for split, names in speakers.items():
-        folder = root / "Libri2Mix/wav8k/min" / split
-        for first, second in zip(names[::2], names[1::2], strict=True):
-            name = f"{first}-13754-0001_{second}-33396-0065.wav"
-            for part in ("s1", "s2"):
-                write_voice(folder / part / name, rate=8000)
-            write_noise(folder / "noise" / name, rate=8000)
-    return root
+    name = "{}-13754-0001_{}-33396-0065.wav"
+    return _make_mixed(root, "Libri2Mix", speakers, name, ("s1", "s2"))
 
 
 def make_whamr(root, speakers):
     """WHAMR! of the official scripts, {split: [speaker, ...]}, in pairs."""
+    name = "{}a010b_0.97_{}a010p_-0.97.wav"
+    parts = ("s1_anechoic", "s2_anechoic")
+    return _make_mixed(root, ".", speakers, name, parts)
+
+
+def _make_mixed(root, below, speakers, name, parts):
+    """A tree of mixtures: a folder for each part, and one of noise."""
     for split, names in speakers.items():
-        folder = root / "wav8k/min" / split
-        for first, second in zip(names[::2], names[1::2], strict=True):
-            name = f"{first}a010b_0.97_{second}a010p_-0.97.wav"
-            for part in ("s1_anechoic", "s2_anechoic"):
-                write_voice(folder / part / name, rate=8000)
-            write_noise(folder / "noise" / name, rate=8000)
+        folder = root / below / "wav8k/min" / split
+        for pair in zip(names[::2], names[1::2], strict=True):
+            for part in parts:
+                write_voice(folder / part / name.format(*pair), rate=8000)
+            write_noise(folder / "noise" / name.format(*pair), rate=8000)
     return root

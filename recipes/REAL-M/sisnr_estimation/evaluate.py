@@ -84,17 +84,18 @@ def judge(estimator, mixtures, pool, *, description):
             estimates = pool.separate(formed.mixture, chosen)
             estimates, true = oracle(estimates, formed.speech)
             scores = estimator.snr(formed.mixture, estimates)
-            for item in range(len(scores)):
-                pair = batch["id"][2 * item : 2 * item + 2]
+            pairs = zip(scores.tolist(), true.tolist(), strict=True)
+            for item, (predicted, actual) in enumerate(pairs):
+                speakers = batch["id"][2 * item : 2 * item + 2]
                 rows += [
                     {
                         "separator": name,
-                        "mixture": "+".join(pair),
+                        "mixture": "+".join(speakers),
                         "source": source,
-                        "predicted": round(scores[item, source].item(), 3),
-                        "true": round(true[item, source].item(), 3),
+                        "predicted": round(predicted[source], 3),
+                        "true": round(actual[source], 3),
                     }
-                    for source in range(scores.shape[1])
+                    for source in range(len(predicted))
                 ]
     return rows
 

@@ -212,20 +212,20 @@ def evaluate(brain, hparams, sources, arguments):
     if hparams["store_reference"]:
         runs.store_reference(hparams, info, table.summary())
     reference = runs.read_reference(hparams)
-    plots = draw(folder, points, reference)
+    blind = selection.blind_course(folder / "history.csv")
+    plots = draw(folder, points, reference, blind)
     report(hparams, folder, table, plots, examples, reference)
     print_summary(table, reference, folder, info["against"])
-    selection.print_selection(selection.blind_course(folder / "history.csv"))
+    selection.print_selection(blind)
     release = make_release(hparams, table.summary(), arguments)
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(folder)}")
 
 
-def draw(folder, points, reference):
+def draw(folder, points, reference, blind):
     """Draw the plots of the results page: a list of (path, caption)."""
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots = [(folder / "training.png", "The course of the training.")]
-    blind = selection.blind_course(folder / "history.csv")
     if blind:
         course_over_epochs(folder / "selection.png", curves=[blind])
         caption = (

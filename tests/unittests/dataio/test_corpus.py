@@ -157,9 +157,14 @@ def test_the_choice_follows_from_seed_and_epoch(manifest):
     assert corpora_of(other) != first
     # the corpora's own samplers go to the next epoch too
     again = several(manifest)
-    ids = [batch["id"] for batch in again.loader]
-    again.loader.batch_sampler.set_epoch(1)
-    assert [batch["id"] for batch in again.loader] != ids
+    ids, speech = [], []
+    for epoch in range(2):
+        again.loader.batch_sampler.set_epoch(epoch)
+        batches = list(again.loader)
+        ids.append([batch["id"] for batch in batches])
+        speech.append([b["speech"] for b in batches if b["corpus"] == 0][:10])
+    assert ids[0] != ids[1]
+    assert not any(map(torch.equal, *speech))
 
 
 def test_all_processes_choose_alike_and_share_nothing(manifest):
