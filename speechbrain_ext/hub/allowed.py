@@ -242,8 +242,19 @@ OURS = {
         activation=ACTIVATIONS,
         mask=MASKS,
     ),
+    "TDCN": parameters(
+        "num_sources channels kernel_size bottleneck hidden blocks repeats "
+        "long_skips",
+        activation=ACTIVATIONS,
+        mask=MASKS,
+    ),
     "SpectralConvTasNet": parameters(
         "num_sources n_fft hop channels hidden skip kernel_size blocks repeats",
+        mask=MASKS,
+        activation=ACTIVATIONS,
+    ),
+    "SpectralTDCN": parameters(
+        "num_sources n_fft hop channels hidden blocks repeats long_skips",
         mask=MASKS,
         activation=ACTIVATIONS,
     ),

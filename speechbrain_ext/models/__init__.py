@@ -15,8 +15,10 @@ from speechbrain_ext.models.spectral import (
     SpectralSeparator,
     SpectralSepFormer,
 )
+from speechbrain_ext.models.tdcn import TDCN, SpectralTDCN
 
 __all__ = [
+    "TDCN",
     "ConvTasNet",
     "MaskingSeparator",
     "SISNREstimator",
@@ -26,4 +28,5 @@ __all__ = [
     "SpectralDPRNN",
     "SpectralSepFormer",
     "SpectralSeparator",
+    "SpectralTDCN",
 ]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from speechbrain_ext.models.temporal_convolution import GlobalLayerNorm
+from speechbrain_ext.models.norms import GlobalLayerNorm
 
 
 class DualPath(nn.Module):

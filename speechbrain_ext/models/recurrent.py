@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from speechbrain_ext.models.dual_path import DualPath
-from speechbrain_ext.models.temporal_convolution import GlobalLayerNorm
+from speechbrain_ext.models.norms import GlobalLayerNorm
 
 
 def run_lstm(lstm: nn.LSTM, frames: torch.Tensor) -> torch.Tensor:

@@ -4,39 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_ext.models.norms import NORMS, GlobalLayerNorm
+
 ACTIVATIONS = {"relu": nn.ReLU, "prelu": nn.PReLU, "silu": nn.SiLU}
-
-
-class GlobalLayerNorm(nn.Module):
-    """Normalise each item over its frames and channels together.
-
-    The "gLN" of Luo and Mesgarani, "Conv-TasNet", IEEE/ACM TASLP 2019,
-    equations 10 and 11, without the learnt scale and shift of each channel:
-    the linear map that always follows it here holds both already. It keeps
-    no running statistics: items of a batch never influence each other and
-    one bad batch leaves no trace.
-
-    Example
-    -------
-    >>> normalised = GlobalLayerNorm()(7.0 + torch.randn(2, 50, 4))
-    >>> bool(normalised.mean(dim=(1, 2)).abs().max() < 1e-5)
-    True
-    """
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Normalise.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            Shape (batch, frames, channels).
-
-        Returns
-        -------
-        normalised : torch.Tensor
-            Same shape, zero mean and unit variance per item.
-        """
-        return F.layer_norm(frames, frames.shape[1:], eps=1e-8)
 
 
 class DilatedConvolution(nn.Module):
@@ -129,6 +99,11 @@ class ConvolutionBlock(nn.Module):
     residual : bool
         False for the last block of a network with skip paths, whose
         residual output nobody reads.
+    norm : str
+        global or instance.
+    scale : float, optional
+        Where a learnt factor of the block's output starts; by default there
+        is none.
     """
 
     def __init__(
@@ -140,18 +115,23 @@ class ConvolutionBlock(nn.Module):
         dilation: int,
         activation: str,
         residual: bool,
+        norm: str = "global",
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.widen = nn.Sequential(
             nn.Linear(channels, hidden),
             ACTIVATIONS[activation](),
-            GlobalLayerNorm(),
+            NORMS[norm](),
             DilatedConvolution(hidden, kernel_size, dilation),
             ACTIVATIONS[activation](),
-            GlobalLayerNorm(),
+            NORMS[norm](),
         )
         self.residual = nn.Linear(hidden, channels) if residual else None
         self.skip = nn.Linear(hidden, skip) if skip else None
+        self.scale = None
+        if scale is not None:
+            self.scale = nn.Parameter(torch.tensor(scale))
 
     def forward(
         self, frames: torch.Tensor
@@ -160,7 +140,10 @@ class ConvolutionBlock(nn.Module):
         hidden = self.widen(frames)
         skip = None if self.skip is None else self.skip(hidden)
         if self.residual is not None:
-            frames = frames + self.residual(hidden)
+            output = self.residual(hidden)
+            if self.scale is not None:
+                output = self.scale * output
+            frames = frames + output
         return frames, skip
 
 
@@ -171,7 +154,8 @@ class TemporalConvNet(nn.Module):
     Magnitude Masking for Speech Separation", IEEE/ACM TASLP 2019, section
     II.C. With `skip` the output is the sum of the blocks' skip paths, as in
     the paper; without, it is the last residual signal, which saves a third
-    of the work.
+    of the work. The last four options are those of TDCN++, see
+    `speechbrain_ext.models.tdcn`.
 
     Arguments
     ---------
@@ -193,6 +177,22 @@ class TemporalConvNet(nn.Module):
         Repeats (R).
     activation : str
         One of relu, prelu (the paper's, slow on CPUs), silu.
+    norm : str
+        Inside the blocks: global (the paper's) or instance, see
+        `speechbrain_ext.models.norms`.
+    block_scale : float, optional
+        The output of block b is scaled by a learnt factor that starts at
+        this number to the power of b; by default it is not scaled.
+    long_skips : bool
+        Whether the input of each repeat also goes to the input of every
+        later one, through a linear map.
+    activate_output : bool
+        Whether the activation stands before the last linear map.
+
+    Raises
+    ------
+    ValueError
+        If activation or norm is unknown, or kernel_size is even.
 
     Example
     -------
@@ -213,12 +213,20 @@ class TemporalConvNet(nn.Module):
         blocks: int = 6,
         repeats: int = 2,
         activation: str = "relu",
+        norm: str = "global",
+        block_scale: float | None = None,
+        long_skips: bool = False,
+        activate_output: bool = True,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation={activation!r} is not one of {list(ACTIVATIONS)}"
-            )
+        for name, value, valid in (
+            ("activation", activation, ACTIVATIONS),
+            ("norm", norm, NORMS),
+        ):
+            if value not in valid:
+                raise ValueError(
+                    f"{name}={value!r} is not one of {list(valid)}"
+                )
         self.norm = GlobalLayerNorm()
         self.bottleneck = nn.Linear(inputs, channels)
         count = blocks * repeats
@@ -231,11 +239,20 @@ class TemporalConvNet(nn.Module):
                 dilation=2 ** (index % blocks),
                 activation=activation,
                 residual=not skip or index < count - 1,
+                norm=norm,
+                scale=None if block_scale is None else block_scale**index,
             )
             for index in range(count)
         )
+        self.blocks_per_repeat = blocks
+        # one list for each repeat, in it a map for each repeat before
+        self.long_skips = nn.ModuleList(
+            nn.ModuleList(nn.Linear(channels, channels) for _ in range(repeat))
+            for repeat in range(repeats if long_skips else 0)
+        )
         self.output = nn.Sequential(
-            ACTIVATIONS[activation](), nn.Linear(skip or channels, outputs)
+            ACTIVATIONS[activation]() if activate_output else nn.Identity(),
+            nn.Linear(skip or channels, outputs),
         )
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
@@ -252,8 +269,13 @@ class TemporalConvNet(nn.Module):
             Shape (batch, frames, outputs).
         """
         frames = self.bottleneck(self.norm(frames))
-        total = None
-        for block in self.blocks:
+        total, starts = None, []
+        for index, block in enumerate(self.blocks):
+            if self.long_skips and index % self.blocks_per_repeat == 0:
+                maps = self.long_skips[index // self.blocks_per_repeat]
+                for linear, start in zip(maps, starts, strict=True):
+                    frames = frames + linear(start)
+                starts.append(frames)
             frames, skip = block(frames)
             if skip is not None:
                 total = skip if total is None else total + skip

@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from speechbrain_ext.models import (
+    TDCN,
     ConvTasNet,
     SepFormer,
     SpectralBLSTM,
     SpectralConvTasNet,
     SpectralDPRNN,
     SpectralSepFormer,
+    SpectralTDCN,
 )
 
 BUILDERS = {
@@ -63,6 +65,34 @@ BUILDERS = {
             activation="silu",
         )
     ),
+    "TDCN": lambda num_sources: TDCN(
+        num_sources,
+        channels=16,
+        bottleneck=16,
+        hidden=32,
+        blocks=3,
+        repeats=2,
+    ),
+    "TDCN with long skips": lambda num_sources: TDCN(
+        num_sources,
+        channels=16,
+        kernel_size=16,
+        bottleneck=16,
+        hidden=32,
+        blocks=2,
+        repeats=3,
+        mask="relu",
+        long_skips=True,
+    ),
+    "SpectralTDCN": lambda num_sources: SpectralTDCN(
+        num_sources,
+        n_fft=128,
+        hop=64,
+        channels=16,
+        hidden=32,
+        blocks=3,
+        long_skips=True,
+    ),
 }
 
 
@@ -86,10 +116,19 @@ def test_any_length(build, time):
     assert estimates.isfinite().all()
 
 
-@pytest.mark.parametrize("num_sources", [1, 3])
+@pytest.mark.parametrize("num_sources", [1, 3, 4, 8, 16])
 def test_any_number_of_sources(build, num_sources):
     estimates = build(num_sources)(speech_like(2, 1500))
     assert estimates.shape == (2, num_sources, 1500)
+
+
+def test_an_untrained_separator_gives_every_output_its_own_share(build):
+    estimates = build(8)(speech_like(2, 4000))
+    unit = torch.nn.functional.normalize(estimates, dim=-1)
+    alike = (unit @ unit.mT - torch.eye(8)).abs()
+    assert alike.max() < 0.99999
+    level = 10 * estimates.square().sum(-1).log10()
+    assert level.amax() - level.amin() < 20
 
 
 def test_estimates_scale_with_the_input(build):

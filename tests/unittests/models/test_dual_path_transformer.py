@@ -11,7 +11,7 @@ from speechbrain_ext.models.dual_path_transformer import (
     attend,
     sinusoids,
 )
-from speechbrain_ext.models.temporal_convolution import GlobalLayerNorm
+from speechbrain_ext.models.norms import GlobalLayerNorm
 
 
 def test_position_code_is_the_usual_one():
