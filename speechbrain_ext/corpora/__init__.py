@@ -2,6 +2,7 @@
 
 from speechbrain_ext.corpora import (
     folder,
+    fuss,
     librimix,
     librispeech,
     mini,
@@ -13,6 +14,7 @@ from speechbrain_ext.corpora import (
 
 __all__ = [
     "folder",
+    "fuss",
     "librimix",
     "librispeech",
     "mini",

@@ -8,13 +8,13 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from speechbrain_ext.corpora.candidate import Candidate
 from speechbrain_ext.corpora.decoding import UnusableAudio, decode
 from speechbrain_ext.dataio.manifest import (
     Recording,
@@ -26,44 +26,6 @@ from speechbrain_ext.files import replaced
 logger = logging.getLogger(__name__)
 
 JOURNAL = "conversion.jsonl"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An audio file that may become a recording of a manifest.
-
-    Arguments
-    ---------
-    source_path : str
-        The file, in any format and at any rate.
-    id : str
-        Unique name; may hold slashes. A converted file is audio/<id>.wav.
-    kind, split, speaker, sex, label, text, source, licence : str
-        As in ``speechbrain_ext.dataio.manifest``.
-    seconds : float
-        Length the file must have at least, give or take a tenth of a second
-        and 1 %; 0 where that is not known.
-    channel : int, optional
-        The channel to keep, from 0; by default the mean of all.
-
-    Example
-    -------
-    >>> Candidate("/data/s1/a.flac", "s1/a", "speech", "train", "s1").sex
-    ''
-    """
-
-    source_path: str
-    id: str
-    kind: str
-    split: str
-    speaker: str = ""
-    sex: str = ""
-    label: str = ""
-    text: str = ""
-    source: str = ""
-    licence: str = ""
-    seconds: float = 0.0
-    channel: int | None = None
 
 
 def convert_all(
@@ -132,16 +94,14 @@ def convert_all(
     skipped = list(skipped)
     _check_ids(candidates)
     outcomes = _convert_missing(candidates, folder, sample_rate)
+    reasons = _find_reasons(candidates, outcomes, sample_rate, minimum_seconds)
 
     recordings = []
     for candidate in candidates:
         outcome = outcomes[candidate.id]
-        reason = outcome["reason"] or _shortage(
-            candidate, outcome["samples"] / sample_rate, minimum_seconds
-        )
-        if reason:
+        if reasons[candidate.id]:
             path = os.path.abspath(candidate.source_path)
-            skipped.append((candidate.id, path, reason))
+            skipped.append((candidate.id, path, reasons[candidate.id]))
             continue
         recordings.append(
             Recording(
@@ -262,6 +222,7 @@ def _request(candidate: Candidate, sample_rate: int) -> dict:
         "mtime_ns": status.st_mtime_ns,
         "sample_rate": sample_rate,
         "channel": candidate.channel,
+        "may_be_silent": candidate.may_be_silent,
     }
 
 
@@ -272,6 +233,7 @@ def _convert(candidate: Candidate, folder: Path, sample_rate: int) -> dict:
             candidate.source_path,
             sample_rate=sample_rate,
             channel=candidate.channel,
+            allow_silence=candidate.may_be_silent,
         )
     except UnusableAudio as error:
         return {
@@ -356,7 +318,8 @@ def _is_done(
     known: dict, wanted: dict, candidate: Candidate, folder: Path
 ) -> bool:
     """Tell whether a finished conversion still holds, its file included."""
-    if any(known[key] != wanted[key] for key in wanted):
+    # journals of earlier versions do not tell what may be silent
+    if any(known.get(key, False) != wanted[key] for key in wanted):
         return False
     if known["reason"]:
         return True
@@ -367,6 +330,29 @@ def _is_done(
 def _unreadable(error: OSError) -> dict:
     """Give the outcome of a file that the system does not let us read."""
     return {"reason": f"cannot be read: {error.strerror}", "samples": 0}
+
+
+def _find_reasons(
+    candidates: list[Candidate],
+    outcomes: dict[str, dict],
+    sample_rate: int,
+    minimum_seconds: float,
+) -> dict[str, str]:
+    """Say of every id why it is not usable; empty if it is."""
+    reasons, broken = {}, {}
+    for candidate in candidates:
+        outcome = outcomes[candidate.id]
+        reasons[candidate.id] = outcome["reason"] or _shortage(
+            candidate, outcome["samples"] / sample_rate, minimum_seconds
+        )
+        if reasons[candidate.id] and candidate.together:
+            broken.setdefault(candidate.together, candidate.id)
+    for candidate in candidates:
+        if not reasons[candidate.id] and candidate.together in broken:
+            reasons[candidate.id] = (
+                f"belongs to {broken[candidate.together]}, which is not usable"
+            )
+    return reasons
 
 
 def _shortage(

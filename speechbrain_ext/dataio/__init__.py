@@ -18,6 +18,11 @@ from speechbrain_ext.dataio.mixing import (
     ring_targets,
     scale_to_level,
 )
+from speechbrain_ext.dataio.references import (
+    ReferencedMixture,
+    find_references,
+    read_references,
+)
 from speechbrain_ext.dataio.rooms import read_impulse_responses
 from speechbrain_ext.dataio.samplers import Draw, RingSampler
 from speechbrain_ext.dataio.segments import SegmentReader
@@ -29,12 +34,14 @@ __all__ = [
     "Draw",
     "Mixtures",
     "Recording",
+    "ReferencedMixture",
     "RingSampler",
     "SegmentReader",
     "SeveralCorpora",
     "SourceAugmentation",
     "SourceDataset",
     "add_noise",
+    "find_references",
     "form_batch",
     "make_loader",
     "mix_pairs",
@@ -42,6 +49,7 @@ __all__ = [
     "pair_targets",
     "read_impulse_responses",
     "read_manifest",
+    "read_references",
     "reverberate",
     "ring_targets",
     "scale_to_level",

@@ -17,6 +17,9 @@ text           what is said (by both talkers of a mixture), or a remark
 source         corpus the recording comes from
 licence        licence of the recording
 =============  ===========================================================
+
+The references of a mixture, where they are known, are the recordings whose
+ids begin with its own, but for the kind: see ``dataio/references.py``.
 """
 
 import csv

@@ -160,6 +160,40 @@ class SegmentReader:
         return self._loudest[index]
 
 
+def read_whole(recording: Recording) -> np.ndarray:
+    """Read a whole recording, silent or not.
+
+    Arguments
+    ---------
+    recording : Recording
+        Of a file as every corpus's prepare function leaves it.
+
+    Returns
+    -------
+    samples : numpy.ndarray
+        Shape (time,), float32, full scale at 1.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If the file cannot be read, is not what the manifest says it is, or
+        is no mono PCM-16 WAV.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmp_path") / "a.wav")
+    >>> soundfile.write(path, [0.5, -0.25], 8000)
+    >>> read_whole(Recording("a", path, 2, 8000, "noise", "train"))
+    array([ 0.5 , -0.25], dtype=float32)
+    """
+    samples = np.empty(recording.samples, np.float32)
+    with _open(recording) as file:
+        _fill(file, 0, samples)
+    return samples
+
+
 def _open(recording):
     """Open a recording's file and hold it against the manifest."""
     path = recording.path

@@ -120,3 +120,34 @@ def _make_mixed(root, below, speakers, name, parts):
                 write_voice(folder / part / name.format(*pair), rate=8000)
             write_noise(folder / "noise" / name.format(*pair), rate=8000)
     return root
+
+
+def make_fuss(root, foregrounds, *, condition="ssdata", seconds=1.2):
+    """FUSS as unpacked, {split: [foregrounds of each example, ...]}.
+
+    The background of the last example of a split is silent; the file of a
+    mixture is the rounded sum of its sources.
+    """
+    for split, counts in foregrounds.items():
+        lines = []
+        for number, count in enumerate(counts):
+            example = f"{split}/example{number:05d}"
+            names = [f"{example}_sources/background0_sound.wav"]
+            names += [
+                f"{example}_sources/foreground{n}_sound.wav"
+                for n in range(count)
+            ]
+            paths = [root / condition / name for name in names]
+            write_noise(paths[0], seconds=seconds)
+            if number == len(counts) - 1:
+                silence = np.zeros(round(seconds * 16000))
+                soundfile.write(paths[0], silence, 16000)
+            for path in paths[1:]:
+                write_voice(path, seconds=seconds)
+            mixture = sum(soundfile.read(path)[0] for path in paths)
+            mixture_path = root / condition / f"{example}.wav"
+            soundfile.write(mixture_path, mixture, 16000)
+            lines.append("\t".join([f"{example}.wav", *names]))
+        path = root / condition / f"{split}_example_list.txt"
+        path.write_text("\n".join(lines) + "\n")
+    return root

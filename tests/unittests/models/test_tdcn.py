@@ -45,9 +45,7 @@ def test_long_skips_are_those_of_the_baseline_of_fuss():
 
 def test_size_of_the_spectral_one():
     assert count(SpectralTDCN()) == (
-        linear(257, 128)
-        + 12 * block(128, 256, slopes=0)
-        + linear(128, 8 * 257)
+        linear(257, 128) + 12 * block(128, 256, slopes=0) + linear(128, 8 * 257)
     )
 
 
