@@ -39,6 +39,14 @@ from speechbrain_ext.evaluation.report import (
 from speechbrain_ext.evaluation.residual_noise import residual_noise
 from speechbrain_ext.evaluation.scores import ScoreTable, without_nan
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
+from speechbrain_ext.evaluation.universal_plots import (
+    msi_against_one_source,
+    separation_shares,
+)
+from speechbrain_ext.evaluation.universal_separation import (
+    summarise,
+    universal_figures,
+)
 
 __all__ = [
     "COLUMNS",
@@ -56,6 +64,7 @@ __all__ = [
     "course_over_epochs",
     "listening_plot",
     "match_mixture_level",
+    "msi_against_one_source",
     "normalise_text",
     "permutation_word_errors",
     "predicted_against_true",
@@ -65,8 +74,11 @@ __all__ = [
     "residual_noise_against_snr",
     "results_of",
     "scatter",
+    "separation_shares",
     "spectrogram_grid",
+    "summarise",
     "training_curves",
+    "universal_figures",
     "without_nan",
     "word_errors",
     "write_listening_page",

@@ -1,7 +1,15 @@
 """Trained models on anyone's recordings."""
 
+from .active_outputs import ActiveOutputs, active_outputs
 from .scoring import rank, score_files
 from .separator import Separator
 from .sisnr_estimator import SISNREstimator
 
-__all__ = ["SISNREstimator", "Separator", "rank", "score_files"]
+__all__ = [
+    "ActiveOutputs",
+    "SISNREstimator",
+    "Separator",
+    "active_outputs",
+    "rank",
+    "score_files",
+]

@@ -12,6 +12,7 @@ from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.evaluation.levels import match_mixture_level
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import load_folder
+from speechbrain_ext.inference.active_outputs import active_outputs
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.losses import align, pit
 
@@ -35,6 +36,11 @@ class Separator:
         Length of a chunk.
     overlap_seconds : float
         What a chunk shares with the one before, at least.
+    match_level : bool
+        Whether each output is brought to the level that it has in the
+        mixture. False for a module whose outputs add up to the mixture: its
+        levels are right, and an output that holds but a faint copy of the
+        mixture would be raised to the mixture's level.
 
     Raises
     ------
@@ -57,6 +63,7 @@ class Separator:
         sample_rate: int,
         chunk_seconds: float = 8.0,
         overlap_seconds: float = 2.0,
+        match_level: bool = True,
     ) -> None:
         if not 0 < overlap_seconds < chunk_seconds:
             raise ValueError(
@@ -67,6 +74,7 @@ class Separator:
         self.sample_rate = sample_rate
         self.chunk = round(chunk_seconds * sample_rate)
         self.overlap = max(1, round(overlap_seconds * sample_rate))
+        self.match_level = match_level
 
     @classmethod
     def from_hparams(
@@ -88,7 +96,7 @@ class Separator:
             Run whatever its hyperparams.yaml says; see
             `speechbrain_ext.hub.load_folder`.
         **options
-            `chunk_seconds` and `overlap_seconds`.
+            `chunk_seconds`, `overlap_seconds` and `match_level`.
 
         Returns
         -------
@@ -132,8 +140,8 @@ class Separator:
         -------
         estimates : torch.Tensor
             Shape (batch, sources, time), at the rate of the input, each at
-            the level that it has in the mixture; zeros where the whole
-            mixture is silent.
+            the level that it has in the mixture (see `match_level`); zeros
+            where the whole mixture is silent.
 
         Raises
         ------
@@ -155,12 +163,18 @@ class Separator:
         estimates = self._separate_chunks(mixtures)
         estimates = change_rate(estimates, self.sample_rate, sample_rate)
         estimates = estimates[..., : waveforms.shape[1]]
+        if not self.match_level:
+            return estimates.clone()  # an ordinary tensor, open to autograd
         return match_mixture_level(
             estimates=estimates, mixture=waveforms.to(estimates.device)
         )
 
     def separate_file(
-        self, path: str | os.PathLike, folder: str | os.PathLike
+        self,
+        path: str | os.PathLike,
+        folder: str | os.PathLike,
+        *,
+        active_only: bool = False,
     ) -> list[Path]:
         """Separate a file into one WAV file for each source.
 
@@ -171,6 +185,9 @@ class Separator:
         folder : str or Path
             Where NAME_source1.wav, NAME_source2.wav, ... are written, at the
             rate of the file, as 32-bit floats.
+        active_only : bool
+            Whether to write only the outputs that `active_outputs` finds
+            active, the loudest first.
 
         Returns
         -------
@@ -185,6 +202,9 @@ class Separator:
         """
         waveform, rate = read_recording(path)
         estimates = self.separate(waveform[None], rate)[0].cpu()
+        if active_only:
+            order, active = active_outputs(estimates=estimates)
+            estimates = estimates[order[active[order]]]
         paths = []
         for number, estimate in enumerate(estimates, start=1):
             name = f"{Path(path).stem}_source{number}.wav"

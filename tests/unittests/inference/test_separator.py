@@ -86,6 +86,97 @@ def test_a_stereo_file_becomes_one_file_for_each_source(tmp_path):
         assert error.max() < 0.02
 
 
+class Bands(nn.Module):
+    """Splits into bands that add up to the mixture, in another order a call.
+
+    Like a separator under mixture consistency: levels are right, and there
+    are more outputs than sounds.
+    """
+
+    def __init__(self, bands):
+        super().__init__()
+        self.bands = bands
+        self.calls = 0
+
+    def forward(self, mixture):
+        self.calls += 1
+        spectrum = torch.fft.rfft(mixture)
+        edges = torch.linspace(0, 1, self.bands + 1)
+        place = torch.linspace(0, 1 - 1e-6, spectrum.shape[1])
+        bands = [
+            spectrum * ((place >= low) & (place < high))
+            for low, high in zip(edges, edges[1:], strict=False)
+        ]
+        order = torch.randperm(
+            self.bands, generator=torch.Generator().manual_seed(self.calls)
+        )
+        bands = torch.stack(bands, 1)[:, order]
+        return torch.fft.irfft(bands, mixture.shape[1])
+
+
+@pytest.mark.parametrize("bands", [4, 8, 16])
+def test_many_outputs_keep_their_order_over_a_long_recording(bands):
+    # tones in every second band; the others are silent
+    time = torch.arange(30 * RATE) / RATE
+    width = RATE / 2 / bands
+    tones = torch.stack(
+        [
+            0.1 * torch.sin(2 * torch.pi * round((n + 0.5) * width) * time)
+            for n in range(0, bands, 2)
+        ]
+    )
+    module = Bands(bands)
+    separator = Separator(module, sample_rate=RATE, match_level=False)
+    estimates = separator.separate(tones.sum(0)[None], RATE)[0]
+    assert module.calls > 3
+    power = estimates.square().mean(-1)
+    loud = estimates[power > 1e-4]
+    assert len(loud) == len(tones)
+    similar = (loud @ tones.T).abs()
+    assert sorted(similar.argmax(1).tolist()) == list(range(len(tones)))
+    error = (loud - tones[similar.argmax(1)])[:, 800:-800]
+    assert error.abs().max() < 0.02
+    assert (estimates.sum(0) - tones.sum(0))[800:-800].abs().max() < 1e-4
+
+
+def test_levels_of_the_module_can_be_kept():
+    """A faint copy of the mixture would else become a loud one."""
+
+    class Faint(nn.Module):
+        def forward(self, mixture):
+            return torch.stack((0.99 * mixture, 0.01 * mixture), 1)
+
+    mixture = torch.randn(1, 4000)
+    kept = Separator(Faint(), sample_rate=RATE, match_level=False)
+    estimates = kept.separate(mixture, RATE)
+    torch.testing.assert_close(estimates[:, 1], 0.01 * mixture)
+    assert not estimates.is_inference()
+    matched = Separator(Faint(), sample_rate=RATE).separate(mixture, RATE)
+    torch.testing.assert_close(matched[:, 1], mixture)
+
+
+@pytest.mark.parametrize("seconds", [3, 20])
+def test_only_active_outputs_are_written_the_loudest_first(tmp_path, seconds):
+    time = torch.arange(seconds * 16000) / 16000
+    weak = 0.05 * torch.sin(2 * torch.pi * 300 * time)
+    strong = 0.3 * torch.sin(2 * torch.pi * 2300 * time)
+    soundfile.write(tmp_path / "a.wav", (weak + strong).numpy(), 16000)
+    separator = Separator(Bands(8), sample_rate=RATE, match_level=False)
+    every = separator.separate_file(tmp_path / "a.wav", tmp_path / "every")
+    assert len(every) == 8
+    paths = separator.separate_file(
+        tmp_path / "a.wav", tmp_path / "active", active_only=True
+    )
+    assert [path.name for path in paths] == ["a_source1.wav", "a_source2.wav"]
+    assert sorted(path.name for path in (tmp_path / "active").iterdir()) == [
+        *("a_source1.wav", "a_source2.wav")
+    ]
+    for path, tone in zip(paths, (strong, weak), strict=True):
+        written, _ = soundfile.read(path, dtype="float32")
+        error = np.abs(written - tone.numpy())[16000:-16000]
+        assert error.max() < 0.02
+
+
 def test_what_cannot_be_separated_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must be \(batch, time\)"):
         make().separate(torch.zeros(100), RATE)

@@ -1,0 +1,205 @@
+"""Plots of universal separation, as PNG files.
+
+Source: Wisdom et al., "Sparse, Efficient, and Semantic Mixture Invariant
+Training", WASPAA 2021, arXiv 2106.00847, the figure of MSi against 1S.
+"""
+
+import math
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from speechbrain_ext.evaluation.plot_style import (
+    COLOURS,
+    INK,
+    STYLE,
+    look,
+    save,
+)
+from speechbrain_ext.evaluation.universal_separation import SEPARATIONS
+
+# Colour and hatch of each separation.
+_LOOKS = {
+    "under": (COLOURS[4], "///"),
+    "equal": (COLOURS[2], ""),
+    "over": (COLOURS[5], "..."),
+}
+# Smaller shares have no room for a number.
+_SMALLEST_NUMBERED = 0.06
+
+
+def msi_against_one_source(path, *, arms):
+    """Draw MSi against 1S, a point for each weight of a loss.
+
+    Up and to the right is better: the first tells how well several sources
+    are separated, the second how well one source is left whole.
+
+    Arguments
+    ---------
+    path : str or Path
+        PNG to write.
+    arms : list of dict
+        A line each: "name"; "weights", what is written beside each point,
+        such as the weight of the loss (None writes nothing); "one_source"
+        and "msi", a value for each, in dB, from
+        `speechbrain_ext.evaluation.summarise`. Points that are not finite
+        are left out.
+
+    Returns
+    -------
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        There are no arms, the lists of one differ in length, or one has no
+        finite point.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "msi.png"
+    >>> arm = {
+    ...     "name": "sparsity", "weights": [1, 10], "one_source": [10, 20],
+    ...     "msi": [9, 8],
+    ... }
+    >>> msi_against_one_source(path, arms=[arm]).name
+    'msi.png'
+    """
+    if not arms:
+        raise ValueError("nothing to draw: there are no arms")
+    points = [_points(arm) for arm in arms]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 5.0), layout="constrained")
+        axes = figure.add_subplot()
+        for index, (arm, found) in enumerate(zip(arms, points, strict=True)):
+            colour, marker = look(index)
+            axes.plot(
+                [x for _, x, _ in found],
+                [y for _, _, y in found],
+                marker,
+                linestyle="-",
+                linewidth=1.2,
+                color=colour,
+                label=arm["name"],
+            )
+            for weight, x, y in found:
+                if weight is not None:
+                    axes.annotate(
+                        f"{weight:g}",
+                        (x, y),
+                        xytext=(5, 5),
+                        textcoords="offset points",
+                        fontsize=9,
+                        color=colour,
+                    )
+        axes.margins(0.1)
+        axes.set_xlabel("1S: SI-SNR of single sources (dB)")
+        axes.set_ylabel("MSi: SI-SNR improvement of 2 to 4 sources (dB)")
+        axes.set_title("Separating several against keeping one")
+        figure.legend(loc="outside lower center", ncols=3)
+        return save(figure, path)
+
+
+def separation_shares(path, *, arms):
+    """Draw which share of the clips is under-, equally and over-separated.
+
+    Arguments
+    ---------
+    path : str or Path
+        PNG to write.
+    arms : list of dict
+        A bar each: "name"; "under", "equal" and "over", numbers of clips, as
+        `speechbrain_ext.evaluation.summarise` gives them.
+
+    Returns
+    -------
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        There are no arms, or one has no clips.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "shares.png"
+    >>> arm = {"name": "MixIT", "under": 1, "equal": 4, "over": 15}
+    >>> separation_shares(path, arms=[arm]).name
+    'shares.png'
+    """
+    if not arms:
+        raise ValueError("nothing to draw: there are no arms")
+    with rc_context(STYLE):
+        figure = Figure(
+            figsize=(6.4, 0.55 * len(arms) + 1.6), layout="constrained"
+        )
+        axes = figure.add_subplot()
+        for index, arm in enumerate(arms):
+            clips = sum(arm[name] for name in SEPARATIONS)
+            if not clips:
+                raise ValueError(f"arm {arm['name']!r} has no clips")
+            left = 0.0
+            for name in SEPARATIONS:
+                share = arm[name] / clips
+                _draw_share(axes, index, left, share, name)
+                left += share
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+        axes.set_yticks(range(len(arms)), [arm["name"] for arm in arms])
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("share of the clips")
+        axes.set_title("Active outputs against active references")
+        handles, _ = axes.get_legend_handles_labels()
+        figure.legend(
+            handles[: len(SEPARATIONS)],
+            ["fewer (under)", "as many (equal)", "more (over)"],
+            loc="outside lower center",
+            ncols=3,
+        )
+        return save(figure, path)
+
+
+def _draw_share(axes, index, left, share, name):
+    """Draw one part of a bar, with its number where there is room."""
+    colour, hatch = _LOOKS[name]
+    axes.barh(
+        index,
+        share,
+        left=left,
+        height=0.6,
+        color=colour,
+        hatch=hatch,
+        edgecolor="white",
+        label=name,
+    )
+    if share >= _SMALLEST_NUMBERED:
+        axes.text(
+            left + share / 2,
+            index,
+            f"{100 * share:.0f}",
+            color=INK,
+            ha="center",
+            va="center",
+            bbox={"boxstyle": "round", "facecolor": "white", "linewidth": 0},
+        )
+
+
+def _points(arm):
+    """Return (weight, x, y) of the points of an arm that are finite."""
+    names = ("weights", "one_source", "msi")
+    lengths = {name: len(arm[name]) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"{arm['name']!r}: the lists differ in length: "
+            + ", ".join(f"{count} of {n!r}" for n, count in lengths.items())
+        )
+    points = [
+        point
+        for point in zip(*(arm[name] for name in names), strict=True)
+        if math.isfinite(point[1]) and math.isfinite(point[2])
+    ]
+    if not points:
+        raise ValueError(f"arm {arm['name']!r} has no finite point")
+    return points
