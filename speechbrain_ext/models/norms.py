@@ -43,7 +43,7 @@ class InstanceNorm(nn.Module):
     """Normalise each channel of each item over its frames.
 
     The norm of TDCN++: Kavalerov et al., "Universal Sound Separation",
-    WASPAA 2019, arXiv 1905.03330, section 3. What is added to the variance
+    WASPAA 2019, arXiv 1905.03330. What is added to the variance
     is as in the official code; much less would raise the rounding of a
     channel that hardly changes to the level of a signal.
 

@@ -1,8 +1,8 @@
 """TDCN++, the network of universal sound separation, at any size.
 
 Source: Kavalerov et al., "Universal Sound Separation", WASPAA 2019, arXiv
-1905.03330, section 3, and the official code of MixIT (google-research/
-sound-separation, models/neurips2020_mixit and models/train).
+1905.03330, and the official code of MixIT (google-research/sound-separation,
+models/neurips2020_mixit and models/train).
 """
 
 from speechbrain_ext.models.conv_tasnet import FrameMaskNet
