@@ -3,15 +3,13 @@
 import torch
 import torch.nn.functional as F
 
-from speechbrain_ext.losses.si_sdr import in_full_precision, without_autocast
+from speechbrain_ext.losses.si_sdr import in_full_precision
 
 # Cost, in nats, of a class that a mixture without any output should have: as
 # if it had an output that holds the class with a probability of exp(-10).
 MISSING = 10.0
 # Below this logit, log(softplus(logit)) is the logit itself in float32.
 LINEAR = -17.0
-# Stands for the logarithm of nothing where -inf would make gradients NaN.
-NOTHING = -1e30
 
 
 def semantic(
@@ -72,15 +70,14 @@ def semantic(
     """
     _check_shapes(logits, labels, assignment)
     logits, labels = in_full_precision(logits, labels)
-    with without_autocast(logits):
-        # (batch, 2, M, 1) against (batch, 1, M, classes)
-        belongs = assignment.unsqueeze(-1) > 0
-        every = logits.unsqueeze(1)
-        # The negative logarithm of the probability that a class is absent.
-        absent = torch.where(belongs, F.softplus(every), 0.0).sum(dim=2)
-        present = _negative_log_present(every, belongs, absent)
-        loss = labels * present + (1 - labels) * absent
-        return loss.mean(dim=(-2, -1))
+    # (batch, 2, M, 1) against (batch, 1, M, classes)
+    belongs = assignment.unsqueeze(-1) > 0
+    every = logits.unsqueeze(1)
+    # The negative logarithm of the probability that a class is absent.
+    absent = torch.where(belongs, F.softplus(every), 0.0).sum(dim=2)
+    present = _negative_log_present(every, belongs, absent)
+    loss = labels * present + (1 - labels) * absent
+    return loss.mean(dim=(-2, -1))
 
 
 def _negative_log_present(
@@ -94,7 +91,7 @@ def _negative_log_present(
     """
     safe = logits.clamp(min=LINEAR)
     log = torch.where(logits < LINEAR, logits, F.softplus(safe).log())
-    log_absent = torch.where(belongs, log, NOTHING).logsumexp(dim=2)
+    log_absent = torch.where(belongs, log, -torch.inf).logsumexp(dim=2)
     small, large = absent.clamp(1e-30, 1.0), absent.clamp(min=1.0)
     rest = (-torch.expm1(-small) / small).log()
     plain = (-torch.expm1(-large)).log()

@@ -99,3 +99,17 @@ def test_scores_are_those_of_the_signals(sources):
         expected = (power / (error + 1e-3 * power)).prod(dim=-1)
         score = score_of(problem, second)
         torch.testing.assert_close(score, expected, rtol=1e-5, atol=0)
+
+
+def test_long_inner_products_are_not_rounded_away():
+    # Positive samples, so that rounding adds up; 1e-6 in one float32 product.
+    generator = torch.Generator().manual_seed(0)
+    signals = torch.rand(1, 6, 400000, generator=generator)
+    problem = problem_of(signals[:, :4], signals[:, 4:])
+    exact = signals.double() @ signals.double().mT
+    for found, expected in (
+        (problem.gram, exact[:, :4, :4]),
+        (problem.cross, exact[:, 4:, :4]),
+        (problem.power, exact[:, 4:, 4:].diagonal(dim1=-2, dim2=-1)),
+    ):
+        assert (found / expected - 1).abs().max() < 1e-7
