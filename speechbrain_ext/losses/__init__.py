@@ -1,7 +1,26 @@
-"""Pure functions on tensors that score estimates against targets, in dB."""
+"""Pure functions on tensors that score estimates.
 
+Against targets or mixtures in dB; the penalties of MixIT have units of their
+own.
+"""
+
+from speechbrain_ext.losses.mixit import mixit, remix
 from speechbrain_ext.losses.pit import align, pit
 from speechbrain_ext.losses.scer import scer
+from speechbrain_ext.losses.semantic import semantic
 from speechbrain_ext.losses.si_sdr import si_sdr, snr, thresholded_snr
+from speechbrain_ext.losses.sparsity import covariance, sparsity
 
-__all__ = ["align", "pit", "scer", "si_sdr", "snr", "thresholded_snr"]
+__all__ = [
+    "align",
+    "covariance",
+    "mixit",
+    "pit",
+    "remix",
+    "scer",
+    "semantic",
+    "si_sdr",
+    "snr",
+    "sparsity",
+    "thresholded_snr",
+]

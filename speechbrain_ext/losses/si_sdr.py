@@ -69,7 +69,7 @@ def si_sdr(
     check_lengths(estimate=estimate, target=target)
     signals = torch.broadcast_tensors(*in_full_precision(estimate, target))
     with without_autocast(target):
-        return _decibels(*_Projection.apply(*signals, zero_mean))
+        return decibels(*_Projection.apply(*signals, zero_mean))
 
 
 def snr(*, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -149,7 +149,7 @@ def thresholded_snr(
     with without_autocast(target):
         power = energy(target)
         error = energy(target - estimate) + 10 ** (-snr_max / 10) * power
-        return _decibels(power, error, power)
+        return decibels(power, error, power)
 
 
 def pairwise_si_sdr(
@@ -200,7 +200,7 @@ def pairwise_si_sdr(
         power = power.unsqueeze(-1)
         projected = product / (power + TINY) * product
         rest = (level.unsqueeze(-2) - projected).clamp(min=0)
-        return _decibels(projected, rest, power)
+        return decibels(projected, rest, power)
 
 
 def pairwise_snr(
@@ -239,7 +239,7 @@ def pairwise_snr(
         power = energy(targets).unsqueeze(-1)
         error = energy(estimates).unsqueeze(-2) - 2 * product + power
         error = error.clamp(min=0) + 10 ** (-snr_max / 10) * power
-        return _decibels(power, error, power)
+        return decibels(power, error, power)
 
 
 def check_lengths(**signals: torch.Tensor) -> None:
@@ -314,6 +314,30 @@ def energy(signal: torch.Tensor) -> torch.Tensor:
     return inner_product(signal, signal)
 
 
+def decibels(
+    signal: torch.Tensor, distortion: torch.Tensor, power: torch.Tensor
+) -> torch.Tensor:
+    """Turn two energies and the target's into a finite ratio in dB.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Any shape.
+    distortion : torch.Tensor
+        Shapes broadcast.
+    power : torch.Tensor
+        The target's energy, by which it is told what is silent.
+
+    Returns
+    -------
+    value : torch.Tensor
+        10 log10(signal / distortion), at least -80.
+    """
+    distortion = torch.add(distortion, power, alpha=SILENCE) + TINY
+    ratio = signal / distortion
+    return 10 * torch.log10(ratio + LOWEST_RATIO)
+
+
 class _Projection(torch.autograd.Function):
     """Energies of the projection, the rest and the target.
 
@@ -353,12 +377,3 @@ def _sum(along, target, across, rest):
     """Return 2 (along * target + across * rest), both weights per signal."""
     along, across = 2 * along.unsqueeze(-1), across.unsqueeze(-1)
     return torch.addcmul(along * target, across, rest, value=2)
-
-
-def _decibels(
-    signal: torch.Tensor, distortion: torch.Tensor, power: torch.Tensor
-) -> torch.Tensor:
-    """Turn two energies and the target's into a finite ratio in dB."""
-    distortion = torch.add(distortion, power, alpha=SILENCE) + TINY
-    ratio = signal / distortion
-    return 10 * torch.log10(ratio + LOWEST_RATIO)

@@ -1,10 +1,15 @@
 """Networks.
 
 Separators take a mixture (B, T) and give estimates (B, S, T); the estimator
-takes both and gives levels (B, S).
+takes both and gives levels (B, S). Mixture consistency makes estimates sum to
+the mixture.
 """
 
 from speechbrain_ext.models.conv_tasnet import ConvTasNet
+from speechbrain_ext.models.mixture_consistency import (
+    MixtureConsistency,
+    mixture_consistency,
+)
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.sepformer import SepFormer
 from speechbrain_ext.models.sisnr_estimator import SISNREstimator
@@ -21,6 +26,7 @@ __all__ = [
     "TDCN",
     "ConvTasNet",
     "MaskingSeparator",
+    "MixtureConsistency",
     "SISNREstimator",
     "SepFormer",
     "SpectralBLSTM",
@@ -29,4 +35,5 @@ __all__ = [
     "SpectralSepFormer",
     "SpectralSeparator",
     "SpectralTDCN",
+    "mixture_consistency",
 ]

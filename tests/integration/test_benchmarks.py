@@ -1,5 +1,6 @@
 """The benchmarks run; what they measure is not judged here."""
 
+import importlib.util
 import re
 import sys
 
@@ -14,6 +15,11 @@ from commands import ROOT, run
         ("mixing.py", ["--seconds", "0.05", "--rounds", "1"], "SpeechBrain"),
         ("training_step.py", ["--quick"], "ratio"),
         ("estimator.py", ["--quick"], "times real time"),
+        (
+            "mixit.py",
+            "--ours --samples 800 --rounds 1 --outputs 2".split(),
+            "exact/least_squares",
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(script, options, expected):
@@ -21,3 +27,12 @@ def test_a_benchmark_prints_its_table(script, options, expected):
     assert expected in output
     rows = [line for line in output.splitlines() if re.search(r"\d\.\d", line)]
     assert rows, output
+
+
+def test_mixit_says_how_to_get_its_peer():
+    if importlib.util.find_spec("asteroid"):
+        pytest.skip("Asteroid is installed")
+    script = ROOT / "benchmarks/mixit.py"
+    output = run([sys.executable, script, "--samples", "800"], expect=1)
+    assert "--target PEER asteroid==0.7.0" in output
+    assert "--ours" in output

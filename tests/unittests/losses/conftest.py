@@ -19,7 +19,9 @@ class OperatorLog(TorchDispatchMode):
     @property
     def synchronising(self):
         """Names of those that make the host wait for a device."""
-        waiting = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal")
+        waiting = ("_local_scalar_dense", "nonzero", "equal")
+        waiting = (*waiting, "_linalg_check_errors")
+        waiting = tuple(f"aten.{name}" for name in waiting)
         return [name for name in self.names if name.startswith(waiting)]
 
 
