@@ -15,6 +15,8 @@ from speechbrain_ext.models.spectral import (
     SpectralSeparator,
     SpectralSepFormer,
 )
+from speechbrain_ext.models.spectral_encoder import SpectralEncoder
+from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
 __all__ = [
     "ConvTasNet",
@@ -24,6 +26,8 @@ __all__ = [
     "SpectralBLSTM",
     "SpectralConvTasNet",
     "SpectralDPRNN",
+    "SpectralEncoder",
     "SpectralSepFormer",
     "SpectralSeparator",
+    "WaveformEncoder",
 ]
