@@ -269,7 +269,12 @@ OURS = {
     "SpectralBLSTM": parameters(
         "num_sources n_fft hop hidden layers", mask=MASKS
     ),
-    "SISNREstimator": parameters("snr_min snr_max channels uncertainty"),
+    "SISNREstimator": parameters("snr_min snr_max uncertainty", encoder=MODULE),
+    "WaveformEncoder": parameters("channels"),
+    "SpectralEncoder": parameters(
+        "n_fft hop channels hidden kernel_size blocks repeats",
+        activation=ACTIVATIONS,
+    ),
 }
 ALLOWED: Mapping[str, Parameters] = {
     f"{package}.{name}": kinds

@@ -9,11 +9,8 @@ from speechbrain_ext import models
 from speechbrain_ext.hub import LoadedFolder, load_folder
 from speechbrain_ext.inference.separator import change_rate
 from speechbrain_ext.models.separator import check_state_dict
-from speechbrain_ext.models.sisnr_estimator import (
-    STRIDES,
-    is_silent,
-    require_shapes,
-)
+from speechbrain_ext.models.sisnr_estimator import is_silent, require_shapes
+from speechbrain_ext.models.waveform_encoder import STRIDES
 
 # the estimator that comes with this package, in hub layout
 SHIPPED = Path(__file__).with_name("sisnr_estimator")
@@ -41,7 +38,7 @@ class SISNREstimator:
 
     Example
     -------
-    >>> module = models.SISNREstimator(snr_min=-10, snr_max=20, channels=8)
+    >>> module = models.SISNREstimator(snr_min=-10, snr_max=20)
     >>> estimator = SISNREstimator(module, sample_rate=8000)
     >>> estimates = torch.randn(4, 3, 16000)
     >>> estimator.score(
@@ -284,23 +281,54 @@ def module_of(loaded: LoadedFolder) -> models.SISNREstimator:
         for part in PARTS
         for name, value in loaded.modules[part].state_dict().items()
     }
-    strides = tuple(
-        layer.conv.stride[0]
-        for layer in loaded.modules["encoder"].values()
-        if hasattr(layer, "conv")
-    )
+    encoder = loaded.modules["encoder"]
+    if not isinstance(encoder, models.SpectralEncoder):
+        encoder = waveform_encoder(encoder, folder)
     outputs = weights.get("encoder_out.layer2.w.weight", torch.empty(0))
-    if strides != STRIDES or len(outputs) not in (1, 2):
+    if len(outputs) not in (1, 2):
         raise ValueError(
-            f"{folder}: the encoder has the strides {strides} and encoder_out "
-            f"{len(outputs)} outputs; an estimator has {STRIDES}, and 1 or 2"
+            f"{folder}: encoder_out has {len(outputs)} outputs; an estimator "
+            "has 1 or 2"
         )
     module = models.SISNREstimator(
         snr_min=hparams["snrmin"],
         snr_max=hparams["snrmax"],
-        channels=len(weights["encoder.cnn1.conv.weight"]),
+        encoder=encoder,
         uncertainty=len(outputs) == 2,
     )
     check_state_dict(folder, expected=module.state_dict(), found=weights)
     module.load_state_dict(weights)
     return module
+
+
+def waveform_encoder(
+    layers: torch.nn.Module, folder: str | Path
+) -> models.WaveformEncoder:
+    """Make the encoder that the published layers describe, without weights.
+
+    Arguments
+    ---------
+    layers : torch.nn.Module
+        What the folder's hyperparams.yaml builds.
+    folder : str or Path
+        For the message.
+
+    Returns
+    -------
+    encoder : models.WaveformEncoder
+
+    Raises
+    ------
+    ValueError
+        If it is another network.
+    """
+    convolutions = [
+        layer.conv for layer in layers.children() if hasattr(layer, "conv")
+    ]
+    strides = tuple(convolution.stride[0] for convolution in convolutions)
+    if strides != STRIDES:
+        raise ValueError(
+            f"{folder}: the encoder's convolutions have the strides {strides}; "
+            f"an estimator's have {STRIDES}, or it is a SpectralEncoder"
+        )
+    return models.WaveformEncoder(convolutions[0].out_channels)

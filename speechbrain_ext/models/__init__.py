@@ -21,6 +21,8 @@ from speechbrain_ext.models.spectral import (
     SpectralSepFormer,
 )
 from speechbrain_ext.models.tdcn import TDCN, SpectralTDCN
+from speechbrain_ext.models.spectral_encoder import SpectralEncoder
+from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
 __all__ = [
     "TDCN",
@@ -32,8 +34,10 @@ __all__ = [
     "SpectralBLSTM",
     "SpectralConvTasNet",
     "SpectralDPRNN",
+    "SpectralEncoder",
     "SpectralSepFormer",
     "SpectralSeparator",
     "SpectralTDCN",
     "mixture_consistency",
+    "WaveformEncoder",
 ]

@@ -1,15 +1,12 @@
 """A network that judges a separation without references."""
 
 import torch
-from speechbrain.nnet.CNN import Conv1d
 from speechbrain.nnet.containers import Sequential
 from speechbrain.nnet.linear import Linear
 from torch import nn
 
-from speechbrain_ext.models.pooled_encoder import pool_frames
-from speechbrain_ext.models.strided_convolution import KERNEL
+from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
-STRIDES = (1, 2, 2, 2, 2)
 # two frames must leave the encoder, so that they have a deviation
 SHORTEST = 65
 # quieter than this, -120 dB re full scale, is silence
@@ -20,19 +17,20 @@ class SISNREstimator(nn.Module):
     """Blind SI-SNR estimator: mixture and estimate in, their SI-SNR out.
 
     Subakan, Ravanelli, Cornell, Grondin, "REAL-M: Towards Speech Separation
-    on Real Mixtures", ICASSP 2022, section 2: five convolutions over mixture
-    and estimate, mean and deviation over time, two linear layers, a sigmoid
-    that spans the range of levels.  Names and shapes of the parameters are
-    those of the published `speechbrain/REAL-M-sisnr-estimator`.  Unlike
-    SpeechBrain's statistics pooling this adds no noise: the same input gives
-    the same output.
+    on Real Mixtures", ICASSP 2022, section 2: an encoder of mixture and
+    estimate, mean and deviation of its frames over time, two linear layers, a
+    sigmoid that spans the range of levels.  With the paper's encoder names
+    and shapes of the parameters are those of the published
+    `speechbrain/REAL-M-sisnr-estimator`.  Unlike SpeechBrain's statistics
+    pooling this adds no noise: the same input gives the same output.
 
     Arguments
     ---------
     snr_min, snr_max : float
         Range of the output in dB.
-    channels : int
-        Channels of the convolutions.
+    encoder : torch.nn.Module, optional
+        Gives frames of mixture and estimate, and their mean and deviation:
+        `WaveformEncoder`, the paper's, by default, or `SpectralEncoder`.
     uncertainty : bool
         Whether a second output tells the typical (median) absolute error.
 
@@ -43,7 +41,7 @@ class SISNREstimator(nn.Module):
 
     Example
     -------
-    >>> estimator = SISNREstimator(snr_min=-10, snr_max=20, channels=8)
+    >>> estimator = SISNREstimator(snr_min=-10, snr_max=20)
     >>> mixture, estimates = torch.randn(4, 8000), torch.randn(4, 3, 8000)
     >>> estimator(mixture, estimates).shape
     torch.Size([4, 3])
@@ -53,7 +51,7 @@ class SISNREstimator(nn.Module):
         self,
         snr_min: float = 0.0,
         snr_max: float = 10.0,
-        channels: int = 128,
+        encoder: nn.Module | None = None,
         uncertainty: bool = False,
     ) -> None:
         super().__init__()
@@ -64,19 +62,8 @@ class SISNREstimator(nn.Module):
         self.snr_min = float(snr_min)
         self.snr_max = float(snr_max)
         self.uncertainty = uncertainty
-        layers = {}
-        for index, stride in enumerate(STRIDES, start=1):
-            if index > 1:
-                layers[f"relu{index - 1}"] = nn.ReLU()
-            layers[f"cnn{index}"] = Conv1d(
-                in_channels=channels if index > 1 else 2,
-                out_channels=channels,
-                kernel_size=KERNEL,
-                stride=stride,
-                padding="valid",
-                skip_transpose=True,
-            )
-        self.encoder = Sequential(input_shape=[None, 2, None], **layers)
+        self.encoder = WaveformEncoder() if encoder is None else encoder
+        channels = self.encoder.channels
         self.encoder_out = Sequential(
             input_shape=[None, 2 * channels],
             layer1=Linear(input_size=2 * channels, n_neurons=2 * channels),
@@ -140,9 +127,8 @@ class SISNREstimator(nn.Module):
             ),
             dim=2,
         )
-        mean, deviation = pool_frames(
-            pairs.view(batch * sources, 2, time),
-            list(self.encoder.parameters()),
+        mean, deviation = self.encoder.pool(
+            pairs.view(batch * sources, 2, time)
         )
         with torch.autocast(mixture.device.type, enabled=False):
             outputs = self.encoder_out(torch.cat((mean, deviation), dim=1))

@@ -2,7 +2,7 @@
 
 import torch
 
-from speechbrain_ext.models import SISNREstimator
+from speechbrain_ext.models import SISNREstimator, WaveformEncoder
 
 CHANNELS = 8
 LAYER = """\
@@ -57,7 +57,10 @@ def make_module(uncertainty=False):
     """An estimator of 8 channels and -10 to 20 dB."""
     torch.manual_seed(0)
     return SISNREstimator(
-        snr_min=-10, snr_max=20, channels=CHANNELS, uncertainty=uncertainty
+        snr_min=-10,
+        snr_max=20,
+        encoder=WaveformEncoder(CHANNELS),
+        uncertainty=uncertainty,
     ).eval()
 
 

@@ -12,6 +12,9 @@ from speechbrain_ext.hub import (
     inference_hyperparams,
     training_command,
 )
+from speechbrain_ext.models import SpectralEncoder
+from speechbrain_ext.models.strided_convolution import KERNEL
+from speechbrain_ext.models.waveform_encoder import STRIDES
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,9 +27,7 @@ snrmax: $high
 use_snr_compression: true
 separation_norm_type: stnorm
 
-encoder: !new:speechbrain.nnet.containers.Sequential
-    input_shape: [null, 2, null]
-$layers
+$encoder
 stat_pooling: !new:speechbrain.nnet.pooling.StatisticsPooling
 
 encoder_out: !new:speechbrain.nnet.containers.Sequential
@@ -48,6 +49,11 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
         encoder: !ref <encoder>
         encoder_out: !ref <encoder_out>
+"""
+SPECTRAL = "encoder: !new:speechbrain_ext.models.SpectralEncoder\n"
+WAVEFORM = """\
+encoder: !new:speechbrain.nnet.containers.Sequential
+    input_shape: [null, 2, null]
 """
 LAYER = """\
     cnn{number}: !new:speechbrain.nnet.CNN.Conv1d
@@ -157,30 +163,47 @@ def estimator_hyperparams(estimator, sample_rate):
     text, values : str, dict
         A template and what its names stand for, for `build_release`.
     """
-    convolutions = [
-        layer.conv
-        for layer in estimator.encoder.values()
-        if hasattr(layer, "conv")
-    ]
-    layers = ""
-    for number, layer in enumerate(convolutions, start=1):
-        if number > 1:
-            layers += RECTIFIER.format(number=number - 1)
-        layers += LAYER.format(
-            number=number,
-            inputs=layer.in_channels,
-            outputs=layer.out_channels,
-            kernel=layer.kernel_size[0],
-            stride=layer.stride[0],
-        )
+    encoder = estimator.encoder
     return ESTIMATOR, {
         "sample_rate": sample_rate,
         "low": estimator.snr_min,
         "high": estimator.snr_max,
-        "layers": layers,
-        "pooled": 2 * convolutions[-1].out_channels,
+        "encoder": encoder_lines(encoder),
+        "pooled": 2 * encoder.channels,
         "outputs": 2 if estimator.uncertainty else 1,
     }
+
+
+def encoder_lines(encoder):
+    """Write what builds an encoder.
+
+    Arguments
+    ---------
+    encoder : WaveformEncoder or SpectralEncoder
+        The paper's is written in SpeechBrain's own layers.
+
+    Returns
+    -------
+    lines : str
+        YAML.
+    """
+    if isinstance(encoder, SpectralEncoder):
+        return SPECTRAL + "".join(
+            f"    {name}: {value}\n"
+            for name, value in encoder.arguments.items()
+        )
+    layers = ""
+    for number, stride in enumerate(STRIDES, start=1):
+        if number > 1:
+            layers += RECTIFIER.format(number=number - 1)
+        layers += LAYER.format(
+            number=number,
+            inputs=encoder.channels if number > 1 else 2,
+            outputs=encoder.channels,
+            kernel=KERNEL,
+            stride=stride,
+        )
+    return WAVEFORM + layers
 
 
 def estimator_release(folder, hparams, metrics, arguments):
@@ -206,6 +229,9 @@ def estimator_release(folder, hparams, metrics, arguments):
     text, values = estimator_hyperparams(estimator, rate)
     low, high = estimator.snr_min, estimator.snr_max
     members, _ = split_members(hparams)
+    network = "with its network"
+    if isinstance(estimator.encoder, SpectralEncoder):
+        network = "but the network works on spectrograms"
     figures = [
         Metric(
             name=f"{what}, separators {GROUPS[group]}",
@@ -242,7 +268,7 @@ def estimator_release(folder, hparams, metrics, arguments):
                 "Tells how good a separation of voices is, without "
                 "references: a mixture and one separated source in, the "
                 f"source's SI-SNR in dB out, between {low:g} and {high:g} dB. "
-                "The method and the network are those of REAL-M."
+                f"The method is that of REAL-M, {network}."
             ),
             data=(
                 f"{describe_mixtures(hparams)} They were separated by "

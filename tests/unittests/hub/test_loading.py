@@ -19,7 +19,7 @@ from speechbrain_ext.hub.allowed import ALLOWED, ANY_NAME, ANY_NUMBER
 from speechbrain_ext.hub.document import parse
 from speechbrain_ext.hub.plan import make_plan
 from speechbrain_ext.hub.publishing import run_modules
-from speechbrain_ext.models import SISNREstimator
+from speechbrain_ext.models import SISNREstimator, WaveformEncoder
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 MIXTURE = torch.randn(2, 1000, generator=torch.Generator().manual_seed(1))
@@ -134,13 +134,13 @@ def test_one_module_of_ours(tmp_path):
     (tmp_path / "hyperparams.yaml").write_text(
         "model: !new:speechbrain_ext.models.SISNREstimator\n"
         "  snr_min: -10\n"
-        "  channels: 8\n"
+        "  encoder: !new:speechbrain_ext.models.WaveformEncoder [8]\n"
         "modules: {estimator: !ref <model>}\n"
         "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n"
         "  loadables: {model: !ref <model>}\n"
         "  paths: {model: weights/best.ckpt}\n"
     )
-    saved = SISNREstimator(snr_min=-10, channels=8)
+    saved = SISNREstimator(snr_min=-10, encoder=WaveformEncoder(8))
     (tmp_path / "weights").mkdir()
     torch.save(saved.state_dict(), tmp_path / "weights" / "best.ckpt")
     loaded = load_folder(tmp_path).modules["estimator"]

@@ -187,7 +187,7 @@ def test_a_folder_in_the_published_layout_loads(tmp_path, uncertainty):
             "use_snr_compression is False; only",
         ),
         ("type: stnorm", "type: max", "separation_norm_type is 'max'; only"),
-        ("stride: 2", "stride: 1", r"strides \(1, 1, 1, 1, 1\)"),
+        ("stride: 2", "stride: 1", r"strides \(1, 1, 1, 1, 1\);"),
         ("n_neurons: 1\n", "n_neurons: 3\n", "3 outputs"),
     ],
 )

@@ -2,14 +2,25 @@ import pytest
 import torch
 from speechbrain.nnet.pooling import StatisticsPooling
 
-from speechbrain_ext.models import SISNREstimator
+from speechbrain_ext.models import (
+    SISNREstimator,
+    SpectralEncoder,
+    WaveformEncoder,
+)
 from speechbrain_ext.models.sisnr_estimator import SHORTEST
 
 
-@pytest.fixture
-def estimator():
+def make_encoder(kind):
     torch.manual_seed(0)
-    return SISNREstimator(snr_min=-10, snr_max=20, channels=8).eval()
+    if kind == "waveform":
+        return WaveformEncoder(8)
+    return SpectralEncoder(64, 32, channels=8, hidden=16)
+
+
+@pytest.fixture(params=["waveform", "spectral"])
+def estimator(request):
+    encoder = make_encoder(request.param)
+    return SISNREstimator(snr_min=-10, snr_max=20, encoder=encoder).eval()
 
 
 def signals(batch, sources, time=4000, seed=0):
@@ -83,8 +94,9 @@ def test_the_level_of_the_signals_does_not_matter(estimator):
     assert torch.allclose(first, other, atol=1e-3)
 
 
-def test_silence_is_the_lowest_value_and_poisons_no_gradient():
-    estimator = SISNREstimator(-10, 20, channels=8, uncertainty=True)
+@pytest.mark.parametrize("kind", ["waveform", "spectral"])
+def test_silence_is_the_lowest_value_and_poisons_no_gradient(kind):
+    estimator = SISNREstimator(-10, 20, make_encoder(kind), uncertainty=True)
     mixture, estimates = signals(2, 2)
     estimates[0, 1] = 0.25
     mixture[1] = 0
