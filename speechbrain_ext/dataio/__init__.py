@@ -24,20 +24,41 @@ from speechbrain_ext.dataio.references import (
     read_references,
 )
 from speechbrain_ext.dataio.rooms import read_impulse_responses
-from speechbrain_ext.dataio.samplers import Draw, RingSampler
+from speechbrain_ext.dataio.samplers import (
+    Draw,
+    RingSampler,
+    SharedSampler,
+)
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.several import SeveralCorpora
+from speechbrain_ext.dataio.sound_mixtures import (
+    MixedSounds,
+    ReadyMixtures,
+    SoundMixtures,
+)
+from speechbrain_ext.dataio.sound_samplers import (
+    ClipSampler,
+    SoundDraw,
+    SoundSampler,
+)
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
 
 __all__ = [
+    "ClipSampler",
     "CorpusMixtures",
     "Draw",
+    "MixedSounds",
     "Mixtures",
+    "ReadyMixtures",
     "Recording",
     "ReferencedMixture",
     "RingSampler",
     "SegmentReader",
+    "SharedSampler",
     "SeveralCorpora",
+    "SoundDraw",
+    "SoundMixtures",
+    "SoundSampler",
     "SourceAugmentation",
     "SourceDataset",
     "add_noise",

@@ -43,7 +43,76 @@ class Draw(NamedTuple):
     seed: int
 
 
-class RingSampler(Sampler):
+class SharedSampler(Sampler):
+    """Batches of an epoch that processes share, laid out when it starts.
+
+    What an epoch holds follows from `seed` and its number alone. Batch g of
+    all goes to rank ``g % world_size``. Skipping the first n batches leaves
+    exactly the rest, without reading audio: so ``SaveableDataLoader`` resumes.
+
+    Arguments
+    ---------
+    batches : int
+        For each rank in an epoch.
+    seed : int
+        Not negative.
+    rank, world_size : int
+        This process among those that train together.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    Example
+    -------
+    >>> sampler = SharedSampler(3, seed=1, rank=1, world_size=2)
+    >>> len(sampler), list(range(6))[sampler.mine]
+    (3, [1, 3, 5])
+    """
+
+    def __init__(
+        self, batches: int, *, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        if not 0 <= rank < world_size:
+            raise ValueError(
+                f"rank is {rank} and world_size {world_size}; rank must lie "
+                "from 0 to world_size - 1"
+            )
+        if batches < 1:
+            raise ValueError(f"batches is {batches}; it must be at least 1")
+        if seed < 0:
+            raise ValueError(f"seed is {seed}; it must not be negative")
+        self.batches = batches
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through.
+
+        Arguments
+        ---------
+        epoch : int
+            Its number, not negative.
+        """
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def generator(self) -> np.random.Generator:
+        """Return the epoch's randomness, the same for all ranks."""
+        return np.random.default_rng([self.seed, self.epoch])
+
+    @property
+    def mine(self) -> slice:
+        """Which of all batches are this rank's."""
+        return slice(self.rank, None, self.world_size)
+
+
+class RingSampler(SharedSampler):
     """Batches of recordings for ring mixing, the same for every resumption.
 
     Each iteration yields lists of ``ring_size`` ``Draw``. These invariants
@@ -121,17 +190,11 @@ class RingSampler(Sampler):
                 f"ring_size is {ring_size}; it must be at least 3: in a ring "
                 "of two, both mixtures are the same"
             )
-        if not 0 <= rank < world_size:
-            raise ValueError(
-                f"rank is {rank} and world_size {world_size}; rank must lie "
-                "from 0 to world_size - 1"
-            )
         if rings is None:
-            rings = max(1, len(speakers) // (ring_size * world_size))
+            rings = max(1, len(speakers) // (ring_size * max(1, world_size)))
         if rings < 1:
             raise ValueError(f"rings is {rings}; it must be at least 1")
-        if seed < 0:
-            raise ValueError(f"seed is {seed}; it must not be negative")
+        super().__init__(rings, seed=seed, rank=rank, world_size=world_size)
         for index, speaker in enumerate(speakers):
             if not speaker:
                 raise ValueError(
@@ -148,34 +211,16 @@ class RingSampler(Sampler):
             everyone = dict(enumerate(speakers))
             self._circles = [_Circle(everyone, ring_size, 2, "")]
         self.ring_size = ring_size
-        self.rings = rings
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration goes through.
-
-        Arguments
-        ---------
-        epoch : int
-            Its number, not negative.
-        """
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.rings
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        generator = np.random.default_rng([self.seed, self.epoch])
-        shape = (self.rings * self.world_size, self.ring_size)
+        generator = self.generator()
+        shape = (self.batches * self.world_size, self.ring_size)
         seeds = generator.integers(2**63, size=shape)
         indices = np.empty(shape, dtype=np.int64)
         step = len(self._circles)
         for first, circle in enumerate(self._circles):
             indices[:, first::step] = circle.lay_out(shape[0], generator)
-        mine = slice(self.rank, None, self.world_size)
+        mine = self.mine
         return (
             list(map(Draw, ring.tolist(), ring_seeds.tolist()))
             for ring, ring_seeds in zip(indices[mine], seeds[mine], strict=True)

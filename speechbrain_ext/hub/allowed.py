@@ -62,10 +62,8 @@ TRANSFORMER = (
     "num_layers d_model nhead d_ffn input_shape kdim vdim dropout "
     "use_positional_encoding norm_before"
 )
-# further arguments by any name, all of the kind given
-ANY_NAME = "**"
-# further arguments without a name, all of the kind given
-ANY_NUMBER = "*"
+# further arguments, by any name or without one, all of the kind given
+ANY_NAME, ANY_NUMBER = "**", "*"
 
 DUAL_PATH = {
     "Encoder": parameters("kernel_size out_channels in_channels"),
@@ -229,6 +227,9 @@ TORCH = {
     "ModuleDict": parameters(modules=MODULES),
 }
 OURS = {
+    "ConsistentSeparator": parameters(
+        separator=MODULE, consistency={"learned", "uniform", "none"}
+    ),
     "MaskingSeparator": parameters(
         "num_sources", encoder=MODULE, masknet=MODULE, decoder=MODULE
     ),

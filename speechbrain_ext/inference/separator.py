@@ -96,7 +96,8 @@ class Separator:
             Run whatever its hyperparams.yaml says; see
             `speechbrain_ext.hub.load_folder`.
         **options
-            `chunk_seconds`, `overlap_seconds` and `match_level`.
+            `chunk_seconds`, `overlap_seconds` and `match_level`. The last is
+            by default what its hyperparams.yaml says, or else True.
 
         Returns
         -------
@@ -122,6 +123,9 @@ class Separator:
                 f"{source}: its hyperparams.yaml has no key sample_rate; "
                 "add the rate that it was trained at"
             )
+        options.setdefault(
+            "match_level", loaded.hparams.get("match_level", True)
+        )
         return cls(module, sample_rate=loaded.hparams["sample_rate"], **options)
 
     def separate(

@@ -5,6 +5,7 @@ own.
 """
 
 from speechbrain_ext.losses.mixit import mixit, remix
+from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.pit import align, pit
 from speechbrain_ext.losses.scer import scer
 from speechbrain_ext.losses.semantic import semantic
@@ -15,6 +16,7 @@ __all__ = [
     "align",
     "covariance",
     "mixit",
+    "padded_snr",
     "pit",
     "remix",
     "scer",

@@ -85,11 +85,7 @@ def pit(
             f"{tuple(targets.shape)} must have one shape (..., sources, time)"
         )
     with torch.no_grad():
-        values = _all_pairs(metric, estimates, targets)
-        if values.shape[-1] <= EXHAUSTIVE_SOURCES:
-            permutation = _try_all(values)
-        else:
-            permutation = _hungarian(values)
+        permutation = best_permutation(_all_pairs(metric, estimates, targets))
     # Reordering the targets instead of the estimates costs no gradient.
     targets = align(targets, permutation.argsort(dim=-1))
     value = metric(estimate=estimates, target=targets).mean(dim=-1)
@@ -124,6 +120,29 @@ def align(signals: torch.Tensor, permutation: torch.Tensor) -> torch.Tensor:
     rows = (order + start.unsqueeze(-1)).flatten()
     flat = signals.flatten(0, -2).index_select(0, rows)
     return flat.reshape(signals.shape)
+
+
+def best_permutation(values: torch.Tensor) -> torch.Tensor:
+    """Find the permutation with the highest sum.
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        Of all pairs, shape (..., targets, estimates), as many of both.
+
+    Returns
+    -------
+    permutation : torch.Tensor
+        Shape (..., targets), as from `pit`.
+
+    Example
+    -------
+    >>> best_permutation(torch.tensor([[1.0, 9.0], [2.0, 9.5]]))
+    tensor([1, 0])
+    """
+    if values.shape[-1] <= EXHAUSTIVE_SOURCES:
+        return _try_all(values)
+    return _hungarian(values)
 
 
 def _all_pairs(

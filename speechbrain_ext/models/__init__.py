@@ -5,6 +5,7 @@ takes both and gives levels (B, S). Mixture consistency makes estimates sum to
 the mixture.
 """
 
+from speechbrain_ext.models.consistent_separator import ConsistentSeparator
 from speechbrain_ext.models.conv_tasnet import ConvTasNet
 from speechbrain_ext.models.mixture_consistency import (
     MixtureConsistency,
@@ -13,6 +14,7 @@ from speechbrain_ext.models.mixture_consistency import (
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.sepformer import SepFormer
 from speechbrain_ext.models.sisnr_estimator import SISNREstimator
+from speechbrain_ext.models.sound_classifier import SoundClassifier
 from speechbrain_ext.models.spectral import (
     SpectralBLSTM,
     SpectralConvTasNet,
@@ -20,17 +22,19 @@ from speechbrain_ext.models.spectral import (
     SpectralSeparator,
     SpectralSepFormer,
 )
-from speechbrain_ext.models.tdcn import TDCN, SpectralTDCN
 from speechbrain_ext.models.spectral_encoder import SpectralEncoder
+from speechbrain_ext.models.tdcn import TDCN, SpectralTDCN
 from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
 __all__ = [
     "TDCN",
+    "ConsistentSeparator",
     "ConvTasNet",
     "MaskingSeparator",
     "MixtureConsistency",
     "SISNREstimator",
     "SepFormer",
+    "SoundClassifier",
     "SpectralBLSTM",
     "SpectralConvTasNet",
     "SpectralDPRNN",
