@@ -6,7 +6,13 @@ run, `publish` puts it on the hub and checks what arrives there;
 `fetch_prefixed` brings one of several separators of a repository.
 """
 
-from speechbrain_ext.hub.card import Card, Metric, training_command
+from speechbrain_ext.hub.card import (
+    Card,
+    Metric,
+    describe_corpus,
+    publish_command,
+    training_command,
+)
 from speechbrain_ext.hub.inference_file import inference_hyperparams
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
 from speechbrain_ext.hub.prefixed import fetch_prefixed
@@ -31,11 +37,13 @@ __all__ = [
     "Published",
     "RefusedError",
     "build_release",
+    "describe_corpus",
     "fetch_prefixed",
     "find_release",
     "inference_hyperparams",
     "load_folder",
     "publish",
+    "publish_command",
     "release_files",
     "training_command",
     "upload",

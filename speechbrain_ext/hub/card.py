@@ -1,8 +1,9 @@
 """Model cards: what a model is, for people and for the hub's search."""
 
+import inspect
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -264,3 +265,46 @@ def training_command(
         place = os.path.isabs(value)
         words.append(f"{key}{equals}DIR" if place else option)
     return shlex.join(["python", script, file, *words])
+
+
+def publish_command(folder: str | Path) -> str:
+    """Write the command that publishes a results folder.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Holds a release.
+
+    Returns
+    -------
+    command : str
+
+    Example
+    -------
+    >>> publish_command("results/mine/1")
+    'python -m speechbrain_ext.hub results/mine/1 --repo USER/NAME'
+    """
+    words = ["python", "-m", "speechbrain_ext.hub", str(folder)]
+    return shlex.join([*words, "--repo", "USER/NAME"])
+
+
+def describe_corpus(prepare: Callable) -> tuple[str, str]:
+    """Give the name of a corpus, and the line that opens its module.
+
+    Arguments
+    ---------
+    prepare : Callable
+        The corpus's function, or a `functools.partial` of it.
+
+    Returns
+    -------
+    name, line : str, str
+
+    Example
+    -------
+    >>> describe_corpus(training_command)[0]
+    'card'
+    """
+    module = inspect.getmodule(getattr(prepare, "func", prepare))
+    name = module.__name__.rpartition(".")[2]
+    return name, inspect.getdoc(module).splitlines()[0]

@@ -1,6 +1,7 @@
 """What every Brain of the recipes shares."""
 
 from .checkpoints import AtomicCheckpointer
+from .comparison import Comparison
 from .configuration import load_hparams
 from .history import History
 from .nonfinite import SkipNonFinite
@@ -13,14 +14,19 @@ from .processes import (
 )
 from .same_run import differences, remember_run, require_same_run
 from .schedules import linear_ramp, warmup_cosine
+from .stored_figures import entry_of, merge, read_figures
 
 __all__ = [
     "AtomicCheckpointer",
+    "Comparison",
     "load_hparams",
     "History",
     "MuonWithAdam",
     "SkipNonFinite",
     "differences",
+    "entry_of",
+    "merge",
+    "read_figures",
     "remember_run",
     "require_same_run",
     "join_processes",

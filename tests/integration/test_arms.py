@@ -8,10 +8,11 @@ import pytest
 from commands import HPARAMS, ROOT, SMALL, run
 
 sys.path.insert(0, str(HPARAMS.parent))
-import arms  # noqa: E402
+import arms as recipe  # noqa: E402
 import arms_table  # noqa: E402
 
 sys.path.pop(0)
+arms = recipe.RingArms()
 
 
 def finish(folder, entry, si_sdri, level, **configuration):
@@ -50,14 +51,11 @@ def test_the_plan_holds_every_arm_that_is_claimed():
     assert sum("weight" in name for name in names) >= 6
 
 
-def test_runs_at_0_db_start_from_the_same_arm_at_5_db(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["arms.py", f"--output={tmp_path}", "--only=mini/alternating/C/0dB"],
-    )
+def test_runs_at_0_db_start_from_the_same_arm_at_5_db(tmp_path):
     parser = argparse.ArgumentParser()
-    arguments = arms.parse(parser)
+    arguments = arms.parse(
+        parser, [f"--output={tmp_path}", "--only=mini/alternating/C/0dB"]
+    )
     before, run_at_0 = arms.choose_runs(parser, arguments)
     assert before.name == "mini/alternating/C/5dB/seed1"
     assert before.start is None
@@ -73,7 +71,7 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
             if entry.setting == "alternating":
                 shift = 4.0 if entry.arm == "C" else 0.0
                 finish(tmp_path, entry, entry.seed + shift, -5.0 - shift)
-    figures = arms_table.read_figures(runs, tmp_path)
+    figures = arms.read_figures(runs, tmp_path)
     rows = arms_table.rows_of(runs, figures)
     assert [row["arm"] for row in rows] == ["B", "C"]
     assert [len(row["values"]) for row in rows] == [3, 3]
@@ -82,7 +80,7 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
     arms_table.write_table(rows, tmp_path)
     table = (tmp_path / "results.md").read_text()
     assert (
-        f"| C: ring + SCER | {arms.SCER_WEIGHT:g} | 3 | 6.00 ± 1.00 dB "
+        f"| C: ring + SCER | {recipe.SCER_WEIGHT:g} | 3 | 6.00 ± 1.00 dB "
         "| -9.00 ± 0.00 dB |" in table
     )
     for name in ("si_sdri_real.png", "residual_noise_real.png"):
@@ -92,13 +90,12 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
 def test_stored_figures_grow_and_never_mix_configurations(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(arms, "REFERENCE", tmp_path)
-    monkeypatch.setattr(arms, "STORED", tmp_path / "arms_runs.json")
+    monkeypatch.setattr(recipe.RingArms, "reference", tmp_path)
     first, second, third = arms.plan(["real"])[:3]
     for number, entry in enumerate((first, second)):
         folder = tmp_path / str(number)
         finish(folder, entry, 5.0 + number, -6.0, rings_per_epoch=500)
-        arms.store(arms_table.read_figures([entry], folder))
+        arms.store(arms.read_figures([entry], folder))
     stored = arms.read_stored()["real"]["runs"]
     assert set(stored) == {first.name, second.name}
     assert stored[second.name]["metrics"]["si_sdri"] == 6.0
@@ -106,7 +103,7 @@ def test_stored_figures_grow_and_never_mix_configurations(
     assert "| 5.00 dB |" in table and "| 6.00 dB |" in table
 
     finish(tmp_path / "other", third, 9.0, -9.0, rings_per_epoch=1)
-    other = arms_table.read_figures([third], tmp_path / "other")
+    other = arms.read_figures([third], tmp_path / "other")
     with pytest.raises(ValueError, match="another rings_per_epoch"):
         arms.store(other)
     assert third.name not in arms.read_stored()["real"]["runs"]

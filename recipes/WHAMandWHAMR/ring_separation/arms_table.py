@@ -1,12 +1,11 @@
 """The table of arms and its plots, from the figures of finished runs."""
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
 from speechbrain_ext.evaluation import bars, residual_noise_against_snr
-from speechbrain_ext.training import differences
+from speechbrain_ext.training import entry_of
 
 MEANING = {
     "A": "noisy targets, ordinary mixing",
@@ -14,88 +13,6 @@ MEANING = {
     "C": "ring + SCER",
     "D": "clean targets (upper bound)",
 }
-# what the arms differ in; all else is the same within a corpus
-VARIED = ("mixing", "targets", "alternate_sexes", "snr_db", "start_from")
-
-
-def read_figures(plan, output):
-    """Read what the finished runs left.
-
-    Arguments
-    ---------
-    plan : list of Run
-        The runs to look for.
-    output : str or Path
-        Folder of the runs.
-
-    Returns
-    -------
-    figures : dict
-        Corpus to "configuration" (what its runs share) and "runs" (name to
-        "scer_weight" and "metrics").
-
-    Raises
-    ------
-    ValueError
-        If runs of one corpus do not share a configuration.
-    """
-    figures = {}
-    for run in plan:
-        file = Path(output) / run.name / "metrics.json"
-        if not file.is_file():
-            continue
-        content = json.loads(file.read_text())
-        shared = {
-            key: value
-            for key, value in content["info"]["configuration"].items()
-            if key not in VARIED
-        }
-        entry = {
-            "scer_weight": content["info"]["scer_weight"],
-            "metrics": {
-                name: round(value["mean"], 4)
-                for name, value in content["metrics"].items()
-            },
-        }
-        found = {run.corpus: {"configuration": shared, "runs": {}}}
-        found[run.corpus]["runs"][run.name] = entry
-        figures = merge(figures, found)
-    return figures
-
-
-def merge(stored, new):
-    """Add new figures to stored ones; new ones of the same run prevail.
-
-    Arguments
-    ---------
-    stored, new : dict
-        As `read_figures` gives them.
-
-    Returns
-    -------
-    figures : dict
-
-    Raises
-    ------
-    ValueError
-        If the two were made with another configuration.
-    """
-    merged = dict(stored)
-    for corpus, found in new.items():
-        before = merged.get(corpus, {**found, "runs": {}})
-        differs = differences(found["configuration"], before["configuration"])
-        if differs:
-            raise ValueError(
-                f"runs of {corpus!r} with another {', '.join(differs)} cannot "
-                f"stand in one table ({', '.join(found['runs'])}); take "
-                "another --output, or begin the stored table anew by deleting "
-                "reference/arms_runs.json"
-            )
-        merged[corpus] = {
-            "configuration": found["configuration"],
-            "runs": {**before["runs"], **found["runs"]},
-        }
-    return merged
 
 
 def rows_of(plan, figures):
@@ -106,7 +23,7 @@ def rows_of(plan, figures):
     plan : list of Run
         Tells what a run's name means.
     figures : dict
-        As `read_figures` gives them.
+        As `speechbrain_ext.training.read_figures` gives them.
 
     Returns
     -------
@@ -117,7 +34,7 @@ def rows_of(plan, figures):
     """
     groups = defaultdict(list)
     for run in plan:
-        entry = figures.get(run.corpus, {"runs": {}})["runs"].get(run.name)
+        entry = entry_of(run, figures)
         if entry is not None:
             standard = run.weight is None
             key = (run.corpus, run.setting, run.snr, run.arm)
@@ -204,8 +121,9 @@ def draw(rows, folder, prefix=""):
 
 
 def write_table(rows, folder, prefix=""):
-    """Write results.md and the plots into a folder."""
+    """Write results.md and the plots into a folder; return the table."""
     folder = Path(folder)
-    file = folder / f"{prefix}results.md"
-    file.write_text(markdown(rows) + "\n")
+    table = markdown(rows)
+    (folder / f"{prefix}results.md").write_text(table + "\n")
     draw(rows, folder, prefix)
+    return table

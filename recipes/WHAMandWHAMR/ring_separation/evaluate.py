@@ -5,7 +5,7 @@ from pathlib import Path
 import runs
 import selection
 import torch
-from release import make_release, publish_command
+from release import make_release
 from tqdm import tqdm
 
 from speechbrain_ext.evaluation import (
@@ -21,6 +21,7 @@ from speechbrain_ext.evaluation import (
     training_curves,
     write_report,
 )
+from speechbrain_ext.hub import publish_command
 from speechbrain_ext.losses import align, pit, si_sdr
 
 # what the headline compares with the stored figures

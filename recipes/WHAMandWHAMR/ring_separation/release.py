@@ -1,8 +1,6 @@
 """The release folder of a trained separator, ready to be published."""
 
-import inspect
 import math
-import shlex
 from pathlib import Path
 
 from speechbrain_ext.dataio import read_manifest
@@ -12,6 +10,7 @@ from speechbrain_ext.hub import (
     Card,
     Metric,
     build_release,
+    describe_corpus,
     inference_hyperparams,
     training_command,
 )
@@ -73,7 +72,7 @@ def make_card(hparams, summary, arguments):
     card : Card
     """
     model = type(hparams["separator"]).__name__
-    corpus, _ = describe_corpus(hparams)
+    corpus, _ = describe_corpus(hparams["prepare"])
     licences = sorted(
         {row.licence or "not stated" for row in training_recordings(hparams)}
     )
@@ -102,13 +101,6 @@ def make_card(hparams, summary, arguments):
             if math.isfinite(figures["mean"])
         ],
     )
-
-
-def describe_corpus(hparams):
-    """Give the name of the corpus, and the line that opens its module."""
-    module = inspect.getmodule(hparams["prepare"].func)
-    name = module.__name__.rpartition(".")[2]
-    return name, inspect.getdoc(module).splitlines()[0]
 
 
 def training_recordings(hparams):
@@ -150,7 +142,7 @@ def describe_training(hparams):
 
 def describe_data(hparams):
     """Tell what it was trained and tested on."""
-    corpus, description = describe_corpus(hparams)
+    corpus, description = describe_corpus(hparams["prepare"])
     rows = training_recordings(hparams)
     speech = [row for row in rows if row.kind == "speech"]
     noises = len(rows) - len(speech)
@@ -184,9 +176,3 @@ def describe_limits(hparams):
         "DNSMOS, where it is shown, was measured on a few mixtures only. "
         "Nothing else was tested: no other corpus, no more or fewer voices."
     )
-
-
-def publish_command(folder):
-    """Write the command that publishes a results folder."""
-    words = ["python", "-m", "speechbrain_ext.hub", str(folder)]
-    return shlex.join([*words, "--repo", "USER/NAME"])

@@ -1,0 +1,48 @@
+"""The recipe's data: mixtures, as the YAML file makes or finds them."""
+
+import speechbrain as sb
+
+
+def make_mixtures(hparams, stage, *, rank=0, world_size=1):
+    """Make the mixtures of a stage.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    stage : speechbrain.Stage
+        Decides the split, and the number and length of the clips. Training
+        draws others in every epoch, and sees no references unless it is
+        supervised.
+    rank, world_size : int
+        This process and the number of processes that share the batches.
+
+    Returns
+    -------
+    mixtures : SoundMixtures or ReadyMixtures
+    """
+    if stage == sb.Stage.TRAIN:
+        return hparams["mixtures"](
+            split=hparams["train_split"],
+            clip_seconds=hparams["clip_seconds"],
+            batch_size=hparams["batch_size"],
+            batches=hparams["batches_per_epoch"],
+            references=hparams["objective"] == "supervised",
+            seed=hparams["seed"],
+            rank=rank,
+            world_size=world_size,
+            num_workers=hparams["num_workers"],
+        )
+    if stage == sb.Stage.VALID:
+        return hparams["mixtures"](
+            split=hparams["valid_split"],
+            clip_seconds=hparams["clip_seconds"],
+            batch_size=hparams["batch_size"],
+            batches=hparams["valid_batches"],
+        )
+    return hparams["test_mixtures"](
+        split=hparams["test_split"],
+        clip_seconds=hparams["test_clip_seconds"],
+        batch_size=hparams["test_batch_size"],
+        batches=hparams["test_batches"],
+    )

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Train a separator of any sounds on mixtures alone, by MixIT.
+
+    python train.py hparams/mixit_mini.yaml [--key=value ...]
+    torchrun --nproc-per-node=2 train.py hparams/mixit_mini.yaml
+
+Two mixtures are summed; the outputs of the separator are assigned to the two
+so that their sums come nearest to them.  No separated sound is used in
+training.  Methods: Wisdom et al., "Unsupervised sound separation using mixture
+invariant training", NeurIPS 2020, arXiv 2006.12701; Wisdom et al., "Sparse,
+efficient, and semantic mixture invariant training", WASPAA 2021, arXiv
+2106.00847.
+
+Start reading at the bottom.
+"""
+
+import logging
+import sys
+
+import evaluate
+import runs
+import speechbrain as sb
+import torch
+from data import make_mixtures
+from objectives import (
+    add_classifier,
+    check_least_squares,
+    form_input,
+    penalties,
+    semantic_loss,
+    separation_loss,
+)
+from release import FIGURES
+from speechbrain.utils.distributed import run_on_main
+
+from speechbrain_ext.evaluation import summarise, universal_figures
+from speechbrain_ext.training import (
+    SkipNonFinite,
+    join_processes,
+    leave_processes,
+    load_hparams,
+    log_row,
+    rank_and_size,
+    remember_run,
+    require_same_run,
+    warmup_cosine,
+)
+
+logger = logging.getLogger(__name__)
+
+RULES = {
+    "seed": (int, 0, None),
+    "sample_rate": (int, 4000, 96000),
+    "clip_seconds": (float, 0.25, None),
+    "objective": ["mixit", "supervised"],
+    "solver": ["exact", "least_squares", "least_squares_flip"],
+    "solver_check": [True, False],
+    "snr_max": (float, 0, None),
+    "sparsity_weight": (float, 0, None),
+    "sparsity_form": ["mixture", "norm"],
+    "covariance_weight": (float, 0, None),
+    "semantic_weight": (float, 0, None),
+    "consistency": ["learned", "uniform", "none"],
+    "num_sources": (int, 2, None),
+    "match_level": [True, False],
+    "selection": ["objective", "last"],
+    "keep_checkpoints": ["selected", "all"],
+    "number_of_epochs": (int, 1, None),
+    "batch_size": (int, 1, None),
+    "batches_per_epoch": (int, 1, None),
+    "valid_batches": (int, 1, None),
+    "test_batch_size": (int, 1, None),
+    "test_batches": (int, 1, None),
+    "test_clip_seconds": (float, 0.25, None),
+    "examples": (int, 0, None),
+    "learning_rate": (float, 0, 1),
+    "warmup": (float, 0, 0.99),
+    "log_interval": (int, 1, None),
+    "num_workers": (int, 0, None),
+}
+EXACT = 16  # the largest number of outputs whose assignments are all tried
+
+
+def find_conflicts(values):
+    """List what is legal by itself but not together, for `load_hparams`."""
+    mistakes = []
+    mixit = values["objective"] == "mixit"
+    if mixit and values["batch_size"] % 2:
+        mistakes.append("batch_size: two mixtures make an example; it is odd")
+    if values["num_sources"] > EXACT and mixit:
+        for key, value in (("solver", "exact"), ("solver_check", True)):
+            if values[key] == value:
+                mistakes.append(
+                    f"{key}: {value!r} tries all assignments of at most "
+                    f"{EXACT} outputs; num_sources is {values['num_sources']}"
+                )
+    # only where mixtures are made here, not found
+    most = values.get("most_sources", 2)
+    if most < 2:
+        mistakes.append(
+            "most_sources: with one source in every mixture there is nothing "
+            "to learn from mixtures of mixtures; give at least 2"
+        )
+    if not 0 <= values.get("single_share", 0) < 1:
+        mistakes.append(
+            "single_share: it lies from 0 to below 1; with one source in every "
+            "mixture there is nothing to learn"
+        )
+    if not mixit:
+        for key in ("sparsity", "covariance", "semantic"):
+            if values[f"{key}_weight"] > 0:
+                mistakes.append(
+                    f"{key}_weight: it goes with objective mixit; set it to 0"
+                )
+        if most > values["num_sources"]:
+            mistakes.append(
+                f"num_sources: {values['num_sources']} outputs cannot hold "
+                f"the {most} sources of supervised training"
+            )
+    return mistakes
+
+
+class MixITSeparation(SkipNonFinite, sb.Brain):
+    """Separator trained by MixIT and its penalties, or supervised."""
+
+    def compute_forward(self, batch, stage):
+        """Mix on the device and separate.
+
+        Returns the estimates (batch, M, time), what they were made from
+        (batch, time), and the mixtures.
+        """
+        mixtures = self.mixtures[stage].mix(batch)
+        mixture = form_input(mixtures, self.hparams)
+        return self.modules.separator(mixture), mixture, mixtures
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Return the loss in dB, plus the penalties times their weights."""
+        estimates, mixture, mixtures = predictions
+        loss, assignment = separation_loss(estimates, mixtures, self.hparams)
+        objective = loss.mean()
+        values = {"separation": objective.detach()}
+        parts = penalties(estimates, mixture, self.hparams)
+        if self.hparams.semantic_weight > 0:
+            logits = self.modules.classifier(estimates, mixture)
+            value = semantic_loss(logits, mixtures, assignment)
+            parts["semantic"] = self.hparams.semantic_weight, value
+        for name, (weight, value) in parts.items():
+            values[name] = value.detach()
+            objective = objective + weight * value
+        if self.checks_solver(stage):
+            values |= check_least_squares(estimates, mixtures, self.hparams)
+        if stage != sb.Stage.TRAIN:
+            self.measure(mixtures)
+        values["objective"] = objective.detach()
+        self.hparams.history.add(**values)
+        return objective
+
+    def checks_solver(self, stage):
+        """In validation, and before a row of the training is logged."""
+        if self.hparams.objective != "mixit" or not self.hparams.solver_check:
+            return False
+        next_step = self.optimizer_step + 1
+        logged = next_step % self.hparams.log_interval == 0
+        return stage != sb.Stage.TRAIN or logged
+
+    @torch.no_grad()
+    def measure(self, mixtures):
+        """Separate single mixtures and hold them against the references."""
+        self.rows += universal_figures(
+            estimates=self.modules.separator(mixtures.mixture).float(),
+            references=mixtures.references,
+            mixture=mixtures.mixture,
+        )
+
+    def on_stage_start(self, stage, epoch):
+        """Begin the figures of a validation."""
+        self.rows = []
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Set the learning rate of this step."""
+        rate = warmup_cosine(
+            self.optimizer_step,
+            peak=self.hparams.learning_rate,
+            total=self.total_steps,
+            warmup=self.hparams.warmup,
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Log every few steps."""
+        if should_step and self.optimizer_step % self.hparams.log_interval == 0:
+            rate = self.optimizer.param_groups[0]["lr"]
+            row = self.hparams.history.write(
+                step=self.optimizer_step,
+                stage="train",
+                learning_rate=rate,
+                skipped_steps=self.skipped_steps,
+            )
+            self.log(row)
+
+    def on_stage_end(self, stage, stage_loss, epoch):
+        """Write the validation's row; keep the best and the last, or all."""
+        if stage != sb.Stage.VALID:
+            return
+        summary = summarise(self.rows)
+        row = self.hparams.history.write(
+            step=self.optimizer_step,
+            stage="valid",
+            **{name: summary[name] for name in FIGURES},
+        )
+        self.log(row)
+        every = self.hparams.keep_checkpoints == "all"
+        self.checkpointer.save_and_keep_only(
+            meta={"objective": row["objective"], "last": -epoch},
+            min_keys=[self.hparams.selection],
+            num_to_keep=self.hparams.number_of_epochs if every else 1,
+        )
+
+    def log(self, row):
+        """Write a row into the logs."""
+        log_row(
+            row,
+            text_log=self.hparams.text_log,
+            tensorboard=self.hparams.tensorboard,
+        )
+
+
+def train(hparams, run_opts):
+    """Fit the separator, going on where an interrupted run stopped."""
+    rank, world_size = rank_and_size()
+    mixtures = {
+        sb.Stage.TRAIN: make_mixtures(
+            hparams, sb.Stage.TRAIN, rank=rank, world_size=world_size
+        ),
+        sb.Stage.VALID: make_mixtures(hparams, sb.Stage.VALID),
+    }
+    add_classifier(hparams, mixtures[sb.Stage.TRAIN])
+    brain = MixITSeparation(
+        modules=hparams["modules"],
+        opt_class=hparams["optimizer"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.mixtures = {k: v.to(brain.device) for k, v in mixtures.items()}
+    train_loader = mixtures[sb.Stage.TRAIN].loader
+    brain.train_sampler = train_loader.batch_sampler
+    brain.checkpointer.add_recoverable("train_loader", train_loader)
+    brain.checkpointer.add_recoverable("history", hparams["history"])
+    steps = hparams["batches_per_epoch"] // brain.grad_accumulation_factor
+    brain.total_steps = hparams["number_of_epochs"] * steps
+    brain.fit(
+        hparams["epoch_counter"],
+        train_loader,
+        mixtures[sb.Stage.VALID].loader,
+    )
+    return brain
+
+
+def configure(arguments):
+    """Read the command line, join the other processes, prepare the data.
+
+    Arguments
+    ---------
+    arguments : list of str
+        The hyperparameter file and options.
+
+    Returns
+    -------
+    hparams, run_opts : dict, RunOptions
+    """
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    run_opts = join_processes(run_opts)
+    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
+    require_same_run(hparams["output_folder"], runs.identity(hparams))
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    run_on_main(hparams["prepare"])
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
+    )
+    return hparams, run_opts
+
+
+def main(arguments):
+    """Prepare the data, train, evaluate, report."""
+    hparams, run_opts = configure(arguments)
+    # a fault of the test split shows now, not after the training
+    mixtures = make_mixtures(hparams, sb.Stage.TEST)
+    brain = train(hparams, run_opts)
+    mixtures.to(brain.device)
+    brain.on_evaluate_start(min_key=hparams["selection"])
+    run_on_main(evaluate.evaluate, args=[brain, hparams, mixtures, arguments])
+    leave_processes()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
