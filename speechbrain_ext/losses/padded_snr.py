@@ -85,7 +85,6 @@ def padded_snr(
         )
         power = energy(references)
         whole = energy(mixture).unsqueeze(-1)
-        whole = torch.maximum(whole, power.sum(dim=-1, keepdim=True))
         power = torch.where(power > SILENT * whole, power, whole)
         with torch.no_grad():
             # the error of every pair, (batch, references, estimates)

@@ -82,6 +82,8 @@ class Comparison:
         options = {**run.overrides(), "output_folder": output_folder}
         if run.corpus == self.data_corpus:
             options["data_folder"] = arguments.data_folder
+            if arguments.include is not None:
+                options["include"] = arguments.include
         if run.start is not None:
             options["start_from"] = Path(arguments.output) / run.start.name
         return [
@@ -197,6 +199,7 @@ class Comparison:
         """Read the command line; unknown options are the recipe's."""
         add = parser.add_argument
         add("--data_folder", help=f"needed for the runs {self.data_corpus}/...")
+        add("--include", help="which of its paths are taken; for them only")
         add("--output", default=self.output)
         add("--jobs", type=int, default=2, help="runs at a time")
         add("--only", default="", help="run only what has this in its name")

@@ -2,16 +2,16 @@
 
 import csv
 import json
-import math
+import statistics
 from pathlib import Path
 
 import runs
 import torch
+from examples import make_example
 from release import FIGURES, make_release
 from tqdm import tqdm
 
 from speechbrain_ext.evaluation import (
-    Example,
     Result,
     separation_shares,
     summarise,
@@ -86,41 +86,6 @@ def score(separator, mixtures, *, examples, sample_rate):
     ]
 
 
-def make_example(row, estimates, references, mixture, sample_rate):
-    """Put active outputs beside their references, the others after them."""
-    silence = torch.zeros_like(mixture)
-    active = references[references.square().mean(-1).sqrt() > 1e-8]
-    assigned = [
-        silence if output is None else estimates[output]
-        for output in row["assignment"]
-    ]
-    least = 0.01 * min((r.square().mean().item() for r in active), default=0.0)
-    extra = [
-        estimate
-        for output, estimate in enumerate(estimates)
-        if output not in row["assignment"]
-        and estimate.square().mean().item() > least
-    ]
-    signals = assigned + extra or [silence]
-    missing = [silence] * (len(signals) - len(active))
-    scores = [
-        {"SI-SNR (dB)": value, "improvement (dB)": better}
-        for value, better in zip(row["si_snr"], row["si_snri"], strict=True)
-    ]
-    return Example(
-        name=f"Clip {row['clip']}: {row['sources']}",
-        mixture=mixture,
-        estimates=torch.stack(signals),
-        references=torch.stack([*active, *missing]),
-        sample_rate=sample_rate,
-        scores=scores + [{}] * (len(signals) - len(scores)),
-        note=(
-            f"{row['references']} sources, {row['outputs']} active outputs. "
-            "Outputs beyond the sources stand last, with silent references."
-        ),
-    )
-
-
 def evaluate(brain, hparams, mixtures, arguments):
     """Score the selected checkpoint, write all results and print a summary.
 
@@ -149,7 +114,9 @@ def evaluate(brain, hparams, mixtures, arguments):
         "seed": hparams["seed"],
         "steps": brain.optimizer_step,
         "skipped_steps": brain.skipped_steps,
-        "least_squares": least_squares_figures(folder / "history.csv"),
+        "least_squares": least_squares_figures(
+            solver_rows(folder / "history.csv")
+        ),
     }
     with replaced(folder / "metrics.json") as partial:
         content = without_nan({"info": info, "metrics": summary})
@@ -195,15 +162,34 @@ def solver_rows(path):
         ]
 
 
-def least_squares_figures(path):
-    """Average the checks of the training's steps; None without checks."""
-    rows = [row for row in solver_rows(path) if row["stage"] == "train"]
-    if not rows:
+def least_squares_figures(checks):
+    """Average the checks of the training's steps, and keep their course.
+
+    Arguments
+    ---------
+    checks : list of dict
+        From `solver_rows`.
+
+    Returns
+    -------
+    figures : dict or None
+        The means, and "course": a list of [step, missed, cost]; None
+        without checks.
+    """
+    course = [
+        [int(row["step"]), *(round(float(row[name]), 4) for name in SOLVER)]
+        for row in checks
+        if row["stage"] == "train"
+    ]
+    if not course:
         return None
-    return {
-        name: sum(float(row[name]) for row in rows) / len(rows)
-        for name in SOLVER
+    means = {
+        name: statistics.fmean(values)
+        for name, values in zip(
+            SOLVER, list(zip(*course, strict=True))[1:], strict=True
+        )
     }
+    return {**means, "course": course}
 
 
 def draw(folder, summary):
@@ -277,7 +263,7 @@ def print_summary(summary, solver):
         print(f"{label:52s}{summary[name]:9.2f} dB")
     counts = ", ".join(f"{name} {summary[name]}" for name in SEPARATIONS)
     print(f"{'clips by separation':52s}  {counts}")
-    if solver and math.isfinite(solver[SOLVER[0]]):
+    if solver:
         print(
             f"least squares would have missed the exact assignment in "
             f"{100 * solver[SOLVER[0]]:.1f} % of the examples, at a cost of "

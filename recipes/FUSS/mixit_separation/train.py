@@ -96,15 +96,10 @@ def find_conflicts(values):
                 )
     # only where mixtures are made here, not found
     most = values.get("most_sources", 2)
-    if most < 2:
+    if most < 2 or not 0 <= values.get("single_share", 0) < 1:
         mistakes.append(
-            "most_sources: with one source in every mixture there is nothing "
-            "to learn from mixtures of mixtures; give at least 2"
-        )
-    if not 0 <= values.get("single_share", 0) < 1:
-        mistakes.append(
-            "single_share: it lies from 0 to below 1; with one source in every "
-            "mixture there is nothing to learn"
+            "most_sources, single_share: they must be at least 2 and below 1; "
+            "with one source in every mixture MixIT has nothing to learn"
         )
     if not mixit:
         for key in ("sparsity", "covariance", "semantic"):
