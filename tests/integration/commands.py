@@ -1,6 +1,7 @@
 """The command line that users type, and options that make it short."""
 
 import csv
+import importlib
 import os
 import subprocess
 import sys
@@ -47,6 +48,36 @@ def train_command(hparams_file, **options):
         hparams_file,
         *(f"--{key}={value}" for key, value in options.items()),
     ]
+
+
+def with_processes(command, processes):
+    """`python SCRIPT ...`, in several processes of torchrun."""
+    if processes == 1:
+        return command
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={processes}",
+        "--master-port=0",
+        "--rdzv-backend=c10d",
+        "--rdzv-endpoint=127.0.0.1:0",
+        *command[1:],
+    ]
+
+
+def import_from(recipe, name):
+    """Import a module of a recipe; others' modules have the same names."""
+    names = {path.stem for path in recipe.glob("*.py")}
+    before = {key: sys.modules.pop(key) for key in names & set(sys.modules)}
+    sys.path.insert(0, str(recipe))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+        for key in names:
+            sys.modules.pop(key, None)
+        sys.modules.update(before)
 
 
 SMALL = {

@@ -5,13 +5,10 @@ import json
 import sys
 
 import pytest
-from commands import HPARAMS, ROOT, SMALL, run
+from commands import HPARAMS, ROOT, SMALL, import_from, run
 
-sys.path.insert(0, str(HPARAMS.parent))
-import arms as recipe  # noqa: E402
-import arms_table  # noqa: E402
-
-sys.path.pop(0)
+recipe = import_from(HPARAMS.parent, "arms")
+arms_table = recipe.arms_table
 arms = recipe.RingArms()
 
 

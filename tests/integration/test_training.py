@@ -5,13 +5,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from commands import HPARAMS, ROOT, SMALL, run, train_command
+from commands import (
+    HPARAMS,
+    ROOT,
+    SMALL,
+    run,
+    train_command,
+    with_processes,
+)
 
 TINY = {
     **SMALL,
@@ -34,17 +40,7 @@ def command_for(folder, tmp_path, worker=False, processes=1, **options):
     if worker:
         command[1] = Path(__file__).with_name("worker.py")
         command.insert(2, tmp_path)
-    if processes > 1:
-        command[:1] = [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            f"--nproc-per-node={processes}",
-            "--master-port=0",
-            "--rdzv-backend=c10d",
-            "--rdzv-endpoint=127.0.0.1:0",
-        ]
-    return command
+    return with_processes(command, processes)
 
 
 def load(tmp_path, rank=0):

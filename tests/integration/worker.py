@@ -1,4 +1,4 @@
-"""Train the ring recipe's Brain and save the parameters of this rank.
+"""Train a recipe's Brain and save the parameters of this rank.
 
     [torchrun ...] python worker.py OUTPUT HPARAMS_FILE [--key=value ...]
 
@@ -10,12 +10,14 @@ import os
 import sys
 from pathlib import Path
 
+import speechbrain as sb
 import torch
 
-RECIPE = Path(__file__).parents[2] / "recipes/WHAMandWHAMR/ring_separation"
-sys.path.insert(0, str(RECIPE))
+sys.path.insert(0, str(Path(sys.argv[2]).resolve().parents[1]))
 
 import train as recipe  # noqa: E402
+
+SIGNALS = ("speech", "sources")
 
 
 def main():
@@ -25,13 +27,22 @@ def main():
     last = int(os.environ.get("WORLD_SIZE", 1)) - 1
     rank = int(os.environ.get("RANK", 0))
 
-    class Poisoned(recipe.RingSeparation):
+    (plain,) = (
+        thing
+        for thing in vars(recipe).values()
+        if isinstance(thing, type) and issubclass(thing, sb.Brain)
+    )
+
+    class Poisoned(plain):
         def compute_forward(self, batch, stage):
             if self.optimizer_step == poisoned and rank == last:
-                batch = {**batch, "speech": batch["speech"] * float("nan")}
+                batch = {
+                    key: value * float("nan") if key in SIGNALS else value
+                    for key, value in batch.items()
+                }
             return super().compute_forward(batch, stage)
 
-    recipe.RingSeparation = Poisoned
+    setattr(recipe, plain.__name__, Poisoned)
     hparams, run_opts = recipe.configure(arguments)
     brain = recipe.train(hparams, run_opts)
     state = {

@@ -86,19 +86,19 @@ def score(separator, mixtures, *, examples, sample_rate):
     ]
 
 
-def evaluate(brain, hparams, mixtures, arguments):
+def evaluate(hparams, mixtures, arguments, info):
     """Score the selected checkpoint, write all results and print a summary.
 
     Arguments
     ---------
-    brain : MixITSeparation
-        After fit; the checkpoint to judge is loaded.
     hparams : dict
-        Of the hyperparameter file.
+        Of the hyperparameter file; the checkpoint to judge is loaded.
     mixtures : SoundMixtures or ReadyMixtures
-        The test set.
+        The test set, on the separator's device.
     arguments : list of str
         Of the command line, for the model card.
+    info : dict
+        What is known of the training, kept in metrics.json.
     """
     folder = Path(hparams["output_folder"])
     rows, examples = score(
@@ -110,10 +110,9 @@ def evaluate(brain, hparams, mixtures, arguments):
     summary = summarise(rows)
     write_clips(folder / "clips.csv", rows)
     info = {
+        **info,
         "configuration": runs.configuration(hparams),
         "seed": hparams["seed"],
-        "steps": brain.optimizer_step,
-        "skipped_steps": brain.skipped_steps,
         "least_squares": least_squares_figures(
             solver_rows(folder / "history.csv")
         ),

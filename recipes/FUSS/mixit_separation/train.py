@@ -288,8 +288,10 @@ def main(arguments):
     mixtures = make_mixtures(hparams, sb.Stage.TEST)
     brain = train(hparams, run_opts)
     mixtures.to(brain.device)
+    steps, skipped = brain.optimizer_step, brain.skipped_steps
     brain.on_evaluate_start(min_key=hparams["selection"])
-    run_on_main(evaluate.evaluate, args=[brain, hparams, mixtures, arguments])
+    info = {"steps": steps, "skipped_steps": skipped}
+    run_on_main(evaluate.evaluate, args=[hparams, mixtures, arguments, info])
     leave_processes()
 
 

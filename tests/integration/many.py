@@ -1,0 +1,19 @@
+"""Run a recipe several times in one process, as its command would.
+
+    python many.py RECIPE_FOLDER COMMANDS.json
+
+COMMANDS.json holds a list of argument lists. Run by the tests: importing
+everything takes longer than a tiny training.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+
+import train as recipe  # noqa: E402
+
+if __name__ == "__main__":
+    for arguments in json.loads(Path(sys.argv[2]).read_text()):
+        recipe.main(arguments)

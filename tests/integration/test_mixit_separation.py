@@ -1,0 +1,410 @@
+"""The MixIT recipe: every variant trains, goes on, and tells mistakes."""
+
+import csv
+import json
+import math
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import speechbrain as sb
+import torch
+from commands import (
+    ROOT,
+    import_from,
+    run,
+    table_rows,
+    train_command,
+    with_processes,
+)
+from trees import make_fuss, voice
+
+from speechbrain_ext.hub.__main__ import main as publish_main
+from speechbrain_ext.inference import Separator
+from speechbrain_ext.training import load_hparams
+
+RECIPE = ROOT / "recipes/FUSS/mixit_separation"
+FOLDER_FILE = RECIPE / "hparams/mixit_folder.yaml"
+ROWS = table_rows("FUSS")
+SMALL = {
+    "clip_seconds": 0.5,
+    "test_clip_seconds": 0.5,
+    "batch_size": 4,
+    "number_of_epochs": 2,
+    "batches_per_epoch": 3,
+    "valid_batches": 1,
+    "test_batch_size": 4,
+    "test_batches": 2,
+    "log_interval": 1,
+    "num_workers": 0,
+    "examples": 0,  # drawing them takes most of the time
+}
+TINY = {
+    **SMALL,
+    "network": "{channels: 8, hidden: 8, blocks: 2}",
+    "precision": "fp32",
+}
+CLASSES = ("bell", "drum", "horn", "rain")
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory, prepared):
+    """FUSS with labels; voices, events and noise of one's own."""
+    folder = tmp_path_factory.mktemp("trees")
+    (folder / "data").symlink_to(prepared)
+    counts = {"train": [0, 1, 2, 3] * 3, "validation": [0, 1, 3, 2]}
+    counts["eval"] = [0, 1, 2, 3]
+    make_fuss(folder / "fuss", counts)
+    lines = ["mixture,labels"]
+    for split, numbers in counts.items():
+        for number in range(len(numbers)):
+            labels = ";".join(CLASSES[: number % 3])
+            lines.append(f"{split}/example{number:05d},{labels}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    make_sounds(folder / "sounds")
+    return folder
+
+
+def make_sounds(folder):
+    """Two voices, four classes and a noise in each split."""
+    generator = np.random.default_rng(0)
+    rows = ["path,kind,split,speaker,label"]
+    for split in ("train", "valid", "test"):
+        sounds = [("speech", f"{split}{n}", "") for n in range(2)]
+        sounds += [("event", "", name) for name in CLASSES]
+        sounds += [("noise", "", "hum")]
+        for kind, speaker, label in sounds:
+            path = folder / split / f"{kind}_{speaker}{label}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, voice(generator, 1.2, 8000), 8000)
+            name = path.relative_to(folder)
+            rows.append(f"{name},{kind},{split},{speaker},{label}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+
+
+def arguments_of(row, trees, output):
+    """The options of a row, after the hyperparameter file."""
+    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
+    examples = int("mini" in row["Hparam_file"])
+    options = {**SMALL, "examples": examples, "output_folder": output}
+    command = train_command(ROOT / row["Hparam_file"], **options)
+    return [str(w) for w in command[2:]] + [
+        "--noprogressbar",
+        *shlex.split(flags),
+    ]
+
+
+@pytest.fixture(scope="module")
+def variants(trees, tmp_path_factory):
+    """Folder and output of every row; those of FUSS in one process."""
+    folder = tmp_path_factory.mktemp("runs")
+    commands = [
+        arguments_of(row, trees, folder / str(number))
+        for number, row in enumerate(ROWS)
+    ]
+    (folder / "commands.json").write_text(json.dumps(commands[1:]))
+    many = [sys.executable, Path(__file__).with_name("many.py"), RECIPE]
+    outputs = run([sys.executable, ROOT / "train.py", *commands[0]])
+    outputs += run([*many, folder / "commands.json"])
+    return folder, commands, outputs
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)))
+def test_every_variant_trains_and_reports(number, variants, trees, capsys):
+    folder, commands, output = variants
+    folder, row = folder / str(number), ROWS[number]
+    checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
+    for name in checks[1].split(","):
+        assert (folder / name).stat().st_size > 0, name
+    content = json.loads((folder / "metrics.json").read_text())
+    figures, info = content["metrics"], content["info"]
+    assert (info["steps"], info["skipped_steps"]) == (6, 0)
+    for name in ("msi_all", "one_source_all"):
+        assert math.isfinite(figures[name])
+    groups = figures["by_references"]
+    with open(folder / "clips.csv", newline="") as file:
+        clips = list(csv.DictReader(file))
+    # the background of the last clip of FUSS is silent
+    counts = {"1": 1, "2": 1, "3": 2} if "fuss" in row["Hparam_file"] else {}
+    counts = counts or {str(count): 2 for count in (1, 2, 3, 4)}
+    assert {count: g["clips"] for count, g in groups.items()} == counts
+    assert len(clips) == figures["clips"] == sum(counts.values())
+    with open(folder / "history.csv", newline="") as file:
+        history = list(csv.DictReader(file))
+    assert [line["stage"] for line in history].count("valid") == 2
+    flags = row["test_debug_flags"]
+    for name in ("sparsity", "covariance", "semantic"):
+        there = f"--{name}_weight" in flags
+        assert all(bool(line.get(name)) == there for line in history), name
+    supervised = "supervised" in flags
+    for line in history:
+        assert math.isfinite(float(line["objective"]))
+        assert ("least_squares_missed" in line) != supervised
+        if not supervised:
+            assert 0 <= float(line["least_squares_missed"]) <= 1
+            assert float(line["least_squares_cost_db"]) >= -1e-3
+    assert (info["least_squares"] is None) == supervised
+    if not supervised:
+        assert [step for step, *_ in info["least_squares"]["course"]] == [
+            *range(1, 7)
+        ]
+    assert f"python -m speechbrain_ext.hub {folder} --repo" in output
+    check_release(folder, commands[number])
+    publish_main([str(folder), "--repo", "me/mixit", "--dry_run"])
+    assert "separator.safetensors" in capsys.readouterr().out
+    kept = 2 if "keep_checkpoints=all" in flags else 1
+    if "mini" in row["Hparam_file"]:
+        assert len(list(folder.glob("examples/*/spectrograms.png"))) == 4
+    if "fuss" not in row["Hparam_file"]:
+        assert len(list((folder / "save").iterdir())) == kept
+
+
+def check_release(folder, arguments):
+    """It separates as the selected checkpoint does, levels untouched."""
+    hparams_file, _, overrides = sb.parse_arguments(arguments)
+    hparams = load_hparams(hparams_file, overrides)
+    best = hparams["checkpointer"].find_checkpoint(min_key=hparams["selection"])
+    expected = hparams["separator"].eval()
+    expected.load_state_dict(torch.load(best.paramfiles["separator"]))
+    released = Separator.from_hparams(folder / "release")
+    mixture = torch.randn(2, 4000)
+    with torch.no_grad():
+        assert torch.equal(released.module(mixture), expected(mixture))
+    assert not released.match_level
+    estimates = released.separate(mixture, released.sample_rate)
+    assert estimates.shape[1] == hparams["num_sources"]
+    torch.testing.assert_close(estimates.sum(1), mixture, atol=1e-3, rtol=1e-3)
+    card = (folder / "release/README.md").read_text()
+    assert "for any sounds, trained on" in card
+    assert str(folder) not in card
+
+
+# One run, interrupted, and in several processes ------------------------------
+
+
+def command_for(trees, tmp_path, processes=1, **options):
+    """The worker that saves what every rank holds."""
+    options = {
+        **TINY,
+        "data_folder": trees / "sounds",
+        "prepared_folder": trees / "data/sounds",
+        "output_folder": tmp_path / "out",
+        "semantic_weight": 1,
+        "sparsity_weight": 1,
+        **options,
+    }
+    command = train_command(FOLDER_FILE, **options)
+    command[1] = Path(__file__).with_name("worker.py")
+    command.insert(2, tmp_path)
+    return with_processes(command, processes)
+
+
+def load(tmp_path, rank=0):
+    state = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+    return state["optimizer_step"], state["parameters"]
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir(), parts.mkdir()
+    options = {
+        "batches_per_epoch": 40,
+        "number_of_epochs": 1,
+        "ckpt_interval_minutes": 0,
+        "ckpt_interval_steps": 3,
+    }
+    run(command_for(trees, whole, **options))
+    command = command_for(trees, parts, **options)
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    history = parts / "out/history.csv"
+    deadline = time.monotonic() + 200
+    while process.poll() is None and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("\n") > 10:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    assert process.wait() == -signal.SIGKILL
+    run(command)
+    steps, parameters = load(parts)
+    assert steps == 40
+    assert_equal(load(whole)[1], parameters)
+    assert (parts / "out/history.csv").read_bytes() == (
+        whole / "out/history.csv"
+    ).read_bytes()
+
+
+def test_ranks_end_with_the_same_parameters(trees, tmp_path):
+    run(command_for(trees, tmp_path, processes=2))
+    (steps, first), (_, second) = load(tmp_path, 0), load(tmp_path, 1)
+    assert steps == 6
+    assert_equal(first, second)
+
+
+# Mistakes --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return import_from(RECIPE, "train")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"most_sources": 1}, "MixIT has nothing to learn"),
+        ({"single_share": 1.0}, "MixIT has nothing to learn"),
+        ({"num_sources": 1}, "num_sources: 1 is below 2"),
+        ({"num_sources": 17}, "at most 16 outputs; num_sources is 17"),
+        ({"batch_size": 3}, "two mixtures make an example; it is odd"),
+        ({"solver": "exakt"}, "solver: 'exakt' is none of 'exact'"),
+        ({"selection": "blind"}, "selection: 'blind' is none of"),
+        (
+            {"objective": "supervised", "sparsity_weight": 1},
+            "sparsity_weight: it goes with objective mixit",
+        ),
+        (
+            {"objective": "supervised", "most_sources": 5},
+            "4 outputs cannot hold the 5 sources",
+        ),
+        ({"sparse_weight": 1}, "did you mean sparsity_weight"),
+    ],
+)
+def test_bad_options_are_told_before_data_is_touched(
+    recipe, tmp_path, options, message
+):
+    values = {"data_folder": "/nowhere", "output_folder": tmp_path, **options}
+    command = train_command(FOLDER_FILE, **values)
+    with pytest.raises(ValueError, match=message):
+        recipe.configure([str(word) for word in command[2:]])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "dropped, message",
+    [
+        (r".*,event,.*\n", "there are no sound events; give recordings"),
+        (r".*,speech,.*\n", "there is no speech; add some, or set voice_share"),
+        (r"(?<=,)bell(?=\n)", "of the kind event and has no label"),
+        (r".*(drum|horn|rain)\n", "most_sources is 4; 1 event classes and 1"),
+    ],
+)
+def test_recordings_that_do_not_do(recipe, trees, tmp_path, dropped, message):
+    text = re.sub(dropped, "", (trees / "sounds/manifest.csv").read_text())
+    table = trees / f"sounds/{abs(hash(dropped))}.csv"
+    table.write_text(text)
+    manifest = load_hparams(
+        FOLDER_FILE,
+        {
+            "data_folder": str(table),
+            "prepared_folder": str(tmp_path / "data"),
+            "output_folder": str(tmp_path / "out"),
+        },
+    )
+    manifest["prepare"]()
+    with pytest.raises(ValueError, match=message):
+        recipe.make_mixtures(manifest, sb.Stage.TEST)
+
+
+def test_the_semantic_loss_needs_labels(recipe, trees, tmp_path):
+    hparams = load_hparams(
+        RECIPE / "hparams/fuss_mixit.yaml",
+        {
+            "fuss_folder": str(trees / "fuss"),
+            "prepared_folder": str(trees / "data/fuss"),
+            "output_folder": str(tmp_path),
+            "semantic_weight": 1.0,
+            "num_workers": 0,
+        },
+    )
+    hparams["prepare"]()
+    with pytest.raises(ValueError, match="FUSS needs --labels=FILE.csv"):
+        recipe.train(hparams, None)
+
+
+# Arms ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def arms():
+    return import_from(RECIPE, "arms").MixITArms()
+
+
+def test_the_plan_holds_every_arm_that_is_claimed(arms):
+    names = [entry.name for entry in arms.plan(arms.corpora)]
+    assert len(names) == len(set(names))
+    for corpus in arms.corpora:
+        for arm in ("plain", "sparsity10", "covariance10", "semantic10"):
+            for outputs in (4, 8):
+                assert f"{corpus}/{arm}/M{outputs}/seed1" in names
+        for weight in (1, 3, 10, 30):
+            assert f"{corpus}/sparsity{weight}/M4/seed1" in names
+        assert f"{corpus}/supervised/M4/seed1" in names
+    for seed in (1, 2, 3):
+        for arm in ("plain", "sparsity10"):
+            assert f"folder/{arm}/M4/seed{seed}" in names
+
+
+def finish(folder, entry, msi, one_source, **configuration):
+    """What a finished run leaves."""
+    figures = {
+        "msi": msi,
+        "msi_all": msi - 1,
+        "one_source": one_source,
+        "one_source_all": None,
+        **{"clips": 8, "under": 1, "equal": 3, "over": 4},
+    }
+    course = [[50, 0.5, 0.25], [100, 0.3, 0.15]]
+    squares = None if entry.arm == "supervised" else {"course": course}
+    info = {"least_squares": squares, "configuration": configuration}
+    target = folder / entry.name
+    target.mkdir(parents=True)
+    content = {"info": info, "metrics": figures}
+    (target / "metrics.json").write_text(json.dumps(content))
+
+
+def test_the_table_averages_over_seeds(arms, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
+    plan = arms.plan(["folder"])
+    for entry in plan:
+        if entry.arm in ("plain", "sparsity", "supervised"):
+            finish(
+                tmp_path, entry, 5.0 + entry.seed, 9.0 + entry.weight, epochs=5
+            )
+    arms.store(arms.read_figures(plan, tmp_path))
+    table = (tmp_path / "reference/arms_results.md").read_text()
+    assert (
+        "| folder | 4 | MixIT + sparsity | 10 | 3 | 7.00 ± 1.00 dB "
+        "| 19.00 ± 0.00 dB | 6.00 ± 1.00 dB | - | 12 / 38 / 50 % "
+        "| 40 %, 0.20 dB |" in table
+    )
+    assert "| folder | 4 | supervised (upper bound) | 0 | 1 | 6.00 dB" in table
+    for name in ("msi", "separation", "least_squares"):
+        tail = "_M4" if name == "least_squares" else ""
+        path = tmp_path / f"reference/arms_{name}_folder{tail}.png"
+        assert path.stat().st_size > 0
+    stored = arms.read_stored()["folder"]
+    assert stored["configuration"] == {"epochs": 5}
+    other = tmp_path / "other"
+    finish(other, plan[0], 1.0, 1.0, epochs=6)
+    with pytest.raises(ValueError, match="another epochs"):
+        arms.store(arms.read_figures(plan, other))
