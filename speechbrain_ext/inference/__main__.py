@@ -53,6 +53,11 @@ def make_parser() -> argparse.ArgumentParser:
     separate.add_argument("mixture", help="file or folder")
     separate.add_argument("--separator", required=True, metavar="SOURCE")
     separate.add_argument("--folder", required=True, help="where to write")
+    separate.add_argument(
+        "--active_only",
+        action="store_true",
+        help="leave out outputs that hold next to nothing",
+    )
     score = commands.add_parser(
         "score", help="estimate the SI-SNR of separated files"
     )
@@ -90,7 +95,9 @@ def separate_command(options: argparse.Namespace) -> None:
     for path in list_audio(root):
         inner = path.parent.relative_to(root) if path != root else Path()
         for result in separator.separate_file(
-            path, Path(options.folder) / inner
+            path,
+            Path(options.folder) / inner,
+            active_only=options.active_only,
         ):
             print(result)
 

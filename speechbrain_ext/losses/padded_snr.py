@@ -19,6 +19,7 @@ def padded_snr(
     references: torch.Tensor,
     mixture: torch.Tensor,
     snr_max: float = 30.0,
+    silent_snr_max: float = 20.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Thresholded SNR of outputs against references, some of them silent.
 
@@ -29,13 +30,15 @@ def padded_snr(
 
     and of a silent one, which has no ratio of its own, that of the mixture x:
 
-        10 log10(|x|^2 / (|e|^2 + tau |x|^2)),
+        10 log10(|x|^2 / (|e|^2 + tau_0 |x|^2)),
 
     so that an output with nothing to hold learns to be silent. Source: the
     supervised loss of the baseline of FUSS (S. Wisdom et al., "What's all the
     FUSS about free universal sound separation data?", ICASSP 2021, arXiv
     2011.00803, and its official code). Ours: a reference 60 dB below the
-    mixture is silent, as in `mixit`; one threshold for both.
+    mixture is silent, as in `mixit`. A lower threshold for silence (tau_0 =
+    10^(-silent_snr_max / 10)) keeps a network from preferring to leave
+    outputs silent before it can separate; its value is a choice.
 
     Arguments
     ---------
@@ -46,13 +49,14 @@ def padded_snr(
     mixture : torch.Tensor
         Shape (batch, time).
     snr_max : float
-        SNR at which the value saturates, in dB.
+        SNR at which the value of an active reference saturates, in dB.
+    silent_snr_max : float
+        The same for a silent one.
 
     Returns
     -------
     value : torch.Tensor
-        Shape (batch,), in dB, higher is better, at most `snr_max`: the mean
-        over all outputs.
+        Shape (batch,), in dB, higher is better: the mean over all outputs.
     permutation : torch.Tensor
         Shape (batch, M): `estimates[b, permutation[b, s]]` belongs to
         reference s.
@@ -73,31 +77,32 @@ def padded_snr(
     ...     references=references,
     ...     mixture=references.sum(1),
     ... )
-    >>> round(value.item()), permutation.tolist()
-    (30, [[2, 1, 0]])
+    >>> round(value.item(), 1), permutation.tolist()
+    (26.7, [[2, 1, 0]])
     """
     _check_shapes(estimates, references, mixture)
     missing = estimates.shape[1] - references.shape[1]
-    tau = 10 ** (-snr_max / 10)
     with without_autocast(estimates):
         estimates, references, mixture = in_full_precision(
             estimates, F.pad(references, (0, 0, 0, missing)), mixture
         )
         power = energy(references)
         whole = energy(mixture).unsqueeze(-1)
-        power = torch.where(power > SILENT * whole, power, whole)
+        active = power > SILENT * whole
+        power = torch.where(active, power, whole)
+        tau, silent_tau = (10 ** (-x / 10) for x in (snr_max, silent_snr_max))
+        least = power * torch.where(active, tau, silent_tau)
         with torch.no_grad():
             # the error of every pair, (batch, references, estimates)
             products = references @ estimates.mT
             errors = energy(references).unsqueeze(-1) - 2 * products
             errors = errors + energy(estimates).unsqueeze(-2)
             scores = power.unsqueeze(-1)
-            errors = errors.clamp(min=0) + tau * scores
+            errors = errors.clamp(min=0) + least.unsqueeze(-1)
             permutation = best_permutation(decibels(scores, errors, scores))
         aligned = align(estimates, permutation)
         error = F.mse_loss(aligned, references, reduction="none").sum(dim=-1)
-        error = torch.add(error, power, alpha=tau)
-        return decibels(power, error, power).mean(dim=-1), permutation
+        return decibels(power, error + least, power).mean(dim=-1), permutation
 
 
 def _check_shapes(

@@ -283,8 +283,8 @@ def recipe():
             "sparsity_weight: it goes with objective mixit",
         ),
         (
-            {"objective": "supervised", "most_sources": 5},
-            "4 outputs cannot hold the 5 sources",
+            {"objective": "supervised", "num_sources": 3},
+            "3 outputs cannot hold the 4 sources",
         ),
         ({"sparse_weight": 1}, "did you mean sparsity_weight"),
     ],

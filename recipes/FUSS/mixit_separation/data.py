@@ -13,7 +13,8 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
     stage : speechbrain.Stage
         Decides the split, and the number and length of the clips. Training
         draws others in every epoch, and sees no references unless it is
-        supervised.
+        supervised: then clips are like those of the test, since no mixtures
+        of mixtures raise the number of their sources.
     rank, world_size : int
         This process and the number of processes that share the batches.
 
@@ -21,20 +22,22 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
     -------
     mixtures : SoundMixtures or ReadyMixtures
     """
+    supervised = hparams["objective"] == "supervised"
+    make = hparams["test_mixtures" if supervised else "mixtures"]
     if stage == sb.Stage.TRAIN:
-        return hparams["mixtures"](
+        return make(
             split=hparams["train_split"],
             clip_seconds=hparams["clip_seconds"],
             batch_size=hparams["batch_size"],
             batches=hparams["batches_per_epoch"],
-            references=hparams["objective"] == "supervised",
+            references=supervised,
             seed=hparams["seed"],
             rank=rank,
             world_size=world_size,
             num_workers=hparams["num_workers"],
         )
     if stage == sb.Stage.VALID:
-        return hparams["mixtures"](
+        return make(
             split=hparams["valid_split"],
             clip_seconds=hparams["clip_seconds"],
             batch_size=hparams["batch_size"],

@@ -78,6 +78,7 @@ RULES = {
     "log_interval": (int, 1, None),
     "num_workers": (int, 0, None),
 }
+MOST_SOURCES = 4  # of the test, and of supervised training
 EXACT = 16  # the largest number of outputs whose assignments are all tried
 
 
@@ -107,10 +108,10 @@ def find_conflicts(values):
                 mistakes.append(
                     f"{key}_weight: it goes with objective mixit; set it to 0"
                 )
-        if most > values["num_sources"]:
+        if values["num_sources"] < MOST_SOURCES:
             mistakes.append(
                 f"num_sources: {values['num_sources']} outputs cannot hold "
-                f"the {most} sources of supervised training"
+                f"the {MOST_SOURCES} sources of supervised training"
             )
     return mistakes
 

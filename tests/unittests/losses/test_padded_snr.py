@@ -6,17 +6,16 @@ import torch
 from speechbrain_ext.losses import padded_snr, thresholded_snr
 
 
-def naive(estimates, references, mixture, snr_max=30.0):
+def naive(estimates, references, mixture, snr_max=30.0, silent_snr_max=20.0):
     """All permutations, one example at a time, in float64."""
-    tau = 10 ** (-snr_max / 10)
     outputs = len(estimates)
     silence = torch.zeros(outputs - len(references), references.shape[1])
     references = torch.cat((references, silence.to(references)))
 
     def value(estimate, reference):
-        power = reference.square().sum()
+        power, tau = reference.square().sum(), 10 ** (-snr_max / 10)
         if power <= 1e-6 * mixture.square().sum():
-            power = mixture.square().sum()
+            power, tau = mixture.square().sum(), 10 ** (-silent_snr_max / 10)
         error = (reference - estimate).square().sum()
         return 10 * torch.log10(power / (error + tau * power))
 
