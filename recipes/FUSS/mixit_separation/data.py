@@ -23,7 +23,7 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
     mixtures : SoundMixtures or ReadyMixtures
     """
     supervised = hparams["objective"] == "supervised"
-    make = hparams["test_mixtures" if supervised else "mixtures"]
+    make = hparams["test_mixtures"] if supervised else hparams["mixtures"]
     if stage == sb.Stage.TRAIN:
         return make(
             split=hparams["train_split"],

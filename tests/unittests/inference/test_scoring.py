@@ -253,3 +253,23 @@ def test_mistakes_end_with_a_message(tree, arguments, message):
     arguments = arguments.replace("{}", str(tree)).split()
     with pytest.raises(SystemExit, match=message):
         main([*arguments, "--estimator", str(tree / "estimator")])
+
+
+@pytest.mark.parametrize(
+    "option, expected", [("", False), ("--active_only", True)]
+)
+def test_only_active_outputs_are_written_if_asked(
+    tree, monkeypatch, option, expected
+):
+    asked = []
+    monkeypatch.setattr(
+        Separator,
+        "separate_file",
+        lambda self, path, folder, active_only: asked.append(active_only) or [],
+    )
+    write_folder(tree / "separator")
+    main(
+        f"separate {tree}/in --separator {tree}/separator "
+        f"--folder {tree}/new {option}".split()
+    )
+    assert asked == [expected, expected]
