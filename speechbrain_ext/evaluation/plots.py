@@ -24,6 +24,11 @@ _LABELS = {
     "scer": "SCER (dB)",
     "objective": "objective (dB)",
     "scer_weight": "weight of SCER",
+    "separation": "separation loss (dB)",
+    "msi": "MSi (dB)",
+    "one_source": "1S (dB)",
+    "least_squares_missed": "least squares: share missed",
+    "least_squares_cost_db": "least squares: cost (dB)",
 }
 
 

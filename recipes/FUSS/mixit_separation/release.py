@@ -97,6 +97,7 @@ def make_card(hparams, summary, arguments):
             f"on have licences of their own: {'; '.join(licences)}."
         ),
         citation=CITATION,
+        tags=("audio-source-separation", "sound-separation", "pytorch"),
         metrics=[
             Metric(
                 name=label,
@@ -112,11 +113,16 @@ def make_card(hparams, summary, arguments):
 
 
 def training_recordings(hparams):
-    """List the recordings of the training's split that it may draw from."""
+    """List the recordings that the training drew from."""
     rows = read_manifest(hparams["manifest"], split=hparams["train_split"])
-    rows = [row for row in rows if row.kind in KINDS]
     mixtures = [row for row in rows if row.kind == "mixture"]
-    return mixtures or rows
+    if mixtures:
+        return mixtures
+    options = hparams["mixtures"].keywords
+    kinds = ["event"]
+    kinds += ["speech"] * bool(options["voice_share"])
+    kinds += ["noise"] * bool(options["noise_share"])
+    return [row for row in rows if row.kind in kinds]
 
 
 def describe_training(hparams):
