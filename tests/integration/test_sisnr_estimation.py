@@ -4,10 +4,14 @@ import csv
 import importlib.util
 import json
 import math
+import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -43,8 +47,9 @@ SMALL = {
     "test_segment_seconds": 0.5,
     "log_interval": 1,
     "num_workers": 0,
-    "estimator": "{channels: 8}",
+    "encoder": "{channels: 8}",
 }
+WORKER = "tests/integration/estimator_worker.py"
 REPOSITORY = "speechbrain/REAL-M-sisnr-estimator-training"
 
 
@@ -375,3 +380,128 @@ def test_another_range_does_not_go_on_with_a_run(pool, trees, tmp_path):
     command[-1:] = [command[-1], "--learning_rate=0.5"]
     output = run(command, expect=1)
     assert "holds a run with another learning_rate; going on" in output
+
+
+def mini_command(trees, folder, **options):
+    """A short training on `mini`, with the pool of one network."""
+    return train_command(
+        RECIPE / "hparams/sisnr_mini.yaml",
+        **{**SMALL, **options},
+        members="[convtasnet/last, convtasnet/first]",
+        unseen="[convtasnet/middle]",
+        output_folder=folder,
+        pool_folder=trees / "pool",
+        prepared_folder=trees / "data/mini",
+    ) + ["--noprogressbar"]
+
+
+def test_uncertainty_and_the_figures_of_another_run(pool, trees, tmp_path):
+    stored = tmp_path / "stored.json"
+    command = mini_command(
+        trees, tmp_path / "out", estimator="{uncertainty: true}"
+    )
+    output = run([*command, f"--store_reference={stored}"])
+    assert re.search(r"off by less than the typical error: +\d+%", output)
+    figures = json.loads(stored.read_text())["corpora"]["mini"]["members"]
+    assert 0 <= figures["share_below_typical"] <= 1
+    assert "separators" not in figures
+    with open(tmp_path / "out/sources.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(0 < float(row["typical"]) < 30 for row in rows)
+    mine = [row for row in rows if row["group"] == "members"]
+    below = [
+        abs(float(row["predicted"]) - max(float(row["true"]), -10))
+        < float(row["typical"])
+        for row in mine
+    ]
+    assert sum(below) / len(below) == pytest.approx(
+        figures["share_below_typical"], abs=1e-4
+    )
+    # the finished run is evaluated again, beside what was stored
+    output = run([*command, f"--reference={stored}"])
+    assert "mini, members (pool)" in output
+
+
+def test_speechbrain_loads_the_release(pool, trees, tmp_path):
+    """Ours, of spectrograms; its pooling adds noise of about 1e-5."""
+    from speechbrain.inference.metrics import SNREstimator
+
+    run(mini_command(trees, tmp_path, number_of_epochs=1))
+    theirs = SNREstimator.from_hparams(
+        str(tmp_path / "release"), savedir=str(tmp_path / "theirs")
+    )
+    ours = SISNREstimator.from_hparams(tmp_path / "release")
+    torch.manual_seed(0)
+    estimates = torch.randn(1, 2, 8000)
+    mixture = estimates.sum(1)
+    expected = ours.score(
+        mixture=mixture, estimates=estimates, sample_rate=8000
+    )
+    found = theirs.estimate_batch(mixture, estimates.mT)
+    torch.testing.assert_close(found[None], expected, atol=0.01, rtol=0)
+
+
+def test_two_processes_end_with_the_same_parameters(pool, trees, tmp_path):
+    command = mini_command(trees, tmp_path / "out")
+    run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node=2", ROOT / WORKER, tmp_path, *command[2:]),
+        ]
+    )
+    first, second = (
+        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
+        for rank in (0, 1)
+    )
+    assert_same(first, second)
+    with open(tmp_path / "out/history.csv", newline="") as file:
+        steps = [line["step"] for line in csv.DictReader(file)]
+    # written by one process
+    assert steps == ["1", "2", "3", "3", "4", "5", "6", "6"]
+
+
+def test_a_killed_run_goes_on(pool, trees, tmp_path):
+    options = {
+        "batches_per_epoch": 40,
+        "ckpt_interval_minutes": 0,
+        "ckpt_interval_steps": 3,
+    }
+    weights = []
+    for name in ("whole", "parts"):
+        folder = tmp_path / name
+        folder.mkdir()
+        command = mini_command(trees, folder / "out", **options)
+        command[1:2] = [ROOT / WORKER, folder]
+        if name == "parts":
+            kill_after(50, command, folder / "out/history.csv")
+        run(command)
+        weights.append(torch.load(folder / "rank0.pt", weights_only=True))
+    assert_same(*weights)
+    histories = [
+        (tmp_path / name / "out/history.csv").read_bytes()
+        for name in ("whole", "parts")
+    ]
+    assert histories[0] == histories[1]
+
+
+def kill_after(steps, command, history):
+    """Start a command, and kill it when its history has so many lines."""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 200
+    while process.poll() is None and time.monotonic() < deadline:
+        if history.exists() and history.read_text().count("\n") > steps:
+            process.kill()
+        time.sleep(0.01)
+    assert process.wait() == -signal.SIGKILL
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name

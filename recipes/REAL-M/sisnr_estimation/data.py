@@ -10,6 +10,11 @@ from speechbrain_ext.dataio import CorpusMixtures, SeveralCorpora
 from speechbrain_ext.hub import fetch_prefixed, load_folder
 from speechbrain_ext.losses import align, pit, si_sdr
 
+# what is done to the sources, besides where they are from
+MIXING = (
+    *("seed", "sample_rate", "snr_db", "gain_db", "dry_share"),
+    *("speed_change", "equaliser_db"),
+)
 # the models of a training that are kept
 KEPT = ("first", "middle", "last")
 STAGES = (sb.Stage.TRAIN, sb.Stage.VALID, sb.Stage.TEST)
@@ -61,6 +66,8 @@ def make_mixtures(
             gain_db=hparams["gain_db"],
             reverberate=True,
             dry_share=hparams["dry_share"],
+            speed_change=hparams["speed_change"] if training else 0.0,
+            equaliser_db=hparams["equaliser_db"] if training else 0.0,
             seed=hparams["seed"] if training else 0,
             rank=rank,
             world_size=world_size,
@@ -84,11 +91,7 @@ def identity(hparams, keys):
     values : dict
         Plain values.
     """
-    values = {
-        key: hparams[key]
-        for key in (*keys, "seed", "sample_rate", "snr_db", "gain_db")
-    }
-    values["dry_share"] = hparams["dry_share"]
+    values = {key: hparams[key] for key in (*keys, *MIXING)}
     values["corpora"] = {
         name: [str(corpus["prepare"].keywords), corpus["splits"]]
         for name, corpus in hparams["corpora"].items()

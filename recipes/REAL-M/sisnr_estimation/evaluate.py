@@ -24,7 +24,7 @@ from speechbrain_ext.files import replaced
 
 COLUMNS = (
     *("corpus", "group", "separator", "mixture", "source"),
-    *("predicted", "true"),
+    *("predicted", "true", "typical"),
 )
 GROUPS = {
     "members": "of the training",
@@ -35,6 +35,7 @@ FIGURES = {
     "spearman": ("Spearman", "", "higher"),
     "mean_absolute_error": ("mean absolute error", "dB", "lower"),
     "bias": ("bias", "dB", ""),
+    "share_below_typical": ("share below the typical error", "", ""),
 }
 
 
@@ -74,7 +75,8 @@ def judge(estimator, mixtures, pool, *, description):
     Returns
     -------
     rows : list of dict
-        "separator", "mixture", "source", "predicted" and "true" in dB.
+        "separator", "mixture", "source"; "predicted", "true" and, of a network
+        with uncertainty, "typical": its typical error, all in dB.
     """
     rows = []
     for batch in tqdm(mixtures.loader, description, dynamic_ncols=True):
@@ -83,20 +85,24 @@ def judge(estimator, mixtures, pool, *, description):
             chosen = np.full(len(formed.mixture), member)
             estimates = pool.separate(formed.mixture, chosen)
             estimates, true = oracle(estimates, formed.speech)
-            scores = estimator.snr(formed.mixture, estimates)
-            pairs = zip(scores.tolist(), true.tolist(), strict=True)
-            for item, (predicted, actual) in enumerate(pairs):
+            scores = estimator(formed.mixture, estimates)
+            values = {"true": true}
+            if estimator.uncertainty:
+                scores, values["typical"] = scores
+            values["predicted"] = scores
+            for item, source in np.ndindex(*true.shape):
                 speakers = batch["id"][2 * item : 2 * item + 2]
-                rows += [
+                rows.append(
                     {
                         "separator": name,
                         "mixture": "+".join(speakers),
                         "source": source,
-                        "predicted": round(predicted[source], 3),
-                        "true": round(actual[source], 3),
+                        **{
+                            kind: round(float(found[item, source]), 3)
+                            for kind, found in values.items()
+                        },
                     }
-                    for source in range(len(predicted))
-                ]
+                )
     return rows
 
 
@@ -115,16 +121,24 @@ def figures_of(rows, *, low, high):
     figures : dict
         Those of `agreement`; "error_within_range", the mean absolute error
         of the sources whose true SI-SNR lies in the range, and
-        "share_within_range".
+        "share_within_range"; of a network with uncertainty
+        "share_below_typical", of sources that are off by less than it says:
+        half of them should be.
     """
     predicted = np.array([row["predicted"] for row in rows])
     true = np.array([row["true"] for row in rows])
     inside = (low <= true) & (true <= high)
     error = np.abs(predicted - true)[inside]
+    calibration = {}
+    if "typical" in rows[0]:
+        typical = np.array([row["typical"] for row in rows])
+        off = np.abs(predicted - true.clip(low, high))
+        calibration["share_below_typical"] = float((off < typical).mean())
     return {
         **agreement(predicted=predicted, true=true.clip(low, high)),
         "error_within_range": float(error.mean()) if inside.any() else math.nan,
         "share_within_range": float(inside.mean()),
+        **calibration,
     }
 
 
@@ -335,6 +349,7 @@ def results(metrics, reference):
                     note=f"{values['count']} sources",
                 )
                 for key, (label, unit, better) in FIGURES.items()
+                if key in values
             ]
     return lines
 
@@ -363,6 +378,11 @@ def print_summary(metrics, reference):
                     f"{values['error_within_range']:7.2f} dB"
                     f"{values['bias']:+6.2f} dB"
                 )
+                if "share_below_typical" in values:
+                    print(
+                        f"    off by less than the typical error: "
+                        f"{values['share_below_typical']:.0%} (of 50 %)"
+                    )
                 ranking = groups[group]["ranking"]
                 if ranking and not mark:
                     print(

@@ -52,6 +52,8 @@ RULES = {
     "sample_rate": (int, 4000, 96000),
     "gain_db": (float, 0, 40),
     "dry_share": (float, 0, 0.99),
+    "speed_change": (float, 0, 0.49),
+    "equaliser_db": (float, 0, 40),
     "pool_epochs": (int, 3, None),
     "pool_batches": (int, 1, None),
     "pool_batch_size": (int, 2, None),
@@ -254,6 +256,7 @@ def main(arguments):
         **identity(hparams, ["strategy", "members", "learning_rate"]),
         "range": [estimator.snr_min, estimator.snr_max],
         "uncertainty": estimator.uncertainty,
+        "encoder": str(estimator.encoder),
     }
     require_same_run(folder, values)
     sb.create_experiment_directory(
