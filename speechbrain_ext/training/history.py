@@ -18,6 +18,9 @@ from speechbrain_ext.files import replaced
 class History:
     """Averages of named values, a row every few steps, written as CSV.
 
+    Each stage has averages of its own: what the training added since its
+    last row is not in the row of the validation, but in its own next one.
+
     Add it to the Checkpointer's recoverables: on resuming, the rows of steps
     that were lost with the interruption are dropped, so that the curve has
     no double points.
@@ -32,7 +35,7 @@ class History:
     >>> folder = getfixture("tmp_path")
     >>> history = History(folder / "history.csv")
     >>> for step in range(4):
-    ...     history.add(loss=float(step))
+    ...     history.add("train", loss=float(step))
     >>> history.write(step=4, stage="train")
     {'step': 4, 'stage': 'train', 'loss': 1.5}
     """
@@ -42,14 +45,23 @@ class History:
         self.rows = []
         self._sums = {}
 
-    def add(self, **values):
-        """Take one observation of each value into the running averages."""
+    def add(self, stage, **values):
+        """Take one observation of each value into the running averages.
+
+        Arguments
+        ---------
+        stage : str
+            "train" or "valid": of the row that they go into.
+        **values : float
+            What was observed.
+        """
+        sums = self._sums.setdefault(stage, {})
         for name, value in values.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = (total + float(value), count + 1)
+            total, count = sums.get(name, (0.0, 0))
+            sums[name] = (total + float(value), count + 1)
 
     def write(self, *, step, stage, **latest):
-        """End a row: averages since the last one; the CSV is replaced.
+        """End a row: averages since the stage's last one, into the CSV.
 
         Of several processes the main one writes.
 
@@ -67,9 +79,9 @@ class History:
         row : dict
         """
         row = {"step": step, "stage": stage}
-        row.update({k: total / n for k, (total, n) in self._sums.items()})
+        sums = self._sums.pop(stage, {})
+        row.update({k: total / n for k, (total, n) in sums.items()})
         row.update(latest)
-        self._sums = {}
         self.rows.append(row)
         names = ["step", "stage"]
         for row in self.rows:
@@ -90,7 +102,7 @@ class History:
         if not if_main_process():
             return
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({"rows": self.rows, "sums": self._sums}, file)
+            json.dump({"rows": self.rows, "pending": self._sums}, file)
 
     @mark_as_loader
     def _load(self, path, end_of_epoch):
@@ -98,4 +110,5 @@ class History:
         with open(path, encoding="utf-8") as file:
             state = json.load(file)
         self.rows = state["rows"]
-        self._sums = {k: tuple(v) for k, v in state["sums"].items()}
+        # older checkpoints did not tell the stages apart
+        self._sums = state.get("pending", {})

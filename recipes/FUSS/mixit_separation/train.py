@@ -148,7 +148,7 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
         if stage != sb.Stage.TRAIN:
             self.measure(mixtures)
         values["objective"] = objective.detach()
-        self.hparams.history.add(**values)
+        self.hparams.history.add(stage.name.lower(), **values)
         return objective
 
     def checks_solver(self, stage):

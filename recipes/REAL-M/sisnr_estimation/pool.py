@@ -50,7 +50,9 @@ class Separation(SkipNonFinite, sb.Brain):
         """Return the negative of SI-SDR in dB."""
         estimates, mixtures = predictions
         value, _ = pit(si_sdr, estimates=estimates, targets=mixtures.speech)
-        self.hparams.history.add(si_sdr=value.mean().detach())
+        self.hparams.history.add(
+            stage.name.lower(), si_sdr=value.mean().detach()
+        )
         return -value.mean()
 
     def on_fit_batch_start(self, batch, should_step):
@@ -65,7 +67,7 @@ class Separation(SkipNonFinite, sb.Brain):
 
     def on_stage_end(self, stage, stage_loss, epoch):
         """Keep the model of every epoch."""
-        name = "train" if stage == sb.Stage.TRAIN else "valid"
+        name = stage.name.lower()
         row = self.hparams.history.write(step=self.optimizer_step, stage=name)
         logger.info("epoch %s, %s: SI-SDR %.2f dB", epoch, name, row["si_sdr"])
         if stage == sb.Stage.VALID:

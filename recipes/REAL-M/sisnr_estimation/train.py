@@ -131,12 +131,13 @@ class SISNREstimation(SkipNonFinite, sb.Brain):
             scores, typical = scores
         error = (scores - true.clamp(low, high)).abs()
         objective = error.mean() / (high - low)
-        self.hparams.history.add(absolute_error_db=error.mean().detach())
+        values = {"absolute_error_db": error.mean().detach()}
         if self.hparams.estimator.uncertainty:
             # what is least off in absolute value is the median
             off = (typical - error.detach()).abs().mean()
             objective = objective + off / (high - low)
-            self.hparams.history.add(error_of_error_db=off.detach())
+            values["error_of_error_db"] = off.detach()
+        self.hparams.history.add(stage.name.lower(), **values)
         return objective
 
     def on_fit_batch_start(self, batch, should_step):

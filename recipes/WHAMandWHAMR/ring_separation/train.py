@@ -136,7 +136,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             scores = self.judge.snr(mixtures.mixture, estimates)
             values["blind_si_snr"] = scores.mean()
         values["objective"] = -objective.detach()
-        self.hparams.history.add(**values)
+        self.hparams.history.add(stage.name.lower(), **values)
         return -objective
 
     def scer_weight(self, stage):
@@ -167,6 +167,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             return
         history = self.hparams.history
         history.add(
+            "train",
             learning_rate=self.optimizer.param_groups[0]["lr"],
             scer_weight=self.scer_weight(sb.Stage.TRAIN),
         )

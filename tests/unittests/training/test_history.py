@@ -7,10 +7,10 @@ from speechbrain_ext.training import History
 
 def test_rows_are_averages_and_columns_may_differ(tmp_path):
     history = History(tmp_path / "history.csv")
-    history.add(loss=1.0)
-    history.add(loss=3.0, rate=0.5)
+    history.add("train", loss=1.0)
+    history.add("train", loss=3.0, rate=0.5)
     history.write(step=2, stage="train", skipped=3)
-    history.add(objective=-4.0)
+    history.add("valid", objective=-4.0)
     history.write(step=2, stage="valid")
     with open(tmp_path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -24,15 +24,31 @@ def test_rows_are_averages_and_columns_may_differ(tmp_path):
 def test_resuming_drops_the_rows_that_were_lost(tmp_path):
     history = History(tmp_path / "history.csv")
     checkpointer = Checkpointer(tmp_path / "save", {"history": history})
-    history.add(loss=1.0)
+    history.add("train", loss=1.0)
     history.write(step=1, stage="train")
-    history.add(loss=5.0)
+    history.add("train", loss=5.0)
     checkpointer.save_checkpoint()
-    history.add(loss=9.0)
+    history.add("train", loss=9.0)
     history.write(step=2, stage="train")
 
     again = History(tmp_path / "history.csv")
     Checkpointer(tmp_path / "save", {"history": again}).recover_if_possible()
     assert [row["step"] for row in again.rows] == [1]
-    again.add(loss=7.0)
+    again.add("train", loss=7.0)
     assert again.write(step=2, stage="train")["loss"] == 6.0
+
+
+def test_no_value_of_the_training_is_in_the_row_of_the_validation(tmp_path):
+    history = History(tmp_path / "history.csv")
+    log_interval, batches_per_epoch, step = 2, 3, 0
+    for _ in range(2):
+        for _ in range(batches_per_epoch):
+            step += 1
+            history.add("train", objective=float(step), rate=1.0)
+            if step % log_interval == 0:
+                history.write(step=step, stage="train")
+        history.add("valid", objective=100.0)
+        row = history.write(step=step, stage="valid")
+        assert row == {"step": step, "stage": "valid", "objective": 100.0}
+    found = [r["objective"] for r in history.rows if r["stage"] == "train"]
+    assert found == [1.5, 3.5, 5.5]
