@@ -11,7 +11,6 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
@@ -66,8 +65,8 @@ def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
     archive : Archive
         It holds a folder of the name that `folder` has.
     folder : str or PathLike
-        The folder wanted; the archive is kept beside it until it is
-        unpacked.
+        The folder wanted. The archive is downloaded beside it, and removed
+        once it is unpacked; one that lay there before is used and kept.
 
     Returns
     -------
@@ -79,6 +78,9 @@ def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
     OSError
         If the disk has too little room (before anything is fetched) or the
         download fails; what has arrived is kept.
+    RuntimeError
+        If this Python cannot unpack archives safely (before anything is
+        fetched).
     ValueError
         If the file is another than expected, or holds what would be written
         elsewhere or no such folder.
@@ -86,18 +88,28 @@ def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
     folder = Path(os.path.abspath(folder))
     if folder.is_dir():
         return folder
+    if not hasattr(tarfile, "data_filter"):
+        raise RuntimeError(
+            "this Python's tarfile has no filter 'data', without which an "
+            "archive may write anywhere; take a newer patch release of Python, "
+            f"or unpack {archive.url} into {folder.parent} yourself"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.parent / archive.name
-    here = _size(path) + _size(_partial(path))
+    ours = not path.is_file()
+    here = _size(_partial(path)) if ours else archive.size
     _require_room(folder, archive.size - here + archive.unpacked_size)
     download(archive, path)
     unpack(path, folder)
-    path.unlink()
+    if ours:
+        path.unlink()
     return folder
 
 
 def download(archive: Archive, path: str | os.PathLike) -> Path:
     """Download a file; what an earlier call left off is gone on with.
+
+    A file that is there already is checked, and never removed.
 
     Arguments
     ---------
@@ -116,11 +128,13 @@ def download(archive: Archive, path: str | os.PathLike) -> Path:
     OSError
         If it fails for good; what has arrived is kept.
     ValueError
-        If the checksum is another; the file is removed.
+        If the size or the checksum is another; what was downloaded is
+        removed.
     """
     path = Path(path)
     if path.is_file():
-        return path  # it was checked before it got its name
+        _require_whole(archive, path)
+        return path
     partial = _partial(path)
     if _size(partial) > archive.size:
         partial.unlink()
@@ -186,6 +200,21 @@ def _partial(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
+def _require_whole(archive: Archive, path: Path) -> None:
+    """Refuse a file that lies there and is not the archive."""
+    size = _size(path)
+    found = f"{size} bytes, not {archive.size}"
+    if size == archive.size:
+        digest = _sha256(path)
+        if digest == archive.sha256:
+            return
+        found = f"the SHA-256 {digest}, not {archive.sha256}"
+    raise ValueError(
+        f"{path} has {found}: it is damaged, or another file; move it away, "
+        "and the next call downloads it"
+    )
+
+
 def _require_room(folder: Path, needed: int) -> None:
     """Refuse to begin what the disk cannot hold."""
     free = shutil.disk_usage(folder.parent).free
@@ -202,6 +231,8 @@ def _fetch(archive: Archive, partial: Path) -> None:
     It is given up after several attempts in a row that brought nothing new,
     and at once where the server refuses.
     """
+    import httpx2  # only who downloads needs it
+
     attempt, here = 0, _size(partial)
     while here < archive.size:
         attempt += 1
@@ -229,6 +260,8 @@ def _fetch(archive: Archive, partial: Path) -> None:
 
 def _append(archive: Archive, partial: Path) -> None:
     """Ask once for what is missing; begin anew if all of it is sent."""
+    import httpx2
+
     with open(partial, "ab") as file:
         start = file.tell()
         headers = {"Accept-Encoding": "identity"}
@@ -260,8 +293,10 @@ def _append(archive: Archive, partial: Path) -> None:
                         return  # another file
 
 
-def _is_refusal(error: httpx2.HTTPError) -> bool:
+def _is_refusal(error: Exception) -> bool:
     """Tell whether the server answered, and would answer the same again."""
+    import httpx2
+
     if not isinstance(error, httpx2.HTTPStatusError):
         return False
     code = error.response.status_code

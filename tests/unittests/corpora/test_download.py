@@ -100,11 +100,43 @@ def test_a_later_call_goes_on_with_what_has_arrived(tmp_path, server):
 def test_a_file_that_is_whole_is_not_asked_for(tmp_path, server):
     (tmp_path / "a.tar.gz.part").write_bytes(CONTENT)
     fetch_folder(archive(server.url), tmp_path / "data")
-    shutil.rmtree(tmp_path / "data")
+    assert os.listdir(tmp_path) == ["data"]
+    assert server.asked == []
+
+
+def test_an_archive_that_lay_there_is_used_and_kept(tmp_path, server):
     (tmp_path / "a.tar.gz").write_bytes(CONTENT)
     folder = fetch_folder(archive(server.url), tmp_path / "data")
     assert found_in(folder) == FILES
+    assert (tmp_path / "a.tar.gz").read_bytes() == CONTENT
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (CONTENT[:-1], f"gz has {len(CONTENT) - 1} bytes, not {len(CONTENT)}"),
+        (CONTENT[:-1] + b"x", r"gz has the SHA-256 \w{64}, not \w{64}: it is"),
+    ],
+)
+def test_a_damaged_archive_that_lay_there_is_told_and_kept(
+    tmp_path, server, content, message
+):
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        fetch_folder(archive(server.url), tmp_path / "data")
+    assert os.listdir(tmp_path) == ["a.tar.gz"]
+    assert (tmp_path / "a.tar.gz").read_bytes() == content
+    assert server.asked == []
+
+
+def test_a_python_that_cannot_unpack_is_told_first(
+    tmp_path, server, monkeypatch
+):
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(RuntimeError, match="no filter 'data'"):
+        fetch_folder(archive(server.url), tmp_path / "data")
+    assert server.asked == [] and not os.listdir(tmp_path)
 
 
 def test_a_server_without_ranges_starts_anew(tmp_path, server):
