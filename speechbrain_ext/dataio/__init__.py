@@ -7,6 +7,7 @@ from speechbrain_ext.dataio.manifest import (
     read_manifest,
     write_manifest,
 )
+from speechbrain_ext.dataio.mixed_sounds import MixedSounds
 from speechbrain_ext.dataio.mixing import (
     Mixtures,
     add_noise,
@@ -18,6 +19,7 @@ from speechbrain_ext.dataio.mixing import (
     ring_targets,
     scale_to_level,
 )
+from speechbrain_ext.dataio.ready_mixtures import ReadyMixtures
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,
     find_references,
@@ -31,11 +33,7 @@ from speechbrain_ext.dataio.samplers import (
 )
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.several import SeveralCorpora
-from speechbrain_ext.dataio.sound_mixtures import (
-    MixedSounds,
-    ReadyMixtures,
-    SoundMixtures,
-)
+from speechbrain_ext.dataio.sound_mixtures import SoundMixtures
 from speechbrain_ext.dataio.sound_samplers import (
     ClipSampler,
     SoundDraw,

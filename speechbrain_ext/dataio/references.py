@@ -22,7 +22,8 @@ class ReferencedMixture(NamedTuple):
     mixture : Recording
         As it was recorded or made.
     references : tuple of Recording
-        At least one, in the order of their names; some may be silent.
+        In the order of their names; some may be silent. None where only
+        the mixture is known.
     """
 
     mixture: Recording
@@ -30,7 +31,7 @@ class ReferencedMixture(NamedTuple):
 
 
 def find_references(
-    manifest: str | os.PathLike, *, split: str
+    manifest: str | os.PathLike, *, split: str, required: bool = True
 ) -> list[ReferencedMixture]:
     """Find the mixtures of a split, each with its references.
 
@@ -40,6 +41,8 @@ def find_references(
         What a corpus's `prepare` wrote.
     split : str
         Of the mixtures.
+    required : bool
+        Whether a mixture without references is an error.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def find_references(
     FileNotFoundError
         If there is no manifest.
     ValueError
-        If it has no mixtures of the split, or one without references.
+        If it has no mixtures of the split, or one without references that
+        are required.
 
     Example
     -------
@@ -79,7 +83,7 @@ def find_references(
     if not mixtures:
         raise ValueError(f"{manifest} has no mixtures in the split {split!r}")
     for name, mixture in mixtures:
-        if name not in groups:
+        if required and name not in groups:
             raise ValueError(
                 f"{manifest}: {mixture.id} has no references; they would be "
                 f"called KIND/{name}/..."

@@ -241,7 +241,7 @@ def labels_of_clips(
         Where they are from.
     path : str, PathLike or None
         A CSV with the columns `mixture` and `labels`; None takes the labels
-        of the references.
+        of the mixtures and references.
 
     Returns
     -------
@@ -258,7 +258,8 @@ def labels_of_clips(
     if path is None:
         names = {r.label for r in read_manifest(manifest)} - {""}
         found = [
-            sorted({r.label for r in clip.references} - {""}) for clip in clips
+            sorted({r.label for r in (clip.mixture, *clip.references)} - {""})
+            for clip in clips
         ]
         return found, sorted(names)
     with open(path, newline="", encoding="utf-8") as file:

@@ -31,6 +31,7 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
             batch_size=hparams["batch_size"],
             batches=hparams["batches_per_epoch"],
             references=supervised,
+            paired=not supervised,
             seed=hparams["seed"],
             rank=rank,
             world_size=world_size,
@@ -42,6 +43,7 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
             clip_seconds=hparams["clip_seconds"],
             batch_size=hparams["batch_size"],
             batches=hparams["valid_batches"],
+            paired=not supervised,
         )
     return hparams["test_mixtures"](
         split=hparams["test_split"],

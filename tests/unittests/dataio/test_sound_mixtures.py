@@ -11,6 +11,7 @@ from speechbrain_ext.dataio import (
     Recording,
     SoundMixtures,
     SoundSampler,
+    read_manifest,
     write_manifest,
 )
 
@@ -410,3 +411,43 @@ def test_labels_of_clips_from_a_table(clips, tmp_path):
 def test_too_many_sources_are_told_at_once(clips):
     with pytest.raises(ValueError, match="a mixture has 3 sources"):
         ready(clips, max_sources=2)
+
+
+def test_mixtures_without_references_do_where_none_are_wanted(clips, tmp_path):
+    alone = [r for r in read_manifest(clips) if r.kind == "mixture"]
+    write_manifest(tmp_path / "alone.csv", alone)
+    mixtures = ready(tmp_path / "alone.csv", references=False)
+    (batch,) = mixtures.loader
+    mixed = mixtures.mix(batch)
+    assert mixed.references is None and mixtures.classes == []
+    assert mixed.mixture.abs().amax(1).min() > 0
+    with pytest.raises(ValueError, match="mixture/1 has no references"):
+        ready(tmp_path / "alone.csv")
+
+
+def test_a_last_clip_without_a_partner_is_left_out(clips, tmp_path):
+    options = {"batch_size": 2, "batches": 9}
+    found = [len(batch["id"]) for batch in ready(clips, **options).loader]
+    assert found == [2, 1]
+    paired = ready(clips, paired=True, **options)
+    assert [batch["id"] for batch in paired.loader] == [
+        ["mixture/1", "mixture/2"]
+    ]
+    with pytest.raises(ValueError, match="batch_size is 3; mixtures are"):
+        ready(clips, paired=True)
+    only = [r for r in read_manifest(clips) if r.id == "mixture/1"]
+    write_manifest(tmp_path / "one.csv", only)
+    with pytest.raises(ValueError, match="has one mixture in the split"):
+        ready(tmp_path / "one.csv", references=False, paired=True, batch_size=2)
+
+
+def test_another_sample_rate_than_the_manifests_is_told(clips):
+    with pytest.raises(ValueError, match="at 8000 Hz; sample_rate is 16000"):
+        ReadyMixtures(
+            clips,
+            split="train",
+            sample_rate=16000,
+            clip_seconds=CLIP,
+            batch_size=1,
+            batches=1,
+        )
