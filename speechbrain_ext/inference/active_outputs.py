@@ -41,7 +41,8 @@ def active_outputs(
     ---------
     estimates : torch.Tensor
         Shape (..., outputs, time), at levels that can be compared: those of a
-        separator under mixture consistency, or levels matched to the mixture.
+        separator under mixture consistency. (Levels matched to the mixture
+        cannot be: a faint copy of the mixture is raised to its level.)
     threshold_db : float
         At least 0.
 

@@ -1,6 +1,7 @@
 """Separating recordings of any length, rate and level."""
 
 import os
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -163,12 +164,20 @@ class Separator:
                 "recording first"
             )
         waveforms = waveforms.float()
+        return self._level(self._separate(waveforms, sample_rate), waveforms)
+
+    def _separate(self, waveforms, sample_rate):
+        """Separate at the levels that the module gives."""
         mixtures = change_rate(waveforms, sample_rate, self.sample_rate)
         estimates = self._separate_chunks(mixtures)
         estimates = change_rate(estimates, self.sample_rate, sample_rate)
-        estimates = estimates[..., : waveforms.shape[1]]
+        # a copy is an ordinary tensor, open to autograd
+        return estimates[..., : waveforms.shape[1]].clone()
+
+    def _level(self, estimates, waveforms):
+        """Bring estimates to their levels in the mixture, if that is asked."""
         if not self.match_level:
-            return estimates.clone()  # an ordinary tensor, open to autograd
+            return estimates
         return match_mixture_level(
             estimates=estimates, mixture=waveforms.to(estimates.device)
         )
@@ -188,10 +197,12 @@ class Separator:
             Any file that libsndfile reads; channels are averaged.
         folder : str or Path
             Where NAME_source1.wav, NAME_source2.wav, ... are written, at the
-            rate of the file, as 32-bit floats.
+            rate of the file, as 32-bit floats. Files of these names that an
+            earlier call left are removed.
         active_only : bool
             Whether to write only the outputs that `active_outputs` finds
-            active, the loudest first.
+            active, the loudest first, both by the levels that the module
+            gives: meant for modules whose levels can be compared.
 
         Returns
         -------
@@ -205,10 +216,15 @@ class Separator:
             If it is empty, damaged, silent or not finite.
         """
         waveform, rate = read_recording(path)
-        estimates = self.separate(waveform[None], rate)[0].cpu()
+        own = self._separate(waveform[None], rate)
+        estimates = self._level(own, waveform[None])[0].cpu()
         if active_only:
-            order, active = active_outputs(estimates=estimates)
+            # matched levels would make faint copies as loud as sources
+            order, active = active_outputs(estimates=own[0].cpu())
             estimates = estimates[order[active[order]]]
+        for old in Path(folder).glob(f"{escape(Path(path).stem)}_source*.wav"):
+            if old.stem.rpartition("_source")[2].isdigit():
+                old.unlink()
         paths = []
         for number, estimate in enumerate(estimates, start=1):
             name = f"{Path(path).stem}_source{number}.wav"

@@ -177,6 +177,35 @@ def test_only_active_outputs_are_written_the_loudest_first(tmp_path, seconds):
         assert error.max() < 0.02
 
 
+def test_faint_copies_are_not_active_at_matched_levels(tmp_path):
+    class Faint(nn.Module):
+        def forward(self, mixture):
+            return torch.stack((1e-3 * mixture, mixture), 1)
+
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    soundfile.write(tmp_path / "a.wav", noise, RATE, "FLOAT")
+    separator = Separator(Faint(), sample_rate=RATE, match_level=True)
+    out = tmp_path / "out"
+    (path,) = separator.separate_file(tmp_path / "a.wav", out, active_only=True)
+    written, _ = soundfile.read(path)
+    np.testing.assert_allclose(written, noise, atol=1e-4)
+
+
+def test_files_of_an_earlier_call_go(tmp_path):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    soundfile.write(tmp_path / "a[1].wav", noise, RATE)
+    out = tmp_path / "out"
+    out.mkdir()
+    kept = ["a[1]_source_x.wav", "a1_source9.wav", "b_source1.wav"]
+    for name in ("a[1]_source9.wav", *kept):
+        (out / name).touch()
+    separator = Separator(Bands(2), sample_rate=RATE)
+    paths = separator.separate_file(tmp_path / "a[1].wav", out)
+    left = sorted(path.name for path in out.iterdir())
+    assert left == sorted([*kept, *(path.name for path in paths)])
+    assert len(paths) == 2
+
+
 def test_what_cannot_be_separated_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must be \(batch, time\)"):
         make().separate(torch.zeros(100), RATE)
