@@ -168,6 +168,26 @@ def summarise(rows):
     }
 
 
+def active_references(references):
+    """Leave out the references that are silent: (references, time)."""
+    power = references.square().mean(dim=-1)
+    return references[power.sqrt() > SILENT_RMS]
+
+
+def loud_outputs(estimates, references):
+    """Tell which outputs are active: a bool for each.
+
+    Arguments
+    ---------
+    estimates : torch.Tensor
+        Shape (outputs, time).
+    references : torch.Tensor
+        The active ones, shape (references, time); at least one.
+    """
+    weakest = references.square().mean(dim=-1).min()
+    return estimates.square().mean(dim=-1) > ACTIVE_SHARE * weakest
+
+
 def _check(estimates, references, mixture):
     """Report shapes and samples that cannot be meant."""
     shapes = {
@@ -201,9 +221,7 @@ def _check(estimates, references, mixture):
 
 def _figures_of_clip(estimates, references, mixture):
     """Measure one clip: (outputs, time), (references, time), (time,)."""
-    power = references.square().mean(dim=-1)
-    active = power.sqrt() > SILENT_RMS
-    references, power = references[active], power[active]
+    references = active_references(references)
     count, outputs = len(references), len(estimates)
     if not count:
         return {
@@ -213,7 +231,7 @@ def _figures_of_clip(estimates, references, mixture):
         }
     missing = estimates.new_zeros(max(0, count - outputs), len(mixture))
     estimates = torch.cat((estimates, missing))
-    loud = estimates.square().mean(dim=-1) > ACTIVE_SHARE * power.min()
+    loud = loud_outputs(estimates, references)
     values = _si_snr(estimates, references).cpu().numpy()
     before = _si_snr(mixture[None], references)[:, 0].tolist()
     lines, columns = linear_sum_assignment(values, maximize=True)

@@ -4,7 +4,7 @@ Against targets or mixtures in dB; the penalties of MixIT have units of their
 own.
 """
 
-from speechbrain_ext.losses.mixit import mixit, remix
+from speechbrain_ext.losses.mixit import EXACT_LIMIT, mixit, remix
 from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.pit import align, pit
 from speechbrain_ext.losses.scer import scer
@@ -13,6 +13,7 @@ from speechbrain_ext.losses.si_sdr import si_sdr, snr, thresholded_snr
 from speechbrain_ext.losses.sparsity import covariance, sparsity
 
 __all__ = [
+    "EXACT_LIMIT",
     "align",
     "covariance",
     "mixit",

@@ -23,6 +23,9 @@ SOLVERS = {
     "least_squares_flip": least_squares_flip,
 }
 
+# The most estimates of which all assignments are tried, unless told otherwise.
+EXACT_LIMIT = 16
+
 
 def mixit(
     *,
@@ -30,7 +33,7 @@ def mixit(
     mixtures: torch.Tensor,
     solver: str = "exact",
     snr_max: float = 30.0,
-    exact_limit: int = 16,
+    exact_limit: int = EXACT_LIMIT,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Assign estimates to two mixtures so that the loss is lowest.
 

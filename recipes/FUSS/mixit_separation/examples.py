@@ -4,8 +4,8 @@ import torch
 
 from speechbrain_ext.evaluation import Example
 from speechbrain_ext.evaluation.universal_separation import (
-    ACTIVE_SHARE,
-    SILENT_RMS,
+    active_references,
+    loud_outputs,
 )
 
 
@@ -29,19 +29,16 @@ def make_example(row, estimates, references, mixture, sample_rate):
         With as many references as outputs: silent ones are added.
     """
     silence = torch.zeros_like(mixture)
-    active = references[references.square().mean(-1).sqrt() > SILENT_RMS]
+    active = active_references(references)
     assigned = [
         silence if output is None else estimates[output]
         for output in row["assignment"]
     ]
-    least = ACTIVE_SHARE * min(
-        (r.square().mean().item() for r in active), default=0.0
-    )
+    loud = loud_outputs(estimates, active) if len(active) else []
     extra = [
-        estimate
-        for output, estimate in enumerate(estimates)
-        if output not in row["assignment"]
-        and estimate.square().mean().item() > least
+        estimates[output]
+        for output, is_loud in enumerate(loud)
+        if is_loud and output not in row["assignment"]
     ]
     signals = assigned + extra or [silence]
     missing = [silence] * (len(signals) - len(active))
