@@ -2,7 +2,7 @@
 
 from .checkpoints import AtomicCheckpointer
 from .comparison import Comparison
-from .configuration import load_hparams
+from .configuration import find_mistakes, load_hparams
 from .history import History
 from .nonfinite import SkipNonFinite
 from .optimizers import MuonWithAdam
@@ -19,6 +19,7 @@ from .stored_figures import entry_of, merge, read_figures
 __all__ = [
     "AtomicCheckpointer",
     "Comparison",
+    "find_mistakes",
     "load_hparams",
     "History",
     "MuonWithAdam",

@@ -271,8 +271,24 @@ def recipe():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"most_sources": 1}, "MixIT has nothing to learn"),
+        ({"most_sources": 1}, "most_sources: 1 is below 2"),
         ({"single_share": 1.0}, "MixIT has nothing to learn"),
+        ({"single_share": "many"}, "single_share: 'many' is no float"),
+        ({"most_voices": -1}, "most_voices: -1 is below 0"),
+        ({"voice_share": 1.5}, "voice_share: 1.5 is above 1"),
+        ({"level_range_db": -1}, "level_range_db: -1 is below 0"),
+        ({"max_grad_norm": -1.0}, "max_grad_norm: -1.0 is below 0"),
+        ({"noise_share": 0.5}, "noise_snr_db: noise_share is 0.5; give the"),
+        ({"noise_snr_db": 5.0}, "noise_snr_db: 5.0 is no list of the lowest"),
+        ({"noise_snr_db": [5, 0]}, r"noise_snr_db: \[5, 0\] is no list of"),
+        (
+            {
+                "objective": "supervised",
+                "noise_share": 0.5,
+                "noise_snr_db": [0.0, 5.0],
+            },
+            "noise_share: supervised training draws clips like those of the",
+        ),
         ({"num_sources": 1}, "num_sources: 1 is below 2"),
         ({"num_sources": 17}, "at most 16 outputs; num_sources is 17"),
         ({"batch_size": 3}, "two mixtures make an example; it is odd"),
@@ -339,6 +355,46 @@ def test_the_semantic_loss_needs_labels(recipe, trees, tmp_path):
     hparams["prepare"]()
     with pytest.raises(ValueError, match="FUSS needs --labels=FILE.csv"):
         recipe.train(hparams, None)
+
+
+# What makes a run another one -------------------------------------------------
+
+
+def test_what_may_change_in_a_run_that_goes_on(recipe, tmp_path, monkeypatch):
+    def identity(name="fuss_mixit", **options):
+        key = "fuss_folder" if "fuss" in name else "data_folder"
+        options = {
+            key: "fuss",
+            "output_folder": str(tmp_path),
+            "network": {"channels": 16, "hidden": 8, "blocks": 2},
+            **options,
+        }
+        file = RECIPE / f"hparams/{name}.yaml"
+        return recipe.runs.identity(load_hparams(file, options))
+
+    monkeypatch.chdir(tmp_path)
+    known = identity()
+    for same in (
+        {"download": True},
+        {"fuss_folder": str(tmp_path / "fuss")},
+        {"number_of_epochs": 7},
+    ):
+        assert identity(**same) == known, same
+    for other in (
+        {"fuss_folder": "reverb"},
+        {"precision": "bf16"},
+        {"max_grad_norm": 1.0},
+        {"network": {"channels": 16, "hidden": 8, "blocks": 2, "repeats": 3}},
+        {"mixtures": {"max_sources": 5}},
+    ):
+        assert identity(**other) != known, other
+    change = {"test_mixtures": {"most_sources": 3}}
+    for objective in ("mixit", "supervised"):
+        before, after = (
+            identity("mixit_folder", objective=objective, **options)
+            for options in ({}, change)
+        )
+        assert (before == after) == (objective == "mixit")
 
 
 # Arms ------------------------------------------------------------------------

@@ -3,6 +3,17 @@
 import speechbrain as sb
 
 
+def trained_on(hparams):
+    """Give what makes the training's mixtures: a `functools.partial`.
+
+    Supervised training has clips like those of the test, since no mixtures of
+    mixtures raise the number of their sources.
+    """
+    if hparams["objective"] == "supervised":
+        return hparams["supervised_mixtures"]
+    return hparams["mixtures"]
+
+
 def make_mixtures(hparams, stage, *, rank=0, world_size=1):
     """Make the mixtures of a stage.
 
@@ -13,8 +24,7 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
     stage : speechbrain.Stage
         Decides the split, and the number and length of the clips. Training
         draws others in every epoch, and sees no references unless it is
-        supervised: then clips are like those of the test, since no mixtures
-        of mixtures raise the number of their sources.
+        supervised.
     rank, world_size : int
         This process and the number of processes that share the batches.
 
@@ -23,7 +33,7 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
     mixtures : SoundMixtures or ReadyMixtures
     """
     supervised = hparams["objective"] == "supervised"
-    make = hparams["test_mixtures"] if supervised else hparams["mixtures"]
+    make = trained_on(hparams)
     if stage == sb.Stage.TRAIN:
         return make(
             split=hparams["train_split"],

@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+from data import trained_on
+
 from speechbrain_ext.dataio import read_manifest
 from speechbrain_ext.hub import (
     RELEASE,
@@ -118,10 +120,10 @@ def training_recordings(hparams):
     mixtures = [row for row in rows if row.kind == "mixture"]
     if mixtures:
         return mixtures
-    options = hparams["mixtures"].keywords
+    options = trained_on(hparams).keywords
     kinds = ["event"]
     kinds += ["speech"] * bool(options["voice_share"])
-    kinds += ["noise"] * bool(options["noise_share"])
+    kinds += ["noise"] * bool(options.get("noise_share"))
     return [row for row in rows if row.kind in kinds]
 
 
@@ -131,8 +133,14 @@ def describe_training(hparams):
     method = (
         "mixture-invariant training (MixIT, arXiv 2006.12701): two mixtures "
         "are summed, and its outputs are assigned to them; no separated sound "
-        "was used"
+        "was a target"
     )
+    single = hparams["mixtures"].keywords.get("single_share", 0)
+    if single:
+        method += (
+            f", but {single:.0%} of the mixtures that were summed held a "
+            "single sound each, which nothing marked"
+        )
     if hparams["objective"] == "supervised":
         method = "supervised training with the separated sources as targets"
     terms = [
@@ -175,10 +183,19 @@ def describe_limits(hparams):
     same = ""
     if hparams["test_split"] == hparams["valid_split"]:
         same = " That split was also the one for validation."
+    levels = (
+        "Levels of the outputs are those in the mixture, since they add up to "
+        "it."
+    )
+    if hparams["consistency"] == "none":
+        levels = (
+            "Outputs need not add up to the mixture; their levels are those "
+            "that the network gives."
+        )
     return (
         f"Always {hparams['num_sources']} outputs; which of them hold a sound "
         "is told by `active_outputs`, a rule of thumb. The figures are means "
         f"over made mixtures of the split {hparams['test_split']}.{same} "
-        "Levels of the outputs are those in the mixture. Nothing else was "
-        "tested: no other corpus, no real recordings."
+        f"{levels} Nothing else was tested: no other corpus, no real "
+        "recordings."
     )

@@ -1,7 +1,10 @@
 """What makes two runs the same run."""
 
+import hashlib
 import json
 import os
+
+from data import trained_on
 
 
 def configuration(hparams):
@@ -40,8 +43,12 @@ def configuration(hparams):
         "test_batches",
     )
     chosen = {key: hparams[key] for key in keys}
-    for key in ("mixtures", "test_mixtures"):
-        options = hparams[key].keywords
+    makers = {
+        "mixtures": trained_on(hparams),
+        "test_mixtures": hparams["test_mixtures"],
+    }
+    for key, maker in makers.items():
+        options = maker.keywords
         chosen[key] = {k: v for k, v in options.items() if k != "manifest"}
     chosen["network"] = type(hparams["network"]).__name__
     parameters = hparams["network"].parameters()
@@ -60,7 +67,18 @@ def identity(hparams):
         for key, value in configuration(hparams).items()
         if not key.startswith(free)
     }
-    for key in ("seed", "manifest"):
+    for key in ("seed", "precision", "max_grad_norm"):
         values[key] = hparams[key]
-    values["corpus"] = str(hparams["prepare"].keywords)
+    # its layers tell the arguments that it was made with
+    layers = hashlib.sha256(str(hparams["network"]).encode()).hexdigest()
+    values["network"] += f", layers {layers[:16]}"
+    values["manifest"] = os.path.abspath(hparams["manifest"])
+    # whether the corpus was fetched, or from where it is called, is no change
+    values["corpus"] = {
+        key: os.path.abspath(value)
+        if key.endswith("folder") and value is not None
+        else value
+        for key, value in hparams["prepare"].keywords.items()
+        if key != "download"
+    }
     return values

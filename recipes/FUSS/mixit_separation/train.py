@@ -5,11 +5,12 @@
     torchrun --nproc-per-node=2 train.py hparams/mixit_mini.yaml
 
 Two mixtures are summed; the outputs of the separator are assigned to the two
-so that their sums come nearest to them.  No separated sound is used in
-training.  Methods: Wisdom et al., "Unsupervised sound separation using mixture
-invariant training", NeurIPS 2020, arXiv 2006.12701; Wisdom et al., "Sparse,
-efficient, and semantic mixture invariant training", WASPAA 2021, arXiv
-2106.00847.
+so that their sums come nearest to them.  No separated sound is a target of
+the training; but where mixtures are made here, the share `single_share` of
+them holds a single sound, which nothing marks.  Methods: Wisdom et al.,
+"Unsupervised sound separation using mixture invariant training", NeurIPS 2020,
+arXiv 2006.12701; Wisdom et al., "Sparse, efficient, and semantic mixture
+invariant training", WASPAA 2021, arXiv 2106.00847.
 
 Start reading at the bottom.
 """
@@ -30,6 +31,7 @@ from objectives import (
     semantic_loss,
     separation_loss,
 )
+from options import RULES, find_conflicts
 from release import FIGURES
 from speechbrain.utils.distributed import run_on_main
 
@@ -47,73 +49,6 @@ from speechbrain_ext.training import (
 )
 
 logger = logging.getLogger(__name__)
-
-RULES = {
-    "seed": (int, 0, None),
-    "sample_rate": (int, 4000, 96000),
-    "clip_seconds": (float, 0.25, None),
-    "objective": ["mixit", "supervised"],
-    "solver": ["exact", "least_squares", "least_squares_flip"],
-    "solver_check": [True, False],
-    "snr_max": (float, 0, None),
-    "sparsity_weight": (float, 0, None),
-    "sparsity_form": ["mixture", "norm"],
-    "covariance_weight": (float, 0, None),
-    "semantic_weight": (float, 0, None),
-    "consistency": ["learned", "uniform", "none"],
-    "num_sources": (int, 2, None),
-    "match_level": [True, False],
-    "selection": ["objective", "last"],
-    "keep_checkpoints": ["selected", "all"],
-    "number_of_epochs": (int, 1, None),
-    "batch_size": (int, 1, None),
-    "batches_per_epoch": (int, 1, None),
-    "valid_batches": (int, 1, None),
-    "test_batch_size": (int, 1, None),
-    "test_batches": (int, 1, None),
-    "test_clip_seconds": (float, 0.25, None),
-    "examples": (int, 0, None),
-    "learning_rate": (float, 0, 1),
-    "warmup": (float, 0, 0.99),
-    "log_interval": (int, 1, None),
-    "num_workers": (int, 0, None),
-}
-MOST_SOURCES = 4  # of the test, and of supervised training
-EXACT = 16  # the largest number of outputs whose assignments are all tried
-
-
-def find_conflicts(values):
-    """List what is legal by itself but not together, for `load_hparams`."""
-    mistakes = []
-    mixit = values["objective"] == "mixit"
-    if mixit and values["batch_size"] % 2:
-        mistakes.append("batch_size: two mixtures make an example; it is odd")
-    if values["num_sources"] > EXACT and mixit:
-        for key, value in (("solver", "exact"), ("solver_check", True)):
-            if values[key] == value:
-                mistakes.append(
-                    f"{key}: {value!r} tries all assignments of at most "
-                    f"{EXACT} outputs; num_sources is {values['num_sources']}"
-                )
-    # only where mixtures are made here, not found
-    most = values.get("most_sources", 2)
-    if most < 2 or not 0 <= values.get("single_share", 0) < 1:
-        mistakes.append(
-            "most_sources, single_share: they must be at least 2 and below 1; "
-            "with one source in every mixture MixIT has nothing to learn"
-        )
-    if not mixit:
-        for key in ("sparsity", "covariance", "semantic"):
-            if values[f"{key}_weight"] > 0:
-                mistakes.append(
-                    f"{key}_weight: it goes with objective mixit; set it to 0"
-                )
-        if values["num_sources"] < MOST_SOURCES:
-            mistakes.append(
-                f"num_sources: {values['num_sources']} outputs cannot hold "
-                f"the {MOST_SOURCES} sources of supervised training"
-            )
-    return mistakes
 
 
 class MixITSeparation(SkipNonFinite, sb.Brain):
@@ -268,6 +203,9 @@ def configure(arguments):
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     run_opts = join_processes(run_opts)
+    for key in ("precision", "max_grad_norm"):
+        if key in run_opts.overridden_args:  # SpeechBrain keeps these apart
+            overrides += f"\n{key}: {getattr(run_opts, key)}"
     hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
     require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
