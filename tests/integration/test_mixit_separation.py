@@ -34,6 +34,8 @@ from speechbrain_ext.training import load_hparams
 RECIPE = ROOT / "recipes/FUSS/mixit_separation"
 FOLDER_FILE = RECIPE / "hparams/mixit_folder.yaml"
 ROWS = table_rows("FUSS")
+BLIND = [n for n, row in enumerate(ROWS) if "mixtures" in row["Hparam_file"]]
+KNOWN = [n for n in range(len(ROWS)) if n not in BLIND]
 SMALL = {
     "clip_seconds": 0.5,
     "test_clip_seconds": 0.5,
@@ -70,7 +72,18 @@ def trees(tmp_path_factory, prepared):
             lines.append(f"{split}/example{number:05d},{labels}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     make_sounds(folder / "sounds")
+    make_recordings(folder / "recorded")
     return folder
+
+
+def make_recordings(folder):
+    """Five long ones in each split, nothing else known."""
+    generator = np.random.default_rng(1)
+    for split in ("train", "valid", "test"):
+        for number in range(5):
+            path = folder / split / "street" / f"{number}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, voice(generator, 3.0, 8000), 8000)
 
 
 def make_sounds(folder):
@@ -93,7 +106,7 @@ def make_sounds(folder):
 def arguments_of(row, trees, output):
     """The options of a row, after the hyperparameter file."""
     flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
-    examples = int("mini" in row["Hparam_file"])
+    examples = int(re.search("mini|mixtures", row["Hparam_file"]) is not None)
     options = {**SMALL, "examples": examples, "output_folder": output}
     command = train_command(ROOT / row["Hparam_file"], **options)
     return [str(w) for w in command[2:]] + [
@@ -117,7 +130,7 @@ def variants(trees, tmp_path_factory):
     return folder, commands, outputs
 
 
-@pytest.mark.parametrize("number", range(len(ROWS)))
+@pytest.mark.parametrize("number", KNOWN)
 def test_every_variant_trains_and_reports(number, variants, trees, capsys):
     folder, commands, output = variants
     folder, row = folder / str(number), ROWS[number]
@@ -165,6 +178,32 @@ def test_every_variant_trains_and_reports(number, variants, trees, capsys):
         assert len(list(folder.glob("examples/*/spectrograms.png"))) == 4
     if "fuss" not in row["Hparam_file"]:
         assert len(list((folder / "save").iterdir())) == kept
+
+
+@pytest.mark.parametrize("number", BLIND)
+def test_recordings_without_references_are_trained_on(number, variants):
+    folder, commands, _ = variants
+    folder = folder / str(number)
+    content = json.loads((folder / "metrics.json").read_text())
+    # the fifth clip of the test has no partner
+    assert content["info"]["steps"] == 6
+    assert set(content["metrics"]) == {"clips", "loss", "outputs"}
+    assert content["metrics"]["clips"] == 4
+    assert math.isfinite(content["metrics"]["loss"])
+    with open(folder / "clips.csv", newline="") as file:
+        clips = list(csv.DictReader(file))
+    assert len({clip["sources"] for clip in clips}) == 4
+    assert clips[0]["loss"] == clips[1]["loss"] != clips[2]["loss"]
+    with open(folder / "history.csv", newline="") as file:
+        history = list(csv.DictReader(file))
+    assert [line["stage"] for line in history].count("valid") == 2
+    assert "msi" not in history[-1]
+    assert not (folder / "separation.png").exists()
+    assert "have no references" in (folder / "index.html").read_text()
+    card = (folder / "release/README.md").read_text()
+    assert "have no references" in card and "MSi" not in card
+    assert list(folder.glob("examples/*/spectrograms.png"))
+    check_release(folder, commands[number])
 
 
 def check_release(folder, arguments):
@@ -258,6 +297,13 @@ def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     (steps, first), (_, second) = load(tmp_path, 0), load(tmp_path, 1)
     assert steps == 6
     assert_equal(first, second)
+    read = [
+        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)["batches"]
+        for rank in range(2)
+    ]
+    assert [len(batches) for batches in read] == [6, 6]
+    assert all(len(batch) == TINY["batch_size"] for batch in read[0])
+    assert not any(batch in read[1] for batch in read[0])
 
 
 # Mistakes --------------------------------------------------------------------
@@ -288,6 +334,14 @@ def recipe():
                 "noise_snr_db": [0.0, 5.0],
             },
             "noise_share: supervised training draws clips like those of the",
+        ),
+        (
+            {"references": False, "objective": "supervised"},
+            "references: supervised training needs them",
+        ),
+        (
+            {"references": False, "test_batch_size": 3},
+            "test_batch_size: without references the test sums two",
         ),
         ({"num_sources": 1}, "num_sources: 1 is below 2"),
         ({"num_sources": 17}, "at most 16 outputs; num_sources is 17"),

@@ -33,8 +33,12 @@ def main():
         if isinstance(thing, type) and issubclass(thing, sb.Brain)
     )
 
+    batches = []
+
     class Poisoned(plain):
         def compute_forward(self, batch, stage):
+            if stage == sb.Stage.TRAIN:
+                batches.append(list(batch.get("id", ())))
             if self.optimizer_step == poisoned and rank == last:
                 batch = {
                     key: value * float("nan") if key in SIGNALS else value
@@ -48,6 +52,7 @@ def main():
     state = {
         "parameters": hparams["separator"].state_dict(),
         "optimizer_step": brain.optimizer_step,
+        "batches": batches,
         "skipped_steps": brain.skipped_steps,
         "wrapped": isinstance(
             brain.modules["separator"],

@@ -53,6 +53,7 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
             clip_seconds=hparams["clip_seconds"],
             batch_size=hparams["batch_size"],
             batches=hparams["valid_batches"],
+            references=hparams["references"],
             paired=not supervised,
         )
     return hparams["test_mixtures"](
@@ -60,4 +61,6 @@ def make_mixtures(hparams, stage, *, rank=0, world_size=1):
         clip_seconds=hparams["test_clip_seconds"],
         batch_size=hparams["test_batch_size"],
         batches=hparams["test_batches"],
+        references=hparams["references"],
+        paired=not hparams["references"],
     )

@@ -5,6 +5,7 @@ import json
 import statistics
 from pathlib import Path
 
+import blind
 import runs
 import torch
 from examples import make_example
@@ -101,14 +102,20 @@ def evaluate(hparams, mixtures, arguments, info):
         What is known of the training, kept in metrics.json.
     """
     folder = Path(hparams["output_folder"])
-    rows, examples = score(
-        hparams["separator"],
-        mixtures,
-        examples=hparams["examples"],
-        sample_rate=hparams["sample_rate"],
-    )
-    summary = summarise(rows)
-    write_clips(folder / "clips.csv", rows)
+    if hparams["references"]:
+        rows, examples = score(
+            hparams["separator"],
+            mixtures,
+            examples=hparams["examples"],
+            sample_rate=hparams["sample_rate"],
+        )
+        summary, columns = summarise(rows), COLUMNS
+        results = list_results(summary)
+    else:
+        rows, examples = blind.score(hparams, mixtures)
+        summary, columns = blind.summarise(rows), blind.COLUMNS
+        results = blind.list_results(summary)
+    write_clips(folder / "clips.csv", rows, columns)
     info = {
         **info,
         "configuration": runs.configuration(hparams),
@@ -124,30 +131,35 @@ def evaluate(hparams, mixtures, arguments, info):
     write_report(
         folder,
         title="Separation of any sounds",
-        figures=list_results(summary),
+        figures=results,
         notes=describe(hparams),
         plots=draw(folder, summary),
         examples=examples,
     )
-    print_summary(summary, info["least_squares"])
+    if hparams["references"]:
+        print_summary(summary)
+    else:
+        blind.print_summary(summary)
+    print_solver(info["least_squares"])
     release = make_release(hparams, summary, arguments)
     print(f"Figures and page with players: {folder}/index.html")
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(folder)}")
 
 
-def write_clips(path, rows):
+def write_clips(path, rows, columns):
     """Write a line for each clip; SI-SNRs are parted by semicolons."""
     with (
         replaced(path) as partial,
         open(partial, "w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            line = {name: row[name] for name in COLUMNS}
-            for name in ("si_snr", "si_snri"):
-                line[name] = ";".join(f"{value:.3f}" for value in row[name])
+            line = {name: row[name] for name in columns}
+            for name, value in line.items():
+                if isinstance(value, list):
+                    line[name] = ";".join(f"{each:.3f}" for each in value)
             writer.writerow(line)
 
 
@@ -195,16 +207,8 @@ def draw(folder, summary):
     """Draw the plots of the results page: a list of (path, caption)."""
     training_curves(folder / "training.png", history=folder / "history.csv")
     plots = [(folder / "training.png", "The course of the training.")]
-    groups = {"all": summary}
-    for count, group in summary["by_references"].items():
-        groups[f"{count} source{'s' * (count > 1)}"] = group
-    separation_shares(
-        folder / "separation.png",
-        arms=[{"name": name, **group} for name, group in groups.items()],
-    )
-    plots.append(
-        (folder / "separation.png", "Active outputs against active sources.")
-    )
+    if "by_references" in summary:
+        plots.append(draw_separation(folder / "separation.png", summary))
     checks = solver_rows(folder / "history.csv")
     if checks:
         training_curves(folder / "least_squares.png", history=checks)
@@ -214,6 +218,17 @@ def draw(folder, summary):
         )
         plots.append((folder / "least_squares.png", caption))
     return plots
+
+
+def draw_separation(path, summary):
+    """Draw active outputs against active sources: (path, caption)."""
+    groups = {"all": summary}
+    for count, group in summary["by_references"].items():
+        groups[f"{count} source{'s' * (count > 1)}"] = group
+    separation_shares(
+        path, arms=[{"name": name, **group} for name, group in groups.items()]
+    )
+    return path, "Active outputs against active sources."
 
 
 def list_results(summary):
@@ -245,23 +260,32 @@ def describe(hparams):
         f"{name} {hparams[name + '_weight']:g}"
         for name in ("sparsity", "covariance", "semantic")
     )
+    active = (
+        "An output is active if its power is above a hundredth of that of the "
+        "weakest source."
+    )
+    if not hparams["references"]:
+        active = blind.NOTE
     return [
         f"Objective {hparams['objective']}, solver {hparams['solver']}, "
         f"{hparams['num_sources']} outputs, mixture consistency "
         f"{hparams['consistency']}; weights: {weights}; seed "
         f"{hparams['seed']}; checkpoint selected by {hparams['selection']}.",
-        f"Tested on the split {hparams['test_split']}. An output is active if "
-        "its power is above a hundredth of that of the weakest source.",
+        f"Tested on the split {hparams['test_split']}. {active}",
     ]
 
 
-def print_summary(summary, solver):
+def print_summary(summary):
     """Print the headline figures."""
     print()
     for name, label in FIGURES.items():
         print(f"{label:52s}{summary[name]:9.2f} dB")
     counts = ", ".join(f"{name} {summary[name]}" for name in SEPARATIONS)
     print(f"{'clips by separation':52s}  {counts}")
+
+
+def print_solver(solver):
+    """Print what least squares would have missed, if it was checked."""
     if solver:
         print(
             f"least squares would have missed the exact assignment in "

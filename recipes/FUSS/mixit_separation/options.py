@@ -7,6 +7,7 @@ RULES = {
     "seed": (int, 0, None),
     "sample_rate": (int, 4000, 96000),
     "clip_seconds": (float, 0.25, None),
+    "references": [True, False],
     "objective": ["mixit", "supervised"],
     "solver": ["exact", "least_squares", "least_squares_flip"],
     "solver_check": [True, False],
@@ -61,6 +62,16 @@ def find_conflicts(values):
                     f"{EXACT_LIMIT} outputs; num_sources is {outputs}"
                 )
     mistakes += find_mixture_mistakes(values)
+    if not values["references"]:
+        if not mixit:
+            mistakes.append(
+                "references: supervised training needs them; set it to true"
+            )
+        if values["test_batch_size"] % 2:
+            mistakes.append(
+                "test_batch_size: without references the test sums two "
+                "mixtures as well; it is odd"
+            )
     if not mixit:
         for key in ("sparsity", "covariance", "semantic"):
             if values[f"{key}_weight"] > 0:

@@ -109,7 +109,7 @@ def make_card(hparams, summary, arguments):
                 split=hparams["test_split"],
             )
             for name, label in FIGURES.items()
-            if math.isfinite(summary[name])
+            if math.isfinite(summary.get(name, math.nan))
         ],
     )
 
@@ -183,6 +183,17 @@ def describe_limits(hparams):
     same = ""
     if hparams["test_split"] == hparams["valid_split"]:
         same = " That split was also the one for validation."
+    figures = (
+        "The figures are means over made mixtures of the split "
+        f"{hparams['test_split']}.{same}"
+    )
+    untested = "Nothing else was tested: no other corpus, no real recordings."
+    if not hparams["references"]:
+        untested = "No other recordings were tried."
+        figures = (
+            "The recordings have no references, so that no figure tells how "
+            "well their sounds are separated."
+        )
     levels = (
         "Levels of the outputs are those in the mixture, since they add up to "
         "it."
@@ -194,8 +205,6 @@ def describe_limits(hparams):
         )
     return (
         f"Always {hparams['num_sources']} outputs; which of them hold a sound "
-        "is told by `active_outputs`, a rule of thumb. The figures are means "
-        f"over made mixtures of the split {hparams['test_split']}.{same} "
-        f"{levels} Nothing else was tested: no other corpus, no real "
-        "recordings."
+        f"is told by `active_outputs`, a rule of thumb. {figures} "
+        f"{levels} {untested}"
     )

@@ -80,7 +80,7 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
             objective = objective + weight * value
         if self.checks_solver(stage):
             values |= check_least_squares(estimates, mixtures, self.hparams)
-        if stage != sb.Stage.TRAIN:
+        if stage != sb.Stage.TRAIN and mixtures.references is not None:
             self.measure(mixtures)
         values["objective"] = objective.detach()
         self.hparams.history.add(stage.name.lower(), **values)
@@ -134,11 +134,11 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
         """Write the validation's row; keep the best and the last, or all."""
         if stage != sb.Stage.VALID:
             return
-        summary = summarise(self.rows)
+        summary = summarise(self.rows) if self.rows else {}
         row = self.hparams.history.write(
             step=self.optimizer_step,
             stage="valid",
-            **{name: summary[name] for name in FIGURES},
+            **{name: summary[name] for name in FIGURES if name in summary},
         )
         self.log(row)
         every = self.hparams.keep_checkpoints == "all"
