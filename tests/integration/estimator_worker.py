@@ -3,21 +3,19 @@
 [torchrun ...] python estimator_worker.py OUTPUT HPARAMS_FILE [--key=value]
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
 
 import torch
 
-RECIPE = Path(__file__).parents[2] / "recipes/REAL-M/sisnr_estimation"
-sys.path.insert(0, str(RECIPE))
-
-import train as recipe  # noqa: E402
-
 
 def main():
     """Train, save what this process holds, then evaluate."""
     output, arguments = Path(sys.argv[1]), sys.argv[2:]
+    sys.path.insert(0, str(Path(arguments[0]).resolve().parents[1]))
+    recipe = importlib.import_module("train")
     train = recipe.train
 
     def train_and_save(hparams, run_opts, pool):

@@ -6,14 +6,13 @@ COMMANDS.json holds a list of argument lists. Run by the tests: importing
 everything takes longer than a tiny training.
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, sys.argv[1])
-
-import train as recipe  # noqa: E402
-
 if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    recipe = importlib.import_module("train")
     for arguments in json.loads(Path(sys.argv[2]).read_text()):
         recipe.main(arguments)

@@ -6,6 +6,7 @@ Run by the tests; with POISON=STEP in the environment, rank 1 (or the only
 one) finds NaN in its batch at that step.
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -13,16 +14,14 @@ from pathlib import Path
 import speechbrain as sb
 import torch
 
-sys.path.insert(0, str(Path(sys.argv[2]).resolve().parents[1]))
-
-import train as recipe  # noqa: E402
-
 SIGNALS = ("speech", "sources")
 
 
 def main():
     """Fit, then save what this process holds."""
     output, arguments = Path(sys.argv[1]), sys.argv[2:]
+    sys.path.insert(0, str(Path(arguments[0]).resolve().parents[1]))
+    recipe = importlib.import_module("train")
     poisoned = int(os.environ.get("POISON", -1))
     last = int(os.environ.get("WORLD_SIZE", 1)) - 1
     rank = int(os.environ.get("RANK", 0))

@@ -118,6 +118,7 @@ def test_an_archive_that_lay_there_is_used_and_kept(tmp_path, server):
         (CONTENT[:-1], f"gz has {len(CONTENT) - 1} bytes, not {len(CONTENT)}"),
         (CONTENT[:-1] + b"x", r"gz has the SHA-256 \w{64}, not \w{64}: it is"),
     ],
+    ids=["short", "changed"],
 )
 def test_a_damaged_archive_that_lay_there_is_told_and_kept(
     tmp_path, server, content, message
