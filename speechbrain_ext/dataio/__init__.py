@@ -40,6 +40,12 @@ from speechbrain_ext.dataio.sound_samplers import (
     SoundSampler,
 )
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
+from speechbrain_ext.dataio.utterances import (
+    NoisySpeech,
+    NoisyUtterances,
+    UtteranceDataset,
+    UtteranceSampler,
+)
 
 __all__ = [
     "ClipSampler",
@@ -47,6 +53,8 @@ __all__ = [
     "Draw",
     "MixedSounds",
     "Mixtures",
+    "NoisySpeech",
+    "NoisyUtterances",
     "ReadyMixtures",
     "Recording",
     "ReferencedMixture",
@@ -59,6 +67,8 @@ __all__ = [
     "SoundSampler",
     "SourceAugmentation",
     "SourceDataset",
+    "UtteranceDataset",
+    "UtteranceSampler",
     "add_noise",
     "find_references",
     "form_batch",

@@ -194,6 +194,46 @@ def read_whole(recording: Recording) -> np.ndarray:
     return samples
 
 
+def read_round(recording: Recording, *, start: int, samples: int) -> np.ndarray:
+    """Read a stretch of a recording, going round where it ends.
+
+    Arguments
+    ---------
+    recording : Recording
+        Of a file as every corpus's prepare function leaves it.
+    start : int
+        First sample, below the recording's length.
+    samples : int
+        Length, at least 1; maybe longer than the recording.
+
+    Returns
+    -------
+    stretch : numpy.ndarray
+        Shape (samples,), float32, full scale at 1.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As of `read_whole`.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmp_path") / "a.wav")
+    >>> soundfile.write(path, [0.5, 0.25, 0.125], 8000)
+    >>> recording = Recording("a", path, 3, 8000, "noise", "train")
+    >>> read_round(recording, start=2, samples=5)
+    array([0.125, 0.5  , 0.25 , 0.125, 0.5  ], dtype=float32)
+    """
+    stretch = np.empty(samples, np.float32)
+    with _open(recording) as file:
+        done = 0
+        while done < samples:
+            end = min(samples, done + recording.samples - start)
+            _fill(file, start, stretch[done:end])
+            done, start = end, 0
+    return stretch
+
+
 def _open(recording):
     """Open a recording's file and hold it against the manifest."""
     path = recording.path

@@ -1,9 +1,15 @@
 """Pure functions on tensors that score estimates.
 
-Against targets or mixtures in dB; the penalties of MixIT have units of their
-own.
+Against targets or mixtures in dB; the penalties of MixIT and the contrastive
+losses have units of their own.
 """
 
+from speechbrain_ext.losses.contrastive import (
+    cbpc,
+    info_nce,
+    token_cross_entropy,
+)
+from speechbrain_ext.losses.frame_sampling import sample_frames
 from speechbrain_ext.losses.mixit import EXACT_LIMIT, mixit, remix
 from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.pit import align, pit
@@ -15,15 +21,19 @@ from speechbrain_ext.losses.sparsity import covariance, sparsity
 __all__ = [
     "EXACT_LIMIT",
     "align",
+    "cbpc",
     "covariance",
+    "info_nce",
     "mixit",
     "padded_snr",
     "pit",
     "remix",
+    "sample_frames",
     "scer",
     "semantic",
     "si_sdr",
     "snr",
     "sparsity",
     "thresholded_snr",
+    "token_cross_entropy",
 ]

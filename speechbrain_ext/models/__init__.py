@@ -2,11 +2,22 @@
 
 Separators take a mixture (B, T) and give estimates (B, S, T); the estimator
 takes both and gives levels (B, S). Mixture consistency makes estimates sum to
-the mixture.
+the mixture. Recognisers take waveforms (B, T) with relative lengths (B,).
 """
 
+from speechbrain_ext.models.acoustic_tokenizer import AcousticTokenizer
+from speechbrain_ext.models.characters import CharacterTable
+from speechbrain_ext.models.conformer_ctc import (
+    ConformerCTC,
+    Recognition,
+    frame_mask,
+)
 from speechbrain_ext.models.consistent_separator import ConsistentSeparator
 from speechbrain_ext.models.conv_tasnet import ConvTasNet
+from speechbrain_ext.models.joint_recogniser import (
+    JointOutput,
+    JointRecogniser,
+)
 from speechbrain_ext.models.mixture_consistency import (
     MixtureConsistency,
     mixture_consistency,
@@ -28,10 +39,16 @@ from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
 __all__ = [
     "TDCN",
+    "AcousticTokenizer",
+    "CharacterTable",
+    "ConformerCTC",
     "ConsistentSeparator",
     "ConvTasNet",
+    "JointOutput",
+    "JointRecogniser",
     "MaskingSeparator",
     "MixtureConsistency",
+    "Recognition",
     "SISNREstimator",
     "SepFormer",
     "SoundClassifier",
@@ -42,6 +59,7 @@ __all__ = [
     "SpectralSepFormer",
     "SpectralSeparator",
     "SpectralTDCN",
+    "frame_mask",
     "mixture_consistency",
     "WaveformEncoder",
 ]

@@ -1,0 +1,112 @@
+"""Recogniser, and enhancement in front of it."""
+
+import pytest
+import torch
+
+from speechbrain_ext.models import (
+    CharacterTable,
+    ConformerCTC,
+    JointRecogniser,
+    SpectralTDCN,
+    frame_mask,
+)
+
+SIZES = {"mels": 20, "channels": 4, "size": 16, "heads": 2, "feedforward": 16}
+
+
+@pytest.fixture
+def joint():
+    torch.manual_seed(0)
+    return JointRecogniser(
+        SpectralTDCN(num_sources=1, n_fft=64, hop=32, channels=8, hidden=8),
+        ConformerCTC(5, layers=1, **SIZES),
+    )
+
+
+def test_padding_changes_next_to_nothing(joint):
+    """SpeechBrain's convolutions look two features over the end."""
+    recogniser = joint.recogniser.eval()
+    waveforms = torch.randn(2, 8000)
+    waveforms[1, 4000:] = 0
+    both = recogniser(waveforms, torch.tensor([1.0, 0.5]))
+    alone = recogniser(waveforms[1:, :4000], torch.ones(1))
+    frames = alone.frames.shape[1]
+    torch.testing.assert_close(
+        both.frames[1, : frames - 2],
+        alone.frames[0, :-2],
+        atol=0.05,
+        rtol=0.05,
+    )
+
+
+def test_the_level_does_not_matter(joint):
+    recogniser = joint.recogniser.eval()
+    waveforms, lengths = torch.randn(1, 8000), torch.ones(1)
+    torch.testing.assert_close(
+        recogniser(0.01 * waveforms, lengths).log_probabilities,
+        recogniser(waveforms, lengths).log_probabilities,
+        atol=1e-3,
+        rtol=1e-3,
+    )
+
+
+def test_it_learns_an_utterance(joint):
+    table = CharacterTable("abc ")
+    recogniser = joint.recogniser.train()
+    text, lengths = torch.tensor([table.encode("a cab")]), torch.ones(1)
+    waveforms = torch.randn(1, 8000)
+    optimizer = torch.optim.Adam(recogniser.parameters(), lr=0.01)
+    for _ in range(60):
+        found = recogniser(waveforms, lengths).log_probabilities
+        loss = torch.nn.functional.ctc_loss(
+            found.transpose(0, 1), text, (found.shape[1],), (5,)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    recogniser.eval()
+    path = recogniser(waveforms, lengths).log_probabilities[0].argmax(-1)
+    assert table.decode(path.tolist()) == "a cab"
+
+
+def test_frozen_parts_get_no_gradient_but_let_it_through(joint):
+    joint.train_only(["enhancer"])
+    joint.train()
+    assert joint.enhancer.training and not joint.recogniser.training
+    output = joint(torch.randn(2, 4000), torch.ones(2))
+    output.recognition.frames.square().sum().backward()
+    assert all(p.grad is None for p in joint.recogniser.parameters())
+    assert any(p.grad.abs().sum() > 0 for p in joint.enhancer.parameters())
+    joint.train_only(["enhancer", "recogniser"])
+    assert joint.recogniser.training
+
+
+def test_what_is_done_is_chosen(joint):
+    waveforms, lengths = torch.randn(2, 4000), torch.tensor([1.0, 0.5])
+    output = joint(waveforms, lengths, enhance=False)
+    assert output.waveforms is waveforms
+    output = joint(waveforms, lengths, recognise=False)
+    assert output.recognition is None
+    assert not output.waveforms[1, 2000:].any()
+    assert output.waveforms[1, :2000].any()
+
+
+def test_an_enhancer_has_one_output(joint):
+    joint.enhancer = SpectralTDCN(num_sources=2, channels=8, hidden=8)
+    with pytest.raises(ValueError, match="2 sources; it must give one"):
+        joint(torch.randn(1, 4000), torch.ones(1))
+
+
+def test_frames_are_counted_as_ctc_loss_counts_them():
+    lengths = torch.tensor([1.0, 0.49, 0.51])
+    expected = (lengths * 26).round()
+    assert torch.equal(frame_mask(lengths, 26).sum(1), expected.long())
+
+
+def test_tables_refuse_what_they_do_not_know():
+    table = CharacterTable()
+    assert table.decode(table.encode("it's a test")) == "it's a test"
+    with pytest.raises(ValueError, match=r"characters \['1', '\\xe9'\]|'é'"):
+        table.encode("caf\u00e9 1")
+    with pytest.raises(ValueError, match="twice: .'a'"):
+        CharacterTable("aba")
