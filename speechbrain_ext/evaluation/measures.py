@@ -10,6 +10,7 @@ PACKAGES = {
     "si_sdr": ((), ""),
     "sdr": (("fast_bss_eval",), "metrics"),
     "pesq": (("pesq",), "metrics"),
+    "stoi": (("pystoi",), "metrics"),
     "estoi": (("pystoi",), "metrics"),
     "dnsmos": (("speechmos", "librosa", "onnxruntime", "requests"), "dnsmos"),
 }
@@ -26,7 +27,7 @@ def available():
     Returns
     -------
     metrics : dict of bool
-        By metric: "si_sdr", "sdr", "pesq", "estoi", "dnsmos".
+        By metric: "si_sdr", "sdr", "pesq", "stoi", "estoi", "dnsmos".
 
     Example
     -------
@@ -114,12 +115,12 @@ def pesq(*, estimate, target, sample_rate):
     return float(measure(rate, *signals, "wb" if rate == 16000 else "nb"))
 
 
-def estoi(*, estimate, target, sample_rate):
-    """Measure the extended short-time objective intelligibility.
+def stoi(*, estimate, target, sample_rate, extended=False):
+    """Measure the short-time objective intelligibility.
 
-    Source: Jensen and Taal, "An algorithm for predicting the intelligibility
-    of speech masked by modulated noise maskers", IEEE/ACM TASLP 2016, by the
-    package pystoi.
+    Source: Taal et al., "An algorithm for intelligibility prediction of
+    time-frequency weighted noisy speech", IEEE TASLP 2011, by the package
+    pystoi.
 
     Arguments
     ---------
@@ -129,6 +130,8 @@ def estoi(*, estimate, target, sample_rate):
         Shape (time,).
     sample_rate : int
         Hz; the measure itself works at 10 kHz.
+    extended : bool
+        The measure of `estoi`.
 
     Returns
     -------
@@ -140,18 +143,48 @@ def estoi(*, estimate, target, sample_rate):
     RuntimeWarning
         Less than 0.4 s of speech: the measure is not defined.
     """
-    from pystoi import stoi
+    from pystoi import stoi as measure
 
     with warnings.catch_warnings():
         # pystoi returns 1e-5 for too short a signal, with this warning only
         warnings.simplefilter("error", RuntimeWarning)
-        value = stoi(
+        value = measure(
             target.double().numpy(),
             estimate.double().numpy(),
             sample_rate,
-            extended=True,
+            extended=extended,
         )
     return float(value)
+
+
+def estoi(*, estimate, target, sample_rate):
+    """Measure the extended short-time objective intelligibility.
+
+    Source: Jensen and Taal, "An algorithm for predicting the intelligibility
+    of speech masked by modulated noise maskers", IEEE/ACM TASLP 2016, by the
+    package pystoi.
+
+    Arguments
+    ---------
+    estimate, target, sample_rate
+        As of `stoi`.
+
+    Returns
+    -------
+    value : float
+        At most 1.
+
+    Raises
+    ------
+    RuntimeWarning
+        Less than 0.4 s of speech: the measure is not defined.
+    """
+    return stoi(
+        estimate=estimate,
+        target=target,
+        sample_rate=sample_rate,
+        extended=True,
+    )
 
 
 def dnsmos(*, estimate, sample_rate):

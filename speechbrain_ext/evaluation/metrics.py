@@ -1,7 +1,7 @@
 """Scores of separated speech against clean references, an utterance at a time.
 
-SI-SDR and residual noise are always there; SDR, PESQ, eSTOI and DNSMOS come
-from optional packages, see `speechbrain_ext.evaluation.available`.
+SI-SDR and residual noise are always there; SDR, PESQ, STOI, eSTOI and DNSMOS
+come from optional packages, see `speechbrain_ext.evaluation.available`.
 """
 
 import logging
@@ -20,6 +20,7 @@ from speechbrain_ext.evaluation.measures import (
     missing,
     pesq,
     sdr,
+    stoi,
 )
 from speechbrain_ext.evaluation.residual_noise import residual_noise
 from speechbrain_ext.losses.si_sdr import si_sdr
@@ -43,6 +44,7 @@ COLUMNS = {
     "sdri": Column("SDR improvement", "dB", "higher"),
     "pesq_nb": Column("PESQ, narrow band", "", "higher"),
     "pesq_wb": Column("PESQ, wide band", "", "higher"),
+    "stoi": Column("STOI", "", "higher"),
     "estoi": Column("eSTOI", "", "higher"),
     "dnsmos_ovrl": Column("DNSMOS overall", "", "higher"),
     "dnsmos_sig": Column("DNSMOS speech", "", "higher"),
@@ -77,7 +79,7 @@ class SeparationMetrics:
     sample_rate : int
         Of all signals, Hz.
     metrics : sequence of str or None
-        Of "si_sdr", "sdr", "pesq", "estoi", "dnsmos".  None: all that
+        Of "si_sdr", "sdr", "pesq", "stoi", "estoi", "dnsmos".  None: all that
         are installed; the absent ones are logged once.
     taps : int
         FIR taps of `residual_noise`.
@@ -257,7 +259,7 @@ class SeparationMetrics:
             scores = dnsmos(estimate=estimate, sample_rate=self.sample_rate)
             return {f"dnsmos_{name}": score for name, score in scores.items()}
         else:
-            measure = {"pesq": pesq, "estoi": estoi}[metric]
+            measure = {"pesq": pesq, "stoi": stoi, "estoi": estoi}[metric]
             values = [
                 measure(
                     estimate=estimate,

@@ -134,6 +134,9 @@ class ConformerCTC(nn.Module):
         with torch.autocast(waveforms.device.type, enabled=False):
             features = self.features(waveforms.float())
             features = self.normalise(features, lengths)
+            # silence is far below the mean, and would be heard at the end
+            there = frame_mask(lengths, features.shape[1])
+            features = features * there.unsqueeze(-1)
         frames = self.encoder.encode(self.convolutions(features), lengths)
         with torch.autocast(waveforms.device.type, enabled=False):
             scores = self.output(frames.float())

@@ -3,6 +3,7 @@
 from .checkpoints import AtomicCheckpointer
 from .comparison import Comparison
 from .configuration import find_mistakes, load_hparams
+from .gradient_balance import GradientBalance
 from .history import History
 from .nonfinite import SkipNonFinite
 from .optimizers import MuonWithAdam
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "find_mistakes",
     "load_hparams",
+    "GradientBalance",
     "History",
     "MuonWithAdam",
     "SkipNonFinite",

@@ -24,19 +24,16 @@ def joint():
 
 
 def test_padding_changes_next_to_nothing(joint):
-    """SpeechBrain's convolutions look two features over the end."""
+    """SpeechBrain's convolutions mirror what lies at the very end."""
     recogniser = joint.recogniser.eval()
-    waveforms = torch.randn(2, 8000)
-    waveforms[1, 4000:] = 0
+    waveforms = torch.randn(2, 16000)
+    waveforms[1, 8000:] = 0
     both = recogniser(waveforms, torch.tensor([1.0, 0.5]))
-    alone = recogniser(waveforms[1:, :4000], torch.ones(1))
-    frames = alone.frames.shape[1]
-    torch.testing.assert_close(
-        both.frames[1, : frames - 2],
-        alone.frames[0, :-2],
-        atol=0.05,
-        rtol=0.05,
-    )
+    alone = recogniser(waveforms[1:, :8000], torch.ones(1))
+    difference = (both.frames[1, :26] - alone.frames[0]).abs()
+    assert difference[:20].max() < 0.2
+    other = recogniser(waveforms.flip(1), torch.ones(2)).frames[1, :26]
+    assert (other - alone.frames[0]).abs().mean() > 5 * difference.mean()
 
 
 def test_the_level_does_not_matter(joint):
@@ -52,20 +49,19 @@ def test_the_level_does_not_matter(joint):
 
 def test_it_learns_an_utterance(joint):
     table = CharacterTable("abc ")
-    recogniser = joint.recogniser.train()
+    recogniser = joint.recogniser.eval()  # without dropout
     text, lengths = torch.tensor([table.encode("a cab")]), torch.ones(1)
-    waveforms = torch.randn(1, 8000)
+    tones = torch.sin(torch.arange(1600) * text.T * 0.3).flatten()[None]
     optimizer = torch.optim.Adam(recogniser.parameters(), lr=0.01)
-    for _ in range(60):
-        found = recogniser(waveforms, lengths).log_probabilities
+    for _ in range(80):
+        found = recogniser(tones, lengths).log_probabilities
         loss = torch.nn.functional.ctc_loss(
             found.transpose(0, 1), text, (found.shape[1],), (5,)
         )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    recogniser.eval()
-    path = recogniser(waveforms, lengths).log_probabilities[0].argmax(-1)
+    path = recogniser(tones, lengths).log_probabilities[0].argmax(-1)
     assert table.decode(path.tolist()) == "a cab"
 
 
@@ -106,7 +102,7 @@ def test_frames_are_counted_as_ctc_loss_counts_them():
 def test_tables_refuse_what_they_do_not_know():
     table = CharacterTable()
     assert table.decode(table.encode("it's a test")) == "it's a test"
-    with pytest.raises(ValueError, match=r"characters \['1', '\\xe9'\]|'é'"):
+    with pytest.raises(ValueError, match="characters .'1', '\u00e9'.,"):
         table.encode("caf\u00e9 1")
     with pytest.raises(ValueError, match="twice: .'a'"):
         CharacterTable("aba")
