@@ -30,6 +30,9 @@ from speechbrain_ext.evaluation.recognition import (
     permutation_word_errors,
     word_errors,
 )
+from speechbrain_ext.evaluation.recognition_plots import (
+    error_rate_against_snr,
+)
 from speechbrain_ext.evaluation.report import (
     Example,
     Result,
@@ -62,6 +65,7 @@ __all__ = [
     "choose_uniformly",
     "compare_with_listeners",
     "course_over_epochs",
+    "error_rate_against_snr",
     "listening_plot",
     "match_mixture_level",
     "msi_against_one_source",

@@ -111,8 +111,7 @@ DUAL_PATH = {
     ),
 }
 CONV_TASNET = {
-    "Encoder": parameters("L N"),
-    "Decoder": parameters("L N"),
+    **dict.fromkeys(("Encoder", "Decoder"), parameters("L N")),
     "MaskNet": parameters(
         "N B H P X R C causal",
         norm_type={"gLN", "cLN", "BN"},
@@ -217,10 +216,8 @@ TORCH = {
     "LeakyReLU": parameters("negative_slope inplace"),
     "PReLU": parameters("num_parameters init"),
     "GELU": parameters(approximate={"none", "tanh"}),
-    "Sigmoid": parameters(),
-    "Tanh": parameters(),
     "Softmax": parameters("dim"),
-    "Identity": parameters(),
+    **dict.fromkeys(("Sigmoid", "Tanh", "Identity"), parameters()),
     "Dropout": parameters("p inplace"),
     "Sequential": parameters(**{ANY_NUMBER: MODULE}),
     "ModuleList": parameters(modules=MODULES, **{ANY_NUMBER: MODULES}),
@@ -270,6 +267,11 @@ OURS = {
     "SpectralBLSTM": parameters(
         "num_sources n_fft hop hidden layers", mask=MASKS
     ),
+    "ConformerCTC": parameters(
+        "num_tokens sample_rate mels window_ms hop_ms channels size layers "
+        "heads feedforward kernel_size dropout"
+    ),
+    "JointRecogniser": parameters(enhancer=MODULE, recogniser=MODULE),
     "SISNREstimator": parameters("snr_min snr_max uncertainty", encoder=MODULE),
     "WaveformEncoder": parameters("channels"),
     "SpectralEncoder": parameters(

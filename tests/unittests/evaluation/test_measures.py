@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from speechbrain_ext.evaluation import available
-from speechbrain_ext.evaluation.measures import dnsmos, estoi, pesq, sdr
+from speechbrain_ext.evaluation.measures import (
+    dnsmos,
+    estoi,
+    pesq,
+    sdr,
+    stoi,
+)
 
 
 @pytest.fixture
@@ -97,6 +103,17 @@ def test_estoi_falls_with_noise_and_refuses_too_little_speech(speech_like):
         estoi(estimate=target[:900], target=target[:900], sample_rate=8000)
 
 
+def test_stoi_is_not_estoi(speech_like):
+    """SpeechBrain's Voicebank recipe logs the one under the other's name."""
+    pytest.importorskip("pystoi")
+    signals = {
+        "estimate": speech_like + 0.5 * noise_like(speech_like),
+        "target": speech_like,
+    }
+    plain = stoi(**signals, sample_rate=8000)
+    assert estoi(**signals, sample_rate=8000) < plain - 0.05 < 1.0
+
+
 @pytest.mark.parametrize("gain", [1e-4, 1.0, 1e4])
 def test_dnsmos_hears_every_signal_at_one_level(monkeypatch, gain):
     calls = fake_dnsmos(monkeypatch)
@@ -124,6 +141,6 @@ def test_available_follows_what_is_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "pesq", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     there = available()
-    assert set(there) == {"si_sdr", "sdr", "pesq", "estoi", "dnsmos"}
+    assert set(there) == {*("si_sdr", "sdr", "pesq", "stoi", "estoi", "dnsmos")}
     assert there["si_sdr"]
     assert not there["pesq"] and not there["dnsmos"]

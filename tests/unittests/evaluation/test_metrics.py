@@ -68,14 +68,14 @@ def test_every_column_is_described(scene, monkeypatch):
         lambda **_: {"ovrl": 1.0, "sig": 2.0, "bak": 3.0, "p808": 4.0},
     )
     monkeypatch.setattr(metrics, "missing", lambda name: [])
-    for name in ("pesq", "estoi"):
+    for name in ("pesq", "stoi", "estoi"):
         monkeypatch.setattr(metrics, name, lambda **_: 1.5)
     monkeypatch.setattr(metrics, "sdr", metrics.si_sdr)
     columns = set()
     for rate in (8000, 16000):
         measure = SeparationMetrics(
             sample_rate=rate,
-            metrics=["si_sdr", "sdr", "pesq", "estoi", "dnsmos"],
+            metrics=["si_sdr", "sdr", "pesq", "stoi", "estoi", "dnsmos"],
         )
         row = measure(**scene)[0]
         assert row["dnsmos_p808"] == 4.0 and row["estoi"] == 1.5
@@ -156,8 +156,8 @@ def test_absent_packages_are_logged_or_named(monkeypatch, caplog):
 
 
 def test_wrong_use_is_named(scene):
-    with pytest.raises(ValueError, match="unknown metric 'stoi'.*estoi"):
-        SeparationMetrics(sample_rate=8000, metrics=["stoi"])
+    with pytest.raises(ValueError, match="unknown metric 'csig'.*estoi"):
+        SeparationMetrics(sample_rate=8000, metrics=["csig"])
     with pytest.raises(ValueError, match="sample_rate must be positive.*0"):
         SeparationMetrics(sample_rate=0)
     measure = SeparationMetrics(sample_rate=8000, metrics=["si_sdr"])

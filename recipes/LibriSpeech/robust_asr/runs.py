@@ -1,0 +1,37 @@
+"""What the figures of two runs must share to stand in one table."""
+
+import json
+import os
+
+from stages import COMMON, CONTRASTIVE, NOISE
+
+# of the stages that a run may lack, or that its arm is about
+OTHERS = (
+    *("front_end", "recogniser_training", "enhancement_weight"),
+    *("enhancement_max_db", "num_clusters", "tokenizer_passes"),
+    *("tokenizer_batches", "epochs", "learning_rate", "test_splits"),
+    *("test_snr_db", "metrics"),
+)
+
+
+def configuration(hparams):
+    """Collect what two runs must share for their figures to compare.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+
+    Returns
+    -------
+    configuration : dict
+        Plain values, as they come back from a JSON file.
+    """
+    keys = (*COMMON, *NOISE, *CONTRASTIVE, *OTHERS)
+    chosen = {key: hparams[key] for key in keys if key != "seed"}
+    for name in ("enhancer", "recogniser"):
+        parameters = getattr(hparams["joint"], name).parameters()
+        chosen[f"{name}_parameters"] = sum(p.numel() for p in parameters)
+    chosen["optimizer"] = hparams["optimizer"].func.__name__
+    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    return json.loads(json.dumps(chosen))
