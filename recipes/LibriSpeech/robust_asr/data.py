@@ -6,6 +6,7 @@ import speechbrain as sb
 
 from speechbrain_ext.dataio import NoisyUtterances, read_manifest
 from speechbrain_ext.evaluation import normalise_text
+from speechbrain_ext.training import rank_and_size
 
 logger = logging.getLogger(__name__)
 
@@ -152,3 +153,35 @@ def make_utterances(
         world_size=world_size,
         num_workers=hparams["num_workers"] if training else 0,
     )
+
+
+def make_both(hparams, noisy, device):
+    """Make the utterances of training and validation.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+    noisy : bool
+        Whether noise is added.
+    device : str or torch.device
+        Where.
+
+    Returns
+    -------
+    utterances : dict
+        Stage to NoisyUtterances; processes share those of the training.
+    """
+    rank, world_size = rank_and_size()
+    training = make_utterances(
+        hparams,
+        sb.Stage.TRAIN,
+        noisy=noisy,
+        rank=rank,
+        world_size=world_size,
+    )
+    validation = make_utterances(hparams, sb.Stage.VALID, noisy=noisy)
+    return {
+        sb.Stage.TRAIN: training.to(device),
+        sb.Stage.VALID: validation.to(device),
+    }

@@ -10,30 +10,31 @@ import speechbrain as sb
 import torch
 from data import make_utterances
 from objectives import decode
+from page import (
+    AGREEMENT,
+    CLEAN,
+    QUALITY,
+    describe,
+    draw,
+    list_results,
+    make_example,
+    name_of,
+    print_summary,
+)
 from release import make_release
 from speechbrain.utils.metric_stats import ErrorRateStats
 from stages import TOKENIZER, StageFolder, chosen_stages, load_teacher
 from tqdm import tqdm
 
 from speechbrain_ext.evaluation import (
-    COLUMNS,
-    Example,
-    Result,
     SeparationMetrics,
-    error_rate_against_snr,
     normalise_text,
-    training_curves,
     without_nan,
     write_report,
 )
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import publish_command
 from speechbrain_ext.models import frame_mask
-
-CLEAN = "clean"
-ERRORS = {"wer": "word error rate", "cer": "character error rate"}
-QUALITY = ("si_sdr", "pesq_nb", "pesq_wb", "stoi", "estoi")
-AGREEMENT = "agreement"
 
 
 def make_conditions(hparams):
@@ -59,11 +60,6 @@ def make_conditions(hparams):
     }
     conditions[CLEAN] = make_utterances(hparams, test, noisy=False)
     return conditions
-
-
-def name_of(snr):
-    """Name the condition of an SNR in dB."""
-    return f"{snr:g} dB"
 
 
 @torch.no_grad()
@@ -152,19 +148,6 @@ def token_agreement(hparams, teacher, speech, waveforms):
     mask = frame_mask(speech.lengths, tokens[0].shape[1])
     same = (tokens[0] == tokens[1]) & mask
     return (same.sum(1) / mask.sum(1)).tolist()
-
-
-def make_example(row, signals, sample_rate):
-    """Put one utterance onto the results page."""
-    return Example(
-        name=f"{row['condition']}: {row['utterance']}",
-        mixture=signals["mixture"].cpu(),
-        estimates=signals["estimates"].cpu(),
-        references=signals["targets"].cpu(),
-        sample_rate=sample_rate,
-        scores=[{name: row[name] for name in QUALITY if name in row}],
-        note=f"Said: {row['reference']}. Heard: {row['hypothesis']}.",
-    )
 
 
 def summarise(rows, folder):
@@ -265,79 +248,3 @@ def write_rows(path, rows):
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def draw(hparams, summary):
-    """Draw the plots of the results page: a list of (path, caption)."""
-    folder = Path(hparams["output_folder"])
-    error_rate_against_snr(
-        folder / "wer.png",
-        arms=[{"name": hparams["front_end"], **points(summary)}],
-    )
-    plots = [(folder / "wer.png", "Word error rate against the SNR.")]
-    for stage in chosen_stages(hparams):
-        path = folder / f"training_{stage.name}.png"
-        history = StageFolder(hparams, stage.name).path / "history.csv"
-        training_curves(path, history=history)
-        plots.append((path, f"The course of the stage {stage.name}."))
-    return plots
-
-
-def points(summary):
-    """Turn a summary into the points of a curve."""
-    return {
-        "snr_db": [
-            None if name == CLEAN else float(name.split()[0])
-            for name in summary
-        ],
-        "wer": [figures["wer"] for figures in summary.values()],
-    }
-
-
-def list_results(summary):
-    """List the figures for the results page."""
-    results = []
-    for condition, figures in summary.items():
-        results += [
-            Result(f"{condition}: {label}", figures[name], "%", better="lower")
-            for name, label in ERRORS.items()
-        ]
-        results += [
-            Result(
-                f"{condition}: {COLUMNS[name].label}",
-                figures[name],
-                COLUMNS[name].unit,
-            )
-            for name in QUALITY
-            if name in figures
-        ]
-        share = 100 * figures[AGREEMENT]
-        results.append(Result(f"{condition}: tokens as in clean", share, "%"))
-    return results
-
-
-def describe(hparams):
-    """Say what was run, for the results page."""
-    words = ""
-    if hparams["closed_vocabulary"]:
-        words = " Only utterances all of whose words stand in the training."
-    return [
-        f"Front end: {hparams['front_end']}; recogniser trained on "
-        f"{hparams['recogniser_training']} conditions; shares of the gradient: "
-        f"CBPC {hparams['cbpc_share']:g}, InfoNCE "
-        f"{hparams['info_nce_share']:g}, tokens {hparams['token_share']:g}; "
-        f"shuffled labels: {hparams['shuffle_labels']}; seed "
-        f"{hparams['seed']}.",
-        f"Tested on the splits {', '.join(hparams['test_splits'])}, decoded "
-        f"greedily, without a language model.{words}",
-    ]
-
-
-def print_summary(summary):
-    """Print the headline figures."""
-    print(f"\n{'condition':12s}{'WER':>9s}{'CER':>9s}{'tokens':>10s}")
-    for condition, figures in summary.items():
-        print(
-            f"{condition:12s}{figures['wer']:7.1f} %{figures['cer']:7.1f} %"
-            f"{100 * figures[AGREEMENT]:8.1f} %"
-        )

@@ -16,6 +16,7 @@ from speechbrain_ext.losses import (
     token_cross_entropy,
 )
 from speechbrain_ext.models import frame_mask
+from speechbrain_ext.training import GradientBalance
 
 
 def enhancement_loss(enhanced, clean, most_db):
@@ -92,18 +93,66 @@ def decode(log_probabilities, lengths, characters):
     ]
 
 
-def choose_frames(labels, mask, hparams, generator):
+def count_errors(errors, speech, recognition, hparams):
+    """Hold the greedily decoded words against the texts.
+
+    Arguments
+    ---------
+    errors : ErrorRateStats
+        Takes them.
+    speech : NoisySpeech
+        With the texts.
+    recognition : Recognition
+        Of it.
+    hparams : namespace
+        Of the hyperparameter file.
+    """
+    heard = decode(
+        recognition.log_probabilities, speech.lengths, hparams.characters
+    )
+    errors.append(
+        speech.ids,
+        [text.split() for text in heard],
+        [normalise_text(text).split() for text in speech.texts],
+    )
+
+
+def make_balance(hparams):
+    """Make what finds the weights of the contrastive terms.
+
+    Arguments
+    ---------
+    hparams : dict
+        Of the hyperparameter file.
+
+    Returns
+    -------
+    balance : GradientBalance
+        Of "cbpc", "info_nce" and "token".
+    """
+    return GradientBalance(
+        {
+            "cbpc": hparams["cbpc_share"],
+            "info_nce": hparams["info_nce_share"],
+            "token": hparams["token_share"],
+        },
+        steps=hparams["balance_steps"],
+    )
+
+
+def choose_frames(labels, lengths, hparams, seed):
     """Draw the frames that are compared, and their labels.
 
     Arguments
     ---------
-    labels, mask : torch.Tensor
-        Tokens of the clean speech, and where there is speech, shape (batch,
-        frames).
+    labels : torch.Tensor
+        Tokens of the clean speech, shape (batch, frames).
+    lengths : torch.Tensor
+        Shape (batch,), relative.
     hparams : namespace
         Of the hyperparameter file.
-    generator : torch.Generator
-        On the CPU.
+    seed : int
+        Of what is drawn.
 
     Returns
     -------
@@ -111,9 +160,10 @@ def choose_frames(labels, mask, hparams, generator):
         Shape (n,): into the flattened batch, and their labels; with
         `shuffle_labels` those of others among them.
     """
+    generator = torch.Generator().manual_seed(seed)
     places = sample_frames(
         labels=labels,
-        mask=mask,
+        mask=frame_mask(lengths, labels.shape[1]),
         count=hparams.sampled_frames,
         most_per_cluster=hparams.frames_per_cluster,
         generator=generator,
@@ -125,7 +175,7 @@ def choose_frames(labels, mask, hparams, generator):
     return places, chosen
 
 
-def contrastive_terms(modules, frames, clean_frames, labels, hparams):
+def contrastive_terms(modules, frames, clean_frames, places, labels, hparams):
     """Compute the terms that compare enhanced with clean frames.
 
     Arguments
@@ -133,11 +183,11 @@ def contrastive_terms(modules, frames, clean_frames, labels, hparams):
     modules : Mapping
         "projection" and "token_classifier", those of them that have a term.
     frames : torch.Tensor
-        Encoder outputs of enhanced speech, shape (n, size).
+        Encoder outputs of enhanced speech, shape (batch, frames, size).
     clean_frames : torch.Tensor
         The teacher's outputs of the clean twins, same shape; no gradient.
-    labels : torch.Tensor
-        Tokens, shape (n,).
+    places, labels : torch.Tensor
+        From `choose_frames`.
     hparams : namespace
         Of the hyperparameter file.
 
@@ -146,6 +196,8 @@ def contrastive_terms(modules, frames, clean_frames, labels, hparams):
     terms : dict
         Name ("cbpc", "info_nce", "token") to a scalar, unweighted.
     """
+    frames = frames.flatten(0, 1)[places]
+    clean_frames = clean_frames.flatten(0, 1)[places]
     terms = {}
     if "projection" in modules:
         anchors = modules["projection"](frames)

@@ -3,7 +3,6 @@
 from stages import STAGES
 
 FRONT_ENDS = ["none", "separate", "joint"]
-SHARES = ("cbpc_share", "info_nce_share", "token_share")
 RULES = {
     "seed": (int, 0, None),
     "sample_rate": (int, 4000, 96000),

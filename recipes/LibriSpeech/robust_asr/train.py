@@ -21,15 +21,16 @@ import time
 import evaluate
 import speechbrain as sb
 import torch
-from data import make_utterances
+from data import make_both
 from objectives import (
     choose_frames,
     contrastive_terms,
-    decode,
+    count_errors,
     enhancement_loss,
+    make_balance,
     recognition_loss,
 )
-from options import RULES, SHARES, find_conflicts
+from options import RULES, find_conflicts
 from speechbrain.utils.distributed import infer_device, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain.utils.metric_stats import ErrorRateStats
@@ -43,10 +44,7 @@ from stages import (
 )
 from tokens import fit_tokenizer
 
-from speechbrain_ext.evaluation import normalise_text
-from speechbrain_ext.models import frame_mask
 from speechbrain_ext.training import (
-    GradientBalance,
     History,
     SkipNonFinite,
     join_processes,
@@ -77,7 +75,7 @@ class RobustASR(SkipNonFinite, sb.Brain):
     def recognises(self, stage):
         """Ask a frozen recogniser only where a term needs it."""
         if stage == sb.Stage.TRAIN and self.plan.name == "frozen":
-            return any(getattr(self.hparams, share) > 0 for share in SHARES)
+            return bool(self.balance.shares)
         return self.plan.recognise
 
     def compute_objectives(self, predictions, batch, stage):
@@ -110,7 +108,7 @@ class RobustASR(SkipNonFinite, sb.Brain):
                 objective = objective + weight * terms[name]
             values |= terms
         if stage != sb.Stage.TRAIN and output.recognition is not None:
-            self.count_errors(speech, output.recognition)
+            count_errors(self.errors, speech, output.recognition, self.hparams)
         values["loss"] = objective
         values = {name: value.detach() for name, value in values.items()}
         self.history.add(stage.name.lower(), **values)
@@ -127,28 +125,13 @@ class RobustASR(SkipNonFinite, sb.Brain):
         with torch.no_grad(), torch.autocast(self.device_type, enabled=False):
             clean = self.teacher(speech.clean, speech.lengths).frames
             labels = self.tokenizer(clean)
-        mask = frame_mask(speech.lengths, labels.shape[1])
         seed = self.step_seed() if stage == sb.Stage.TRAIN else 0
-        places, chosen = choose_frames(
-            labels, mask, self.hparams, torch.Generator().manual_seed(seed)
-        )
-        frames = output.recognition.frames.flatten(0, 1)[places]
-        clean = clean.flatten(0, 1)[places]
         return contrastive_terms(
-            self.modules, frames, clean, chosen, self.hparams
-        )
-
-    def count_errors(self, speech, recognition):
-        """Hold the greedily decoded words against the texts."""
-        heard = decode(
-            recognition.log_probabilities,
-            speech.lengths,
-            self.hparams.characters,
-        )
-        self.errors.append(
-            speech.ids,
-            [text.split() for text in heard],
-            [normalise_text(text).split() for text in speech.texts],
+            self.modules,
+            output.recognition.frames,
+            clean,
+            *choose_frames(labels, speech.lengths, self.hparams, seed),
+            self.hparams,
         )
 
     def step_seed(self):
@@ -239,16 +222,8 @@ def train_stage(hparams, run_opts, plan, teacher):
     brain.text_log = hparams["text_log"](str(folder.path / "train_log.txt"))
     brain.tensorboard = hparams["tensorboard"](str(folder.path / "tensorboard"))
     brain.history = History(folder.path / "history.csv")
-    shares = {name.removesuffix("_share"): hparams[name] for name in SHARES}
-    brain.balance = GradientBalance(shares, steps=hparams["balance_steps"])
-    rank, size = rank_and_size()
-    ranks = {"rank": rank, "world_size": size}
-    brain.utterances = {
-        stage: make_utterances(hparams, stage, noisy=plan.noisy, **options).to(
-            brain.device
-        )
-        for stage, options in ((sb.Stage.TRAIN, ranks), (sb.Stage.VALID, {}))
-    }
+    brain.balance = make_balance(hparams)
+    brain.utterances = make_both(hparams, plan.noisy, brain.device)
     loader = brain.utterances[sb.Stage.TRAIN].loader
     brain.train_sampler = loader.batch_sampler
     epochs = EpochCounter(hparams["epochs"][plan.name])
@@ -277,17 +252,7 @@ def train_stage(hparams, run_opts, plan, teacher):
 def train(hparams, run_opts):
     """Train the stages that are not finished, and load the others.
 
-    Arguments
-    ---------
-    hparams : dict
-        Of the hyperparameter file; its joint network is trained.
-    run_opts : RunOptions
-        Of the command line.
-
-    Returns
-    -------
-    brain : RobustASR or None
-        Of the last stage that was trained here, if one was.
+    Returns the Brain of the last one that was trained here, if one was.
     """
     device = run_opts.device or infer_device()
     for name in ("joint", "tokenizer", "projection", "token_classifier"):
