@@ -1,4 +1,4 @@
-"""Separate files, judge separations, rank separators."""
+"""Separate files, judge separations, rank separators, write texts down."""
 
 import argparse
 import csv
@@ -17,6 +17,7 @@ from speechbrain_ext.inference.scoring import (
 )
 from speechbrain_ext.inference.separator import Separator
 from speechbrain_ext.inference.sisnr_estimator import SHIPPED, SISNREstimator
+from speechbrain_ext.inference.transcriber import Transcriber
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the three commands."""
+    """Make the parser of the commands."""
     parser = argparse.ArgumentParser(
         prog="python -m speechbrain_ext.inference", description=__doc__
     )
@@ -76,6 +77,15 @@ def make_parser() -> argparse.ArgumentParser:
     ranking.add_argument(
         "--separators", required=True, nargs="+", metavar="SOURCE"
     )
+    transcribe = commands.add_parser(
+        "transcribe", help="write down what is said in recordings"
+    )
+    transcribe.set_defaults(run=transcribe_command)
+    transcribe.add_argument("recordings", help="file or folder")
+    transcribe.add_argument("--transcriber", required=True, metavar="SOURCE")
+    transcribe.add_argument(
+        "--enhanced", metavar="FOLDER", help="where to write NAME_enhanced.wav"
+    )
     for command in (score, ranking):
         command.add_argument(
             "--estimator",
@@ -83,6 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
             metavar="SOURCE",
             help="by default the one that comes with this package",
         )
+    for command in (score, ranking, transcribe):
         command.add_argument("--csv", type=Path, help="also write a CSV file")
         command.add_argument("--json", type=Path, help="also write a JSON file")
     return parser
@@ -145,6 +156,21 @@ def rank_command(options: argparse.Namespace) -> None:
             f"{row['separator']}"
         )
     print(f"on {rows[0]['mixtures']} mixtures")
+    write(rows, options)
+
+
+def transcribe_command(options: argparse.Namespace) -> None:
+    """Recognise files, print their texts."""
+    transcriber = Transcriber.from_hparams(options.transcriber)
+    root, rows = Path(options.recordings), []
+    for path in list_audio(root):
+        folder = options.enhanced
+        if folder is not None:
+            inner = path.parent.relative_to(root) if path != root else Path()
+            folder = Path(folder) / inner
+        text = transcriber.transcribe_file(path, folder)
+        print(f"{path}: {text}")
+        rows.append({"recording": str(path), "text": text})
     write(rows, options)
 
 
