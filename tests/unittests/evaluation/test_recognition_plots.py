@@ -1,0 +1,49 @@
+"""The plot of error rates against the SNR."""
+
+import numpy as np
+import pytest
+from pictures import assert_picture
+
+from speechbrain_ext.evaluation import error_rate_against_snr
+
+
+def arm(name="joint", **values):
+    return {
+        "name": name,
+        "snr_db": [-5, 0, None],
+        "wer": [[50.0, 60.0], 30.0, [8.0, 9.0]],
+        **values,
+    }
+
+
+def test_means_of_seeds_with_clean_speech_apart(tmp_path, figures):
+    path = error_rate_against_snr(
+        tmp_path / "wer.png", arms=[arm(), arm("separate")]
+    )
+    assert_picture(path)
+    (axes,) = figures[0].axes
+    line, means = axes.lines[0], axes.containers[0][0]
+    np.testing.assert_equal(line.get_ydata(), [55.0, 30.0, np.nan])
+    np.testing.assert_equal(means.get_xdata(), [-5, 0, 5])
+    np.testing.assert_equal(means.get_ydata(), [55.0, 30.0, 8.5])
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert names == ["-5", "0", "clean"]
+    assert axes.get_ylim()[0] == 0
+    (legend,) = figures[0].legends
+    assert [t.get_text() for t in legend.get_texts()] == ["joint", "separate"]
+
+
+def test_without_clean_speech(tmp_path, figures):
+    one = arm(snr_db=[0], wer=[20.0])
+    error_rate_against_snr(tmp_path / "wer.png", arms=[one])
+    (axes,) = figures[0].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0"]
+
+
+def test_what_cannot_be_drawn(tmp_path):
+    path = tmp_path / "wer.png"
+    with pytest.raises(ValueError, match="there are no arms"):
+        error_rate_against_snr(path, arms=[])
+    with pytest.raises(ValueError, match="'joint': 1 SNRs for 3 error rates"):
+        error_rate_against_snr(path, arms=[arm(snr_db=[0])])
+    assert not path.exists()
