@@ -48,13 +48,14 @@ def main():
     setattr(recipe, plain.__name__, Poisoned)
     hparams, run_opts = recipe.configure(arguments)
     brain = recipe.train(hparams, run_opts)
+    network = "separator" if "separator" in hparams else "joint"
     state = {
-        "parameters": hparams["separator"].state_dict(),
+        "parameters": hparams[network].state_dict(),
         "optimizer_step": brain.optimizer_step,
         "batches": batches,
         "skipped_steps": brain.skipped_steps,
         "wrapped": isinstance(
-            brain.modules["separator"],
+            brain.modules[network],
             torch.nn.parallel.DistributedDataParallel,
         ),
     }

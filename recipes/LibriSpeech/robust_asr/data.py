@@ -38,15 +38,19 @@ def read_speech(hparams, stage):
     ValueError
         If a text is missing or has an unknown character, or none is left.
     """
-    key = f"{stage.name.lower()}_splits"
+    splits = {
+        sb.Stage.TRAIN: hparams["train_splits"],
+        sb.Stage.VALID: hparams["valid_splits"],
+        sb.Stage.TEST: hparams["test_splits"],
+    }[stage]
     recordings = [
         recording
-        for split in hparams[key]
+        for split in splits
         for recording in read_manifest(
             hparams["manifest"], kind="speech", split=split
         )
     ]
-    where = f"{hparams['manifest']}, {key} {hparams[key]}"
+    where = f"{hparams['manifest']}, split {' and '.join(splits)}"
     check_texts(recordings, hparams["characters"], where)
     kept = [r for r in recordings if r.seconds <= hparams["longest_seconds"]]
     if hparams["closed_vocabulary"] and stage != sb.Stage.TRAIN:
