@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,19 +159,14 @@ def test_every_variant_trains_and_reports(number, variants):
         expected = {"cbpc"}
     assert set(weights) == expected
     assert all(weight > 0 for weight in weights.values())
-    assert list(folder.glob("examples/*/spectrograms.png")) == (
-        list(folder.glob("examples/*/*.png"))
-    )
+    shown = list(folder.glob("examples/*/spectrograms.png"))
+    assert len(shown) == (2 if "token_share" in flags else 0)
 
 
 def test_stages_of_another_run_are_taken_over(variants):
     folder, _, output = variants
-    taken = ["clean", "enhancer", "multi", "tokenizer"]
-    for name in taken:
-        assert f"The stage {name} is finished" in output or (
-            name == "tokenizer"
-        )
-        assert not (folder / "1/stages" / name).exists()
+    for name in ("enhancer", "clean", "multi"):
+        assert f"The stage {name} is finished" in output
     own = sorted(path.name for path in (folder / "1/stages").iterdir())
     assert own == ["frozen", "joint"]
     assert not (folder / "2/stages").exists()
@@ -223,7 +219,7 @@ def test_gradients_reach_the_enhancer_and_never_the_teacher(variants):
     output = joint(clean + torch.randn_like(clean), lengths)
     frames = teacher(clean, lengths).frames
     labels = tokenizer(frames)
-    options = argparse_like(hparams)
+    options = SimpleNamespace(**hparams)  # as a Brain has them
     places, chosen = objectives.choose_frames(labels, lengths, options, 1)
     assert frame_mask(lengths, labels.shape[1]).flatten()[places].all()
     modules = {"projection": hparams["projection"]}
@@ -238,17 +234,10 @@ def test_gradients_reach_the_enhancer_and_never_the_teacher(variants):
     assert torch.equal(tokenizer.centroids, before)
 
 
-def argparse_like(hparams):
-    """As a Brain has them."""
-    from types import SimpleNamespace
-
-    return SimpleNamespace(**hparams)
-
-
 def test_shuffled_labels_are_the_same_labels_elsewhere(variants):
     _, commands, _ = variants
     objectives = import_from(RECIPE, "objectives")
-    options = argparse_like(load(commands[0]))
+    options = SimpleNamespace(**load(commands[0]))
     labels, lengths = torch.arange(400).view(2, 200) // 3 % 7, torch.ones(2)
     places, plain = objectives.choose_frames(labels, lengths, options, 5)
     options.shuffle_labels = True
