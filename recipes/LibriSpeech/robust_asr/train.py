@@ -241,7 +241,7 @@ def train_stage(hparams, run_opts, plan, teacher):
     result = {
         "steps": brain.optimizer_step,
         "skipped_steps": brain.skipped_steps,
-        "weights": brain.balance.weights(),
+        "weights": brain.balance.weights() if plan.contrastive else {},
         # of the process that finished it
         "cpu_seconds": time.process_time() - begin,
     }
