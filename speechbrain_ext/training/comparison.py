@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import speechbrain as sb
 
@@ -38,6 +39,9 @@ class Comparison:
         Folder of train.py.
     reference : Path
         Where figures are stored.
+    table : module
+        What the table is: `rows_of(plan, figures)`, `markdown(rows)` and
+        `draw(rows, folder, prefix)`.
     corpora : sequence of str
         Those in the stored table.
     data_corpus : str
@@ -50,6 +54,7 @@ class Comparison:
 
     recipe: Path
     reference: Path
+    table: ModuleType
     corpora: Sequence[str]
     data_corpus: str
     varied: Sequence[str]
@@ -74,8 +79,13 @@ class Comparison:
     def write_table(
         self, figures: Mapping, folder: str | Path, prefix: str = ""
     ) -> str:
-        """Write the table and its plots into a folder; return the table."""
-        raise NotImplementedError
+        """Write results.md and its plots into a folder; return the table."""
+        folder = Path(folder)
+        rows = self.table.rows_of(self.plan(self.corpora), figures)
+        text = self.table.markdown(rows)
+        (folder / f"{prefix}results.md").write_text(text + "\n")
+        self.table.draw(rows, folder, prefix)
+        return text
 
     def command_line(self, run, arguments, output_folder) -> list[str]:
         """Return the recipe's arguments: the YAML file and all options."""

@@ -74,7 +74,7 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
     assert [len(row["values"]) for row in rows] == [3, 3]
     assert rows[1]["si_sdri"] == pytest.approx(6.0)
     assert rows[1]["si_sdri_std"] == pytest.approx(1.0)
-    arms_table.write_table(rows, tmp_path)
+    arms.write_table(figures, tmp_path)
     table = (tmp_path / "results.md").read_text()
     assert (
         f"| C: ring + SCER | {recipe.SCER_WEIGHT:g} | 3 | 6.00 ± 1.00 dB "

@@ -3,13 +3,9 @@
 import csv
 import json
 import math
-import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +16,7 @@ import torch
 from commands import (
     ROOT,
     import_from,
+    kill_at,
     run,
     table_rows,
     train_command,
@@ -268,21 +265,7 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     }
     run(command_for(trees, whole, **options))
     command = command_for(trees, parts, **options)
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
-    history = parts / "out/history.csv"
-    deadline = time.monotonic() + 200
-    while process.poll() is None and time.monotonic() < deadline:
-        if history.exists() and history.read_text().count("\n") > 10:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.01)
-    assert process.wait() == -signal.SIGKILL
+    kill_at(10, command, parts / "out/history.csv")
     run(command)
     steps, parameters = load(parts)
     assert steps == 40

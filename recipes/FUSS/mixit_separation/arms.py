@@ -64,6 +64,7 @@ class MixITArms(Comparison):
 
     recipe = RECIPE
     reference = RECIPE / "reference"
+    table = arms_table
     corpora = ("folder", "mini")
     data_corpus = "folder"
     output = "results/mixit_arms"
@@ -119,11 +120,6 @@ class MixITArms(Comparison):
             for name, value in values.items()
         }
         return {"metrics": rounded, "least_squares": course}
-
-    def write_table(self, figures, folder, prefix=""):
-        """Average over seeds, write the table and draw its plots."""
-        rows = arms_table.rows_of(self.plan(self.corpora), figures)
-        return arms_table.write_table(rows, folder, prefix)
 
 
 if __name__ == "__main__":
