@@ -329,6 +329,10 @@ def recipe():
             "test_batch_size: without references the test sums two",
         ),
         ({"num_sources": 1}, "num_sources: 1 is below 2"),
+        (
+            {"penalty_start": 0.5, "penalty_end": 0.25},
+            "penalty_end: 0.25 lies before penalty_start, 0.5",
+        ),
         ({"lone_share": 1.0}, "lone_share: 1.0 of the 8 pairs of a batch are"),
         ({"lone_share": 0.05}, "0.05 of the 8 pairs of a batch are 0"),
         ({"num_sources": 17}, "at most 16 outputs; num_sources is 17"),

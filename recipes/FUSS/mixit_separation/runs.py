@@ -30,6 +30,8 @@ def configuration(hparams):
         "sparsity_form",
         "covariance_weight",
         "semantic_weight",
+        "penalty_start",
+        "penalty_end",
         "consistency",
         "num_sources",
         "selection",
