@@ -92,8 +92,9 @@ class Comparison:
         options = {**run.overrides(), "output_folder": output_folder}
         if run.corpus == self.data_corpus:
             options["data_folder"] = arguments.data_folder
-            if arguments.include is not None:
-                options["include"] = arguments.include
+            for key in ("include", "test_split"):
+                if getattr(arguments, key) is not None:
+                    options[key] = getattr(arguments, key)
         if run.start is not None:
             options["start_from"] = Path(arguments.output) / run.start.name
         return [
@@ -210,6 +211,7 @@ class Comparison:
         add = parser.add_argument
         add("--data_folder", help=f"needed for the runs {self.data_corpus}/...")
         add("--include", help="which of its paths are taken; for them only")
+        add("--test_split", help="which of its splits tests; likewise")
         add("--output", default=self.output)
         add("--jobs", type=int, default=2, help="runs at a time")
         add("--only", default="", help="run only what has this in its name")

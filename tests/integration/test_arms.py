@@ -106,6 +106,21 @@ def test_stored_figures_grow_and_never_mix_configurations(
     assert third.name not in arms.read_stored()["real"]["runs"]
 
 
+def test_some_options_are_for_the_users_recordings_only():
+    arguments = argparse.Namespace(
+        data_folder="DIR",
+        include="['a/*']",
+        test_split="valid",
+        options=["--x"],
+    )
+    plan = {entry.corpus: entry for entry in arms.plan(arms.corpora)}
+    own = {"--data_folder=DIR", "--include=['a/*']", "--test_split=valid"}
+    for corpus, entry in plan.items():
+        words = set(arms.command_line(entry, arguments, "OUT"))
+        assert {"--x", "--output_folder=OUT"} <= words
+        assert words & own == (own if corpus == arms.data_corpus else set())
+
+
 def test_one_arm_is_trained_once(recordings, tmp_path):
     options = {
         **SMALL,

@@ -470,14 +470,14 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
     names = [entry.name for entry in arms.plan(arms.corpora)]
     assert len(names) == len(set(names))
     for corpus in arms.corpora:
-        for arm in ("plain", "sparsity10", "covariance10", "semantic10"):
+        for arm in ("plain", "sparsity20", "covariance100", "semantic10"):
             for outputs in (4, 8):
                 assert f"{corpus}/{arm}/M{outputs}/seed1" in names
-        for weight in (1, 3, 10, 30):
-            assert f"{corpus}/sparsity{weight}/M4/seed1" in names
         assert f"{corpus}/supervised/M4/seed1" in names
+    for weight in (5, 10, 20, 40):
+        assert f"folder/sparsity{weight}/M4/seed1" in names
     for seed in (1, 2, 3):
-        for arm in ("plain", "sparsity10"):
+        for arm in ("plain", "sparsity20"):
             assert f"folder/{arm}/M4/seed{seed}" in names
 
 
@@ -510,8 +510,8 @@ def test_the_table_averages_over_seeds(arms, tmp_path, monkeypatch):
     arms.store(arms.read_figures(plan, tmp_path))
     table = (tmp_path / "reference/arms_results.md").read_text()
     assert (
-        "| folder | 4 | MixIT + sparsity | 10 | 3 | 7.00 ± 1.00 dB "
-        "| 19.00 ± 0.00 dB | 6.00 ± 1.00 dB | - | 12 / 38 / 50 % "
+        "| folder | 4 | MixIT + sparsity | 20 | 3 | 7.00 ± 1.00 dB "
+        "| 29.00 ± 0.00 dB | 6.00 ± 1.00 dB | - | 12 / 38 / 50 % "
         "| 40 %, 0.20 dB |" in table
     )
     assert "| folder | 4 | supervised (upper bound) | 0 | 1 | 6.00 dB" in table

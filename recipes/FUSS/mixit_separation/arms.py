@@ -28,8 +28,8 @@ from speechbrain_ext.training import Comparison
 
 RECIPE = Path(__file__).resolve().parent
 # of the arms; the others of the sweep are in `plan`
-WEIGHTS = {"sparsity": 10.0, "covariance": 10.0, "semantic": 10.0}
-SWEEP = (1.0, 3.0, 10.0, 30.0)
+WEIGHTS = {"sparsity": 20.0, "covariance": 100.0, "semantic": 10.0}
+SWEEP = (5.0, 10.0, 20.0, 40.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +86,13 @@ class MixITArms(Comparison):
                 plan += [
                     Run(corpus, arm, outputs, 1, weight) for arm, weight in arms
                 ]
-            plan += [
-                Run(corpus, "sparsity", 4, 1, weight)
-                for weight in SWEEP
-                if weight != WEIGHTS["sparsity"]
-            ]
             plan.append(Run(corpus, "supervised", 4, 1))
             if corpus == self.data_corpus:
+                plan += [
+                    Run(corpus, "sparsity", 4, 1, weight)
+                    for weight in SWEEP
+                    if weight != WEIGHTS["sparsity"]
+                ]
                 plan += [
                     Run(corpus, arm, 4, seed, weight)
                     for seed in (2, 3)

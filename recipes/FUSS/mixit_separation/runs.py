@@ -42,6 +42,7 @@ def configuration(hparams):
         "batches_per_epoch",
         "learning_rate",
         "warmup",
+        "test_split",
         "test_clip_seconds",
         "test_batch_size",
         "test_batches",
