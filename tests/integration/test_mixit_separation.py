@@ -470,12 +470,13 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
     names = [entry.name for entry in arms.plan(arms.corpora)]
     assert len(names) == len(set(names))
     for corpus in arms.corpora:
-        for arm in ("plain", "sparsity20", "covariance100", "semantic10"):
+        for arm in ("plain", "sparsity20", "covariance30", "semantic10"):
             for outputs in (4, 8):
                 assert f"{corpus}/{arm}/M{outputs}/seed1" in names
         assert f"{corpus}/supervised/M4/seed1" in names
-    for weight in (5, 10, 20, 40):
-        assert f"folder/sparsity{weight}/M4/seed1" in names
+    for outputs, weights in ((4, (5, 10, 20, 40)), (8, (20, 40, 80))):
+        for weight in weights:
+            assert f"folder/sparsity{weight}/M{outputs}/seed1" in names
     for seed in (1, 2, 3):
         for arm in ("plain", "sparsity20"):
             assert f"folder/{arm}/M4/seed{seed}" in names

@@ -28,8 +28,9 @@ from speechbrain_ext.training import Comparison
 
 RECIPE = Path(__file__).resolve().parent
 # of the arms; the others of the sweep are in `plan`
-WEIGHTS = {"sparsity": 20.0, "covariance": 100.0, "semantic": 10.0}
-SWEEP = (5.0, 10.0, 20.0, 40.0)
+WEIGHTS = {"sparsity": 20.0, "covariance": 30.0, "semantic": 10.0}
+# outputs to weights: the penalty is a mean over the outputs
+SWEEP = {4: (5.0, 10.0, 40.0), 8: (40.0, 80.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +90,9 @@ class MixITArms(Comparison):
             plan.append(Run(corpus, "supervised", 4, 1))
             if corpus == self.data_corpus:
                 plan += [
-                    Run(corpus, "sparsity", 4, 1, weight)
-                    for weight in SWEEP
-                    if weight != WEIGHTS["sparsity"]
+                    Run(corpus, "sparsity", outputs, 1, weight)
+                    for outputs, weights in SWEEP.items()
+                    for weight in weights
                 ]
                 plan += [
                     Run(corpus, arm, 4, seed, weight)
