@@ -30,7 +30,7 @@ RECIPE = Path(__file__).resolve().parent
 # of the arms; the others of the sweep are in `plan`
 WEIGHTS = {"sparsity": 20.0, "covariance": 30.0, "semantic": 10.0}
 # outputs to weights: the penalty is a mean over the outputs
-SWEEP = {4: (5.0, 10.0, 40.0), 8: (40.0, 80.0)}
+SWEEP = {4: (5.0, 10.0, 40.0), 8: (30.0, 40.0, 80.0)}
 
 
 @dataclasses.dataclass(frozen=True)
