@@ -7,7 +7,6 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +24,6 @@ from commands import (
 )
 from trees import make_fuss, voice
 
-from speechbrain_ext.dataio import MixedSounds
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.training import load_hparams
@@ -333,8 +331,6 @@ def recipe():
             {"penalty_start": 0.5, "penalty_end": 0.25},
             "penalty_end: 0.25 lies before penalty_start, 0.5",
         ),
-        ({"lone_share": 1.0}, "lone_share: 1.0 of the 8 pairs of a batch are"),
-        ({"lone_share": 0.05}, "0.05 of the 8 pairs of a batch are 0"),
         ({"num_sources": 17}, "at most 16 outputs; num_sources is 17"),
         ({"batch_size": 3}, "two mixtures make an example; it is odd"),
         ({"solver": "exakt"}, "solver: 'exakt' is none of 'exact'"),
@@ -400,22 +396,6 @@ def test_the_semantic_loss_needs_labels(recipe, trees, tmp_path):
     hparams["prepare"]()
     with pytest.raises(ValueError, match="FUSS needs --labels=FILE.csv"):
         recipe.train(hparams, None)
-
-
-def test_a_share_of_the_mixtures_has_no_partner(recipe):
-    sounds = MixedSounds(
-        mixture=torch.randn(8, 100),
-        references=torch.randn(8, 2, 100),
-        labels=torch.ones(8, 3),
-    )
-    left = recipe.leave_alone(sounds, SimpleNamespace(lone_share=0.5))
-    silent = torch.tensor([0, 0, 0, 0, 0, 1, 0, 1], dtype=torch.bool)
-    for name in ("mixture", "labels"):
-        before, after = getattr(sounds, name), getattr(left, name)
-        assert torch.equal(after[~silent], before[~silent])
-        assert (after[silent] == 0).all() and (before[silent] != 0).any()
-    whole = recipe.leave_alone(sounds, SimpleNamespace(lone_share=0.0))
-    assert torch.equal(whole.mixture, sounds.mixture)
 
 
 # What makes a run another one -------------------------------------------------

@@ -11,7 +11,6 @@ RULES = {
     "objective": ["mixit", "supervised"],
     "solver": ["exact", "least_squares", "least_squares_flip"],
     "solver_check": [True, False],
-    "lone_share": (float, 0, 1),
     "snr_max": (float, 0, None),
     "sparsity_weight": (float, 0, None),
     "sparsity_form": ["mixture", "norm"],
@@ -69,7 +68,6 @@ def find_conflicts(values):
             f"penalty_end: {values['penalty_end']} lies before penalty_start, "
             f"{values['penalty_start']}"
         )
-    mistakes += find_lone_mistakes(values) if mixit else []
     mistakes += find_mixture_mistakes(values)
     if not values["references"]:
         if not mixit:
@@ -93,18 +91,6 @@ def find_conflicts(values):
                 f"the {MOST_SOURCES} sources of supervised training"
             )
     return mistakes
-
-
-def find_lone_mistakes(values):
-    """Report a share that no pair of a batch stands for, or that takes all."""
-    share, pairs = values["lone_share"], values["batch_size"] // 2
-    lone = round(share * pairs)
-    if share == 0 or 0 < lone < pairs:
-        return []
-    return [
-        f"lone_share: {share} of the {pairs} pairs of a batch are {lone}; "
-        "it must leave some pairs and take some; change it, or batch_size"
-    ]
 
 
 def find_mixture_mistakes(values):

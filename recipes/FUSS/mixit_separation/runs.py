@@ -24,7 +24,6 @@ def configuration(hparams):
     keys = (
         "objective",
         "solver",
-        "lone_share",
         "snr_max",
         "sparsity_weight",
         "sparsity_form",

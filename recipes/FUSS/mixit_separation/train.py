@@ -27,7 +27,6 @@ from objectives import (
     add_classifier,
     check_least_squares,
     form_input,
-    leave_alone,
     penalties,
     semantic_loss,
     separation_loss,
@@ -63,8 +62,6 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
         (batch, time), and the mixtures.
         """
         mixtures = self.mixtures[stage].mix(batch)
-        if stage == sb.Stage.TRAIN and self.hparams.objective == "mixit":
-            mixtures = leave_alone(mixtures, self.hparams)
         mixture = form_input(mixtures, self.hparams)
         return self.modules.separator(mixture), mixture, mixtures
 
