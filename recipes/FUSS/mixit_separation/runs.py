@@ -3,8 +3,6 @@
 import hashlib
 import os
 
-from data import trained_on
-
 from speechbrain_ext.training import run_configuration, without_free
 
 
@@ -46,13 +44,9 @@ def configuration(hparams):
         "test_batch_size",
         "test_batches",
     )
-    makers = {
-        "mixtures": trained_on(hparams),
-        "test_mixtures": hparams["test_mixtures"],
-    }
     options = {
-        key: {k: v for k, v in maker.keywords.items() if k != "manifest"}
-        for key, maker in makers.items()
+        key: {k: v for k, v in hparams[key].keywords.items() if k != "manifest"}
+        for key in ("mixtures", "supervised_mixtures", "test_mixtures")
     }
     return run_configuration(
         hparams,
@@ -66,6 +60,8 @@ def configuration(hparams):
 def identity(hparams):
     """Collect what makes another run of a run, if it is changed."""
     values = without_free(configuration(hparams))
+    mixit = hparams["objective"] == "mixit"
+    del values["supervised_mixtures" if mixit else "mixtures"]
     for key in ("seed", "precision", "max_grad_norm"):
         values[key] = hparams[key]
     # its layers tell the arguments that it was made with
