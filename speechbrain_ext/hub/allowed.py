@@ -270,6 +270,10 @@ OURS = {
     "SpectralBLSTM": parameters(
         "num_sources n_fft hop hidden layers", mask=MASKS
     ),
+    "SpectralGRU": parameters(
+        "num_sources n_fft hop hidden layers", mask=MASKS
+    ),
+    "SNRPredictor": parameters("n_fft hop hidden layers"),
     "SISNREstimator": parameters("snr_min snr_max uncertainty", encoder=MODULE),
     "WaveformEncoder": parameters("channels"),
     "SpectralEncoder": parameters(
