@@ -13,8 +13,9 @@ from speechbrain_ext.dataio import (
 )
 
 PERSONAL = "personalize"
-# what noises are for, beside the test; none is heard twice
+# what noises of training and validation are for; none is heard twice
 ROLES = ("predictor", "user", "injected")
+TEST = "test"
 
 
 def is_personal(hparams):
@@ -30,7 +31,7 @@ def users_of(hparams):
     return sorted({row.speaker for row in rows})
 
 
-def noises_of(hparams, split, role=None):
+def noises_of(hparams, split, role):
     """List the noises of a split, for a purpose.
 
     Arguments
@@ -39,8 +40,8 @@ def noises_of(hparams, split, role=None):
         Of the hyperparameter file.
     split : str
         Of the manifest.
-    role : str, optional
-        One of `ROLES`; by default all noises of the split, for the test.
+    role : str
+        One of `ROLES`, or `TEST`, which shares its split with none.
 
     Returns
     -------
@@ -54,9 +55,8 @@ def noises_of(hparams, split, role=None):
         )
         if noise.label not in dropped
     ]
-    if role is None:
-        return noises
-    roles = {name: hparams["noise_sources"][name] for name in ROLES}
+    names = [TEST] if role == TEST else ROLES
+    roles = {name: hparams["noise_sources"][name] for name in names}
     try:
         return divide_noises(noises, roles)[role]
     except ValueError as error:

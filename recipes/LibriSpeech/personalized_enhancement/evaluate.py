@@ -5,11 +5,7 @@ from pathlib import Path
 
 import runs
 import torch
-from data import (
-    noises_of,
-    recordings_of_user,
-    users_of,
-)
+from data import TEST, noises_of, recordings_of_user, users_of
 from networks import choose_network
 from release import make_release
 from tqdm import tqdm
@@ -55,7 +51,7 @@ def list_tests(hparams):
     ValueError
         If there is nothing to test on.
     """
-    noises = noises_of(hparams, hparams["test_noise_split"])
+    noises = noises_of(hparams, hparams["test_noise_split"], TEST)
     users = users_of(hparams)
     if not hparams["clean_speech_known"]:
         recordings, _ = recordings_of_user(hparams, "user_test")

@@ -58,6 +58,13 @@ def find_conflicts(values):
             f"window: {values['window']} is no multiple of twice the hop, "
             f"{values['hop']}"
         )
+    sources = values["noise_sources"]
+    wanted = {"predictor", "user", "injected", "test"}
+    if not isinstance(sources, dict) or set(sources) != wanted:
+        mistakes.append(
+            f"noise_sources: {sources!r} must have the keys "
+            f"{', '.join(sorted(wanted))}"
+        )
     if not isinstance(values["noise_labels_dropped"], list):
         mistakes.append("noise_labels_dropped: it is no list; [] drops none")
     if not isinstance(values["metrics"], list | None):
