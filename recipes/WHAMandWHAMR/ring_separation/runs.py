@@ -34,6 +34,7 @@ def configuration(hparams):
         "scer_end",
         "scer_scale",
         "scer_floor",
+        "purification",
         "selection",
         "sample_rate",
         "mixing",
