@@ -4,11 +4,11 @@ Against targets or mixtures in dB; mean square errors and the penalties of
 MixIT have units of their own.
 """
 
+from speechbrain_ext.losses.contrastive_mixtures import contrastive_mixtures
 from speechbrain_ext.losses.mixit import EXACT_LIMIT, mixit, remix
 from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.pit import align, pit
 from speechbrain_ext.losses.purification import (
-    contrastive_mixtures,
     frame_snr_db,
     purification_weights,
     purified_mse,

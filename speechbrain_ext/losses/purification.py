@@ -2,10 +2,8 @@
 
 Source: Sivaraman, Kim and Kim, "Personalized Speech Enhancement through
 Self-Supervised Data Augmentation and Purification", Interspeech 2021, arXiv
-2104.02018; contrastive mixtures from Sivaraman and Kim, "Efficient
-Personalized Speech Enhancement through Self-Supervised Learning", IEEE JSTSP
-2022, arXiv 2104.02017. Details that the papers leave open (squared distances,
-centred frames) are those of the authors' public research code.
+2104.02018. Details that the paper leaves open (centred frames, dB of single
+frames) are those of the authors' public research code.
 
 Frames are centred: frame f has its middle at sample f * hop, zeros stand
 around the signal, and there are 1 + time // hop. `frame_sums` is the only
@@ -212,7 +210,7 @@ def purified_mse(
     >>> purified_mse(estimate=estimate, target=target, frame_snr_db=levels)
     tensor([0., 0., 0.])
     """
-    estimate, target = _prepare(estimate, target)
+    estimate, target = prepare_pair(estimate, target)
     with without_autocast(target):
         error = remove_mean(target - estimate)
         losses = frame_sums(error.square(), window=window, hop=hop) / window
@@ -257,7 +255,7 @@ def purified_snr(
     ... )
     tensor(20.0...)
     """
-    estimate, target = _prepare(estimate, target)
+    estimate, target = prepare_pair(estimate, target)
     with without_autocast(target):
         target, estimate = remove_mean(target), remove_mean(estimate)
         sizes = {"window": window, "hop": hop}
@@ -310,7 +308,7 @@ def purified_si_sdr(
     >>> bool(((value - 20).abs() < 1).all())
     True
     """
-    estimate, target = _prepare(estimate, target)
+    estimate, target = prepare_pair(estimate, target)
     with without_autocast(target):
         target, estimate = remove_mean(target), remove_mean(estimate)
         sizes = {"window": window, "hop": hop}
@@ -325,88 +323,9 @@ def purified_si_sdr(
         return (weights * values).mean(dim=-1)
 
 
-def contrastive_mixtures(
-    *,
-    first: torch.Tensor,
-    second: torch.Tensor,
-    first_target: torch.Tensor,
-    second_target: torch.Tensor,
-    positive: torch.Tensor,
-    first_snr_db: torch.Tensor | None,
-    second_snr_db: torch.Tensor | None,
-    **options,
-) -> torch.Tensor:
-    """Compare the estimates of two mixtures that share a part.
-
-    A positive pair shares the premixture and has two noises: its estimates
-    should be one. A negative pair shares the noise: its estimates should be
-    as far apart as its premixtures are, in squared form. Distances are those
-    of `purified_mse`; frames of a negative pair count by the product of both
-    weights.
-
-    Arguments
-    ---------
-    first, second : torch.Tensor
-        Estimates, shape (pairs, time).
-    first_target, second_target : torch.Tensor
-        Premixtures, shape (pairs, time).
-    positive : torch.Tensor
-        Shape (pairs,), bool.
-    first_snr_db, second_snr_db : torch.Tensor or None
-        How clean the frames of the premixtures are; None counts all alike.
-    **options
-        `beta`, `offset`, `normalize`, `window` and `hop` of `purified_mse`.
-
-    Returns
-    -------
-    loss : torch.Tensor
-        Shape (pairs,).
-
-    Raises
-    ------
-    ValueError
-        See `purified_mse`.
-
-    Example
-    -------
-    >>> signals = torch.randn(2, 1000)
-    >>> contrastive_mixtures(
-    ...     first=signals, second=signals, first_target=signals,
-    ...     second_target=signals, positive=torch.tensor([True, False]),
-    ...     first_snr_db=None, second_snr_db=None,
-    ... )
-    tensor([0., 0.])
-    """
-    shaping = {
-        key: options.pop(key)
-        for key in ("beta", "offset", "normalize")
-        if key in options
-    }
-    weights = None
-    if first_snr_db is not None:
-        one, other = (
-            purification_weights(frame_snr_db=levels, **shaping)
-            for levels in (first_snr_db, second_snr_db)
-        )
-        weights = one * torch.where(positive.unsqueeze(-1), 1.0, other)
-
-    def distance(one, other):
-        one, other = _prepare(one, other)
-        with without_autocast(one):
-            error = remove_mean(one - other).square()
-            window = options.get("window", 1024)
-            losses = frame_sums(error, **options) / window
-            if weights is None:
-                return losses.mean(dim=-1)
-            _check_frames(weights, losses)
-            return (weights * losses).mean(dim=-1)
-
-    apart = distance(first, second)
-    wanted = distance(first_target, second_target)
-    return torch.where(positive, apart, (apart - wanted).square())
-
-
-def _prepare(estimate, target):
+def prepare_pair(
+    estimate: torch.Tensor, target: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Check two signals, and bring them to full precision."""
     check_lengths(estimate=estimate, target=target)
     return in_full_precision(estimate, target)
@@ -416,14 +335,25 @@ def _weights(levels, losses, beta, offset, normalize):
     """Make weights of levels; 1 where there are none."""
     if levels is None:
         return torch.ones_like(losses)
-    _check_frames(levels, losses)
+    check_frames(levels, losses)
     return purification_weights(
         frame_snr_db=levels, beta=beta, offset=offset, normalize=normalize
     )
 
 
-def _check_frames(levels, losses):
-    """Refuse levels that were taken from other frames than the losses'."""
+def check_frames(levels: torch.Tensor, losses: torch.Tensor) -> None:
+    """Refuse levels that were taken from other frames than the losses.
+
+    Arguments
+    ---------
+    levels, losses : torch.Tensor
+        Shape (..., frames).
+
+    Raises
+    ------
+    ValueError
+        If they have not equally many frames.
+    """
     if levels.shape[-1] != losses.shape[-1]:
         raise ValueError(
             f"frame_snr_db has {levels.shape[-1]} frames and the loss "

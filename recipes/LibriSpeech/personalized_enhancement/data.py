@@ -118,7 +118,7 @@ def speech_of(hparams, stage):
     """
     training = stage == sb.Stage.TRAIN
     if not is_personal(hparams):
-        split = hparams["train_split" if training else "valid_split"]
+        split = hparams["train_split"] if training else hparams["valid_split"]
         manifest = hparams["manifest"]
         return read_manifest(manifest, kind="speech", split=split), None
     return recordings_of_user(
@@ -156,18 +156,23 @@ def make_speech(hparams, stage, *, rank=0, world_size=1):
     speech : NoisySpeech
     """
     training = stage == sb.Stage.TRAIN
-    predicting = hparams["stage"] == "snr_predictor"
     speech, clean = speech_of(hparams, stage)
-    split = hparams["train_noise_split" if training else "valid_noise_split"]
-    noise = noises_of(hparams, split, "predictor" if predicting else "injected")
+    split = hparams["train_noise_split"]
+    if not training:
+        split = hparams["valid_noise_split"]
+    role, snr_db = "injected", hparams["injected_snr_db"]
+    if hparams["stage"] == "snr_predictor":
+        role, snr_db = "predictor", hparams["predictor_snr_db"]
     return NoisySpeech(
         speech,
-        noise,
+        noises_of(hparams, split, role),
         clean=clean,
-        snr_db=hparams["predictor_snr_db" if predicting else "injected_snr_db"],
+        snr_db=snr_db,
         segment_seconds=hparams["segment_seconds"],
         batch_size=hparams["batch_size"],
-        batches=hparams["batches_per_epoch" if training else "valid_batches"],
+        batches=hparams["batches_per_epoch"]
+        if training
+        else hparams["valid_batches"],
         contrastive=training and is_contrastive(hparams),
         seed=hparams["seed"] if training else 0,
         rank=rank if training else 0,
