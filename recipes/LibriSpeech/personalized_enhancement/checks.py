@@ -2,8 +2,9 @@
 
 Silent and unreadable files are found when the corpus is prepared.  That
 there is speech at all is told by the predictor: where hardly any frame is
-predicted to hold more speech than noise, there is none.  Whether there is a
-second voice cannot be told: to the predictor it is speech like the first.
+predicted to hold more speech than noise, there is none.  (A crowd passes for
+speech.)  Whether there is a second voice cannot be told: to the predictor it
+is speech like the first.
 """
 
 import logging
@@ -16,7 +17,7 @@ from speechbrain_ext.dataio.segments import read_whole
 logger = logging.getLogger(__name__)
 
 # Share of the frames that must be predicted above 0 dB.
-LEAST_SHARE = 0.05
+LEAST_SHARE = 0.1
 LEAST_SECONDS = 60
 # what is looked at: so many recordings, so much of each
 RECORDINGS = 100

@@ -110,8 +110,10 @@ def score(hparams):
         sample_rate=rate,
         match_level=hparams["match_level"],
     )
-    measure = SeparationMetrics(
-        sample_rate=rate, metrics=choose_metrics(hparams)
+    known = hparams["clean_speech_known"]
+    measure, blind = (
+        SeparationMetrics(sample_rate=rate, metrics=names)
+        for names in choose_metrics(hparams)
     )
     tests, noises = list_tests(hparams)
     table, improvements, examples = ScoreTable(), {}, []
@@ -121,6 +123,11 @@ def score(hparams):
             enhanced = enhancer.enhance(mixture[None], rate).cpu()
             name = f"{user}/{recording.id}/{draw}"
             row = rows_of(measure, mixture, enhanced, target, name)
+            if not known and draw == 0:
+                # the recording itself, which holds noise enough
+                mixture = target
+                enhanced = enhancer.enhance(mixture[None], rate).cpu()
+                row |= rows_of(blind, mixture, enhanced, target, name)
             table.add(utterance=name, source=0, **row)
             improvements.setdefault(user, []).append(row["si_sdri"])
             if len(examples) < hparams["examples"] and draw == 0:
@@ -129,9 +136,9 @@ def score(hparams):
                         name=name,
                         mixture=mixture,
                         estimates=enhanced,
-                        references=target[None],
+                        references=target[None] if known else None,
                         sample_rate=rate,
-                        scores=[row],
+                        scores=[row] if known else [],
                         note=note_of(hparams),
                     )
                 )
@@ -152,22 +159,25 @@ def rows_of(measure, mixture, enhanced, target, name):
 
 
 def choose_metrics(hparams):
-    """Choose what is measured; against noisy targets, SI-SDR only."""
+    """Choose what is measured of mixtures, and of recordings themselves.
+
+    Where clean speech is unknown, SI-SDR against the noisy recordings is all
+    that mixtures tell, and DNSMOS all that recordings do.
+    """
     wanted = hparams["metrics"]
     if wanted is None:
         wanted = [name for name, there in available().items() if there]
     if hparams["clean_speech_known"]:
-        return wanted
-    return [name for name in wanted if name in ("si_sdr", "dnsmos")]
+        return wanted, []
+    return ["si_sdr"], [name for name in wanted if name == "dnsmos"]
 
 
 def note_of(hparams):
-    """Say what the reference of an example is."""
+    """Say what an example is."""
     if hparams["clean_speech_known"]:
         return "The reference is the clean speech."
     return (
-        "The reference is the recording as it is, to which noise was added; "
-        "nobody knows the clean speech."
+        "The mixture is the recording as it is; nobody knows the clean speech."
     )
 
 
@@ -246,7 +256,9 @@ def describe(hparams):
         notes.append(
             "Figures are against the user's noisy recordings, to which noise "
             "was added: how much of that is removed again. They do not tell "
-            "how well the recordings themselves are enhanced: listen."
+            "how well the recordings themselves are enhanced: listen to the "
+            "examples, which are the recordings as they are. DNSMOS, where it "
+            "is shown, is of these too."
         )
     return notes
 
