@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import speechbrain as sb
 
@@ -39,6 +40,9 @@ class Comparison:
         Folder of train.py.
     reference : Path
         Where figures are stored.
+    table : module
+        What the table is: `rows_of(plan, figures)`, `markdown(rows)` and
+        `draw(rows, folder, prefix)`.
     corpora : sequence of str
         Those in the stored table.
     data_corpus : str
@@ -51,6 +55,7 @@ class Comparison:
 
     recipe: Path
     reference: Path
+    table: ModuleType
     corpora: Sequence[str]
     data_corpus: str
     varied: Sequence[str]
@@ -75,8 +80,13 @@ class Comparison:
     def write_table(
         self, figures: Mapping, folder: str | Path, prefix: str = ""
     ) -> str:
-        """Write the table and its plots into a folder; return the table."""
-        raise NotImplementedError
+        """Write results.md and its plots into a folder; return the table."""
+        folder = Path(folder)
+        rows = self.table.rows_of(self.plan(self.corpora), figures)
+        text = self.table.markdown(rows)
+        (folder / f"{prefix}results.md").write_text(text + "\n")
+        self.table.draw(rows, folder, prefix)
+        return text
 
     def needed(self, run) -> list:
         """List the runs that must be finished before a run begins."""
@@ -87,8 +97,9 @@ class Comparison:
         options = {**run.overrides(), "output_folder": output_folder}
         if run.corpus == self.data_corpus:
             options["data_folder"] = arguments.data_folder
-            if arguments.include is not None:
-                options["include"] = arguments.include
+            for key in ("include", "test_split"):
+                if getattr(arguments, key) is not None:
+                    options[key] = getattr(arguments, key)
         if run.start is not None:
             options["start_from"] = Path(arguments.output) / run.start.name
         return [
@@ -205,6 +216,7 @@ class Comparison:
         add = parser.add_argument
         add("--data_folder", help=f"needed for the runs {self.data_corpus}/...")
         add("--include", help="which of its paths are taken; for them only")
+        add("--test_split", help="which of its splits tests; likewise")
         add("--output", default=self.output)
         add("--jobs", type=int, default=2, help="runs at a time")
         add("--only", default="", help="run only what has this in its name")

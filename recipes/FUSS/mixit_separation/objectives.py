@@ -1,5 +1,7 @@
 """What the training minimises, and how far least squares is from it."""
 
+import dataclasses
+
 import torch
 
 from speechbrain_ext.dataio import pair_targets
@@ -13,6 +15,36 @@ from speechbrain_ext.losses import (
 
 # A loss that is higher by less, in dB, counts as the same: rounding.
 SAME_DB = 1e-3
+
+
+def leave_alone(mixtures, hparams):
+    """Silence the partner of a share of the mixtures: `lone_share`.
+
+    What is separated is then one mixture, so that single mixtures, which a
+    separator is for, are not strange to it. Mixtures come in no order, so
+    those are the last pairs of the batch.
+
+    Arguments
+    ---------
+    mixtures : MixedSounds
+        Twice as many as pairs.
+    hparams : namespace
+        Of the hyperparameter file.
+
+    Returns
+    -------
+    mixtures : MixedSounds
+        Without references.
+    """
+    pairs = len(mixtures.mixture) // 2
+    kept = torch.ones_like(mixtures.mixture[:, :1])
+    kept[2 * (pairs - round(hparams.lone_share * pairs)) + 1 :: 2] = 0
+    return dataclasses.replace(
+        mixtures,
+        mixture=kept * mixtures.mixture,
+        references=None,
+        labels=kept * mixtures.labels,
+    )
 
 
 def form_input(mixtures, hparams):

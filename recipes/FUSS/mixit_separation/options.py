@@ -11,11 +11,14 @@ RULES = {
     "objective": ["mixit", "supervised"],
     "solver": ["exact", "least_squares", "least_squares_flip"],
     "solver_check": [True, False],
+    "lone_share": (float, 0, 1),
     "snr_max": (float, 0, None),
     "sparsity_weight": (float, 0, None),
     "sparsity_form": ["mixture", "norm"],
     "covariance_weight": (float, 0, None),
     "semantic_weight": (float, 0, None),
+    "penalty_start": (float, 0, 1),
+    "penalty_end": (float, 0, 1),
     "consistency": ["learned", "uniform", "none"],
     "num_sources": (int, 2, None),
     "match_level": [True, False],
@@ -61,6 +64,12 @@ def find_conflicts(values):
                     f"{key}: {value!r} tries all assignments of at most "
                     f"{EXACT_LIMIT} outputs; num_sources is {outputs}"
                 )
+    if values["penalty_end"] < values["penalty_start"]:
+        mistakes.append(
+            f"penalty_end: {values['penalty_end']} lies before penalty_start, "
+            f"{values['penalty_start']}"
+        )
+    mistakes += find_lone_mistakes(values) if mixit else []
     mistakes += find_mixture_mistakes(values)
     if not values["references"]:
         if not mixit:
@@ -84,6 +93,18 @@ def find_conflicts(values):
                 f"the {MOST_SOURCES} sources of supervised training"
             )
     return mistakes
+
+
+def find_lone_mistakes(values):
+    """Report a share that no pair of a batch stands for, or that takes all."""
+    share, pairs = values["lone_share"], values["batch_size"] // 2
+    lone = round(share * pairs)
+    if share == 0 or 0 < lone < pairs:
+        return []
+    return [
+        f"lone_share: {share} of the {pairs} pairs of a batch are {lone}; "
+        "it must leave some pairs and take some; change it, or batch_size"
+    ]
 
 
 def find_mixture_mistakes(values):
