@@ -157,7 +157,10 @@ class RecurrentNet(nn.Module):
 
 
 class GatedRecurrentNet(nn.Module):
-    """Layers of a GRU that look at the past only.
+    """Layers of a GRU from the past to the future.
+
+    They are normalised over the whole signal, so that a frame does depend on
+    those after it, by two numbers.
 
     Arguments
     ---------

@@ -1,15 +1,12 @@
 """The recipe of personalised enhancement: every stage and arm, and mistakes."""
 
+import argparse
 import csv
 import json
 import math
-import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ import torch
 from commands import (
     ROOT,
     import_from,
+    kill_at,
     run,
     table_rows,
     train_command,
@@ -223,6 +221,13 @@ def test_every_variant_trains_and_reports(number, variants, trees, capsys):
 def check_predictor(folder, content):
     figures = content["metrics"]
     assert figures["error_db"]["count"] == content["rows"]
+    for name in ("noise_hidden", "speech_hidden"):
+        assert 0 <= figures[name]["mean"] <= 100
+    # frames that count less hold more noise than speech
+    noise, speech = (
+        figures[f"{name}_hidden_oracle"]["mean"] for name in ("noise", "speech")
+    )
+    assert noise > speech + 1
     released = load_predictor(folder, sample_rate=8000)
     assert released(torch.randn(1, 640)).shape == (1, 21)
 
@@ -291,21 +296,8 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     }
     run(command_for(trees, whole, **options))
     command = command_for(trees, parts, **options)
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
     history = parts / "out/history.csv"
-    deadline = time.monotonic() + 200
-    while process.poll() is None and time.monotonic() < deadline:
-        if history.exists() and history.read_text().count("\n") > 10:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.005)
-    assert process.wait() == -signal.SIGKILL
+    kill_at(10, command, history)
     run(command)
     assert load(parts)["optimizer_step"] == 60
     assert_equal(load(whole)["parameters"], load(parts)["parameters"])
@@ -466,6 +458,7 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
             assert f"mini/{arm}/gru64/bf_emma/seed{seed}" in names
     assert "mini/predicted/gru256/bf_emma/seed1" in names
     assert "mini/generalist/conv_tasnet64/seed1" in names
+    assert "mini/oracle_noisy/gru64/bf_emma/seed1" in names
     for entry in arms.plan(arms.corpora):
         for first in arms.needed(entry):
             assert first.name in names
@@ -475,52 +468,99 @@ def finish(folder, entry, values, **configuration):
     """What a finished run leaves."""
     target = folder / entry.name
     target.mkdir(parents=True)
-    mean = {"mean": 1.0, "std": None, "count": 1, "nan": 0}
+    mean = {"mean": 1.0 + entry.seed, "std": None, "count": 1, "nan": 0}
     info = {"configuration": configuration, "improvements": values}
-    content = {"info": info, "rows": 1, "metrics": {"si_sdri": mean}}
+    content = {"info": info, "rows": 1, "metrics": {"pesq_wb": mean}}
     (target / "metrics.json").write_text(json.dumps(content))
+
+
+def table_of(arms, tmp_path):
+    """The cells of the table that figures make, and the figures."""
+    arms.store(arms.read_figures(arms.plan(["mini"]), tmp_path))
+    table = (tmp_path / "reference/arms_results.md").read_text()
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
 
 
 def test_the_table_compares_arms_user_by_user(arms, tmp_path, monkeypatch):
     monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
-    plan = arms.plan(["mini"])
     shift = {"uniform": 0.0, "predicted": 1.0, "oracle": 1.5}
-    for entry in plan:
-        if entry.arm in shift and entry.hidden == 64 and entry.model == "gru":
+    for entry in arms.plan(["mini"]):
+        if entry.hidden != 64 or entry.model != "gru" or entry.noisy:
+            continue
+        if entry.arm in shift:
             own = 0.1 * len(entry.user) + entry.seed + shift[entry.arm]
             noise = 0.02 * shift[entry.arm] * len(entry.user)
             values = {entry.user: [own + noise, own + 2 + noise]}
             finish(tmp_path, entry, values, epochs=5, user=entry.user)
-    arms.store(arms.read_figures(plan, tmp_path))
-    table = (tmp_path / "reference/arms_results.md").read_text()
-    lines = [line.split(" | ") for line in table.splitlines()[2:]]
-    assert [line[2] for line in lines] == [
+        if entry.arm == "generalist":
+            values = {user: [0.0, 2.0] for user in ("af_heart", "bf_emma")}
+            finish(tmp_path, entry, values, epochs=5)
+    rows = table_of(arms, tmp_path)
+    assert [row["arm"] for row in rows] == [
+        "generalist",
         "pseudo-SE, frames, p = 1",
         "+ predicted purification",
         "+ oracle purification",
     ]
-    assert [line[3] for line in lines] == ["3"] * 3
-    assert lines[0][4] == "3.85 ± 1.00 dB" and lines[0][6] == "-"
-    assert lines[1][6] == "+1.17 dB"
+    assert [row["seeds"] for row in rows] == ["1", "3", "3", "3"]
+    improvement, control = "SI-SDRi, mean over users", "against p = 1"
+    assert rows[1][improvement] == "3.85 ± 1.00 dB"
+    assert rows[1][control] == "-" and rows[2][control] == "+1.17 dB"
+    assert [row["PESQ"] for row in rows] == ["2.00"] + ["3.00"] * 3
+    # of the first seed alone, and of two users: 1 + 0.1 * 7.5
+    assert rows[1]["against the generalist"] == "+1.75 dB"
     # four users of the same sign: the smallest that Wilcoxon's test can give
-    assert lines[1][7].split(", ")[1] == "0.125"
+    tests = rows[2]["p: t, Wilcoxon (users), Wilcoxon (mixtures)"]
+    assert tests.split(", ")[1] == "0.125"
     path = tmp_path / "reference/arms_boxes_mini_gru64.png"
     assert path.stat().st_size > 0
     stored = arms.read_stored()["mini"]
     assert stored["configuration"] == {"epochs": 5}
 
 
-def test_a_users_run_is_told_its_predictor(arms, tmp_path):
-    import argparse
+def test_only_the_same_seeds_and_users_noise_are_compared(
+    arms, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
+    for entry in arms.plan(["mini"]):
+        plain = entry.hidden == 64 and entry.model == "gru"
+        if plain and entry.arm in ("uniform", "mse"):
+            # seeds differ by far more than arms do
+            value = 10 * entry.seed + 100 * entry.noisy
+            if entry.arm == "mse":
+                value += 1 + 1e-4 * len(entry.user)
+            finish(tmp_path, entry, {entry.user: [value, value]}, epochs=5)
+    rows = table_of(arms, tmp_path)
+    assert [row["arm"] for row in rows] == [
+        "pseudo-SE, mean squares",
+        "pseudo-SE, frames, p = 1",
+        "pseudo-SE, frames, p = 1, noisier users",
+    ]
+    assert rows[0]["against p = 1"] == "+1.00 dB"
+    assert rows[2]["SI-SDRi, mean over users"] == "110.00 dB"
+    assert rows[2]["against p = 1"] == "-"
 
-    parser = argparse.ArgumentParser()
+
+def test_a_users_run_is_told_its_predictor(arms, tmp_path):
     words = [f"--output={tmp_path}", "--only=mini/warm/gru64/af_heart"]
-    arguments = arms.parse(parser, words)
-    chosen = arms.choose_runs(parser, arguments)
+    arguments = arms.parse(argparse.ArgumentParser(), words)
+    chosen = arms.choose_runs(None, arguments)
     assert [entry.arm for entry in chosen] == [
         *("snr_predictor", "generalist", "warm")
     ]
     command = arms.command_line(chosen[-1], arguments, tmp_path / "x")
     assert f"--predictor={tmp_path / chosen[0].name}" in command
     assert f"--start_from={tmp_path / chosen[1].name}" in command
-    assert arms.read_options(chosen[-1], arguments)["user"] == "af_heart"
+    options = arms.read_options(chosen[-1], arguments)
+    assert options["user"] == "af_heart"
+    assert options["user_snr_db"] == [0.0, 10.0]
+    arguments = arms.parse(
+        argparse.ArgumentParser(), [words[0], "--only=oracle_noisy/"]
+    )
+    chosen = arms.choose_runs(None, arguments)
+    options = arms.read_options(chosen[-1], arguments)
+    assert options["user_snr_db"] == [-5.0, 5.0]
+    # stages that serve all users learn for longer than a user's
+    first = arms.read_options(chosen[0], arguments)
+    assert first["number_of_epochs"] > options["number_of_epochs"]

@@ -1,14 +1,13 @@
 """The table of arms and its box plots, from the figures of finished runs."""
 
 from collections import defaultdict
-from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
-from scipy.stats import ttest_rel, wilcoxon
+from scipy.stats import ttest_1samp, wilcoxon
 
 from speechbrain_ext.evaluation import improvement_boxes
-from speechbrain_ext.training import entry_of
+from speechbrain_ext.training import average_seeds, entry_of, show_decibels
 
 MEANING = {
     "generalist": "generalist",
@@ -21,10 +20,11 @@ MEANING = {
     "warm": "predicted, from the generalist",
 }
 CONTROL = "uniform"
+SCORES = ("pesq_wb", "estoi")
 
 
 def rows_of(plan, figures):
-    """Collect the improvements of each arm: by user, means over seeds.
+    """Collect the figures of each arm, by user and seed.
 
     Arguments
     ---------
@@ -36,44 +36,59 @@ def rows_of(plan, figures):
     Returns
     -------
     rows : list of dict
-        "corpus", "model", "hidden", "arm", "seeds", "users" (user to the
-        improvements of its mixtures, means over seeds) and "spread"
-        (deviation of the mean over the seeds, or None).
+        "corpus", "model", "noisy" (whether users are in more noise), "arm",
+        "seeds" (those that all users have), "users" (user to seed to the
+        improvements of its mixtures), "si_sdri" (mean over users and seeds)
+        with its deviation over the seeds, "pesq_wb" and "estoi" (means over
+        the runs, where they were measured).
     """
-    groups = defaultdict(lambda: defaultdict(list))
+    groups = defaultdict(list)
     for run in plan:
         entry = entry_of(run, figures)
-        if entry is None or run.arm not in MEANING:
-            continue
-        order = list(MEANING).index(run.arm)
-        key = (run.corpus, run.model, run.hidden, order)
-        for user, values in entry["improvements"].items():
-            groups[key][user].append(values)
+        if entry is not None and run.arm in MEANING:
+            order = list(MEANING).index(run.arm)
+            key = (run.corpus, run.model, run.hidden, run.noisy, order)
+            groups[key].append((run.seed, entry))
     rows = []
-    for (corpus, model, hidden, order), users in sorted(groups.items()):
-        seeds = min(len(runs) for runs in users.values())
-        by_seed = [
-            fmean(fmean(runs[seed]) for runs in users.values())
-            for seed in range(seeds)
-        ]
-        rows.append(
-            {
-                "corpus": corpus,
-                "model": f"{model} {hidden}" if model == "gru" else model,
-                "arm": list(MEANING)[order],
-                "seeds": seeds,
-                "users": {
-                    user: np.mean(runs, axis=0).tolist()
-                    for user, runs in sorted(users.items())
-                },
-                "spread": stdev(by_seed) if seeds > 1 else None,
-            }
-        )
+    for (corpus, model, hidden, noisy, order), runs in sorted(
+        groups.items(), key=lambda group: group[0]
+    ):
+        users = defaultdict(dict)
+        for seed, entry in runs:
+            for user, values in entry["improvements"].items():
+                users[user][seed] = values
+        seeds = sorted(set.intersection(*map(set, users.values())))
+        row = {
+            "corpus": corpus,
+            "model": f"{model} {hidden}" if model == "gru" else model,
+            "noisy": noisy,
+            "arm": list(MEANING)[order],
+            "seeds": seeds,
+            "users": dict(sorted(users.items())),
+        }
+        scores = average_seeds([entry["metrics"] for _, entry in runs])
+        row |= {name: scores[name] for name in SCORES if name in scores}
+        if seeds:
+            row |= average_seeds(
+                [
+                    {"si_sdri": fmean(fmean(u[seed]) for u in users.values())}
+                    for seed in seeds
+                ]
+            )
+        rows.append(row)
     return rows
 
 
+def means_of(row):
+    """Average each user's improvements over mixtures and seeds."""
+    return {
+        user: fmean(fmean(values) for values in seeds.values())
+        for user, seeds in row["users"].items()
+    }
+
+
 def compare(row, control):
-    """Compare an arm with its control, user by user.
+    """Compare an arm with its control: the same users, the same seeds.
 
     Arguments
     ---------
@@ -85,33 +100,36 @@ def compare(row, control):
     figures : dict or None
         "delta", the mean difference in dB; "users", the one of each user;
         "t" and "wilcoxon", p-values with users as pairs (none below two
-        users), and "mixtures", Wilcoxon's with mixtures as pairs, which are
-        not independent within a user. None if they share no user.
+        users), and "mixtures", Wilcoxon's with mixtures as pairs, means over
+        seeds, which are not independent within a user. None if no user has a
+        seed of both.
     """
-    shared = sorted(row["users"].keys() & control["users"].keys())
-    if not shared:
+    differences = {}
+    for user, seeds in row["users"].items():
+        theirs = control["users"].get(user, {})
+        pairs = [
+            np.subtract(seeds[seed], theirs[seed])
+            for seed in seeds.keys() & theirs.keys()
+        ]
+        if pairs:
+            differences[user] = np.mean(pairs, axis=0)
+    if not differences:
         return None
-    ours, theirs = (
-        [fmean(part["users"][user]) for user in shared]
-        for part in (row, control)
+    users = {user: float(part.mean()) for user, part in differences.items()}
+    values, every = (
+        list(users.values()),
+        np.concatenate([*differences.values()]),
     )
-    differences = np.subtract(ours, theirs)
     figures = {
-        "delta": float(differences.mean()),
-        "users": dict(zip(shared, differences.tolist(), strict=True)),
+        "delta": fmean(values),
+        "users": users,
         "t": None,
         "wilcoxon": None,
         "mixtures": None,
     }
-    if len(shared) > 1 and differences.any():
-        figures["t"] = float(ttest_rel(ours, theirs).pvalue)
-        figures["wilcoxon"] = float(wilcoxon(differences).pvalue)
-    every = np.concatenate(
-        [
-            np.subtract(row["users"][user], control["users"][user])
-            for user in shared
-        ]
-    )
+    if len(values) > 1 and any(values):
+        figures["t"] = float(ttest_1samp(values, 0.0).pvalue)
+        figures["wilcoxon"] = float(wilcoxon(values).pvalue)
     if every.any():
         figures["mixtures"] = float(wilcoxon(every).pvalue)
     return figures
@@ -121,56 +139,61 @@ def markdown(rows):
     """Write the README's table."""
     lines = [
         "| corpus | model | arm | seeds | SI-SDRi, mean over users | by user "
-        "| against p = 1 | p: t, Wilcoxon (users), Wilcoxon (mixtures) |",
-        "|---|---|---|---|---|---|---|---|",
+        "| PESQ | eSTOI | against the generalist | against p = 1 "
+        "| p: t, Wilcoxon (users), Wilcoxon (mixtures) |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    controls = {
-        (row["corpus"], row["model"]): row
-        for row in rows
-        if row["arm"] == CONTROL
-    }
+    controls = {(row["arm"], *setting_of(row)): row for row in rows}
     for row in rows:
-        means = {user: fmean(values) for user, values in row["users"].items()}
-        text = f"{fmean(means.values()):.2f}"
-        if row["spread"] is not None:
-            text += f" ± {row['spread']:.2f}"
-        by_user = ", ".join(f"{u} {m:.2f}" for u, m in means.items())
-        control = controls.get((row["corpus"], row["model"]))
-        found = None
-        if control is not None and row is not control:
-            found = compare(row, control)
-        delta = f"{found['delta']:+.2f} dB" if found else "-"
+        corpus, model, noisy = setting_of(row)
+        found = [
+            None if control is None or control is row else compare(row, control)
+            for control in (
+                # it serves all users, however noisy they are
+                controls.get(("generalist", corpus, model, False)),
+                controls.get((CONTROL, corpus, model, noisy)),
+            )
+        ]
+        deltas = " | ".join(
+            f"{f['delta']:+.2f} dB" if f else "-" for f in found
+        )
         tests = "-"
-        if found:
+        if found[1]:
             tests = ", ".join(
-                "-" if found[name] is None else f"{found[name]:.3f}"
+                "-" if found[1][name] is None else f"{found[1][name]:.3f}"
                 for name in ("t", "wilcoxon", "mixtures")
             )
+        by_user = ", ".join(f"{u} {m:.2f}" for u, m in means_of(row).items())
+        scores = " | ".join(
+            f"{row[name]:.2f}" if name in row else "-" for name in SCORES
+        )
+        arm = MEANING[row["arm"]] + ", noisier users" * row["noisy"]
         lines.append(
-            f"| {row['corpus']} | {row['model']} | {MEANING[row['arm']]} "
-            f"| {row['seeds']} | {text} dB | {by_user} | {delta} | {tests} |"
+            f"| {row['corpus']} | {row['model']} | {arm} "
+            f"| {len(row['seeds'])} | {show_decibels(row, 'si_sdri')} "
+            f"| {by_user} | {scores} | {deltas} | {tests} |"
         )
     return "\n".join(lines)
+
+
+def setting_of(row):
+    """Name what a row shares with its control."""
+    return row["corpus"], row["model"], row["noisy"]
 
 
 def draw(rows, folder, prefix=""):
     """Draw the box plots of each corpus and model: a box for each arm."""
     groups = defaultdict(dict)
     for row in rows:
-        values = [v for part in row["users"].values() for v in part]
-        groups[row["corpus"], row["model"]][MEANING[row["arm"]]] = values
-    for (corpus, model), arms in groups.items():
-        name = f"{prefix}boxes_{corpus}_{model.replace(' ', '')}.png"
+        values = [
+            value
+            for seeds in row["users"].values()
+            for value in np.mean([*seeds.values()], axis=0)
+        ]
+        groups[setting_of(row)][MEANING[row["arm"]]] = values
+    for (corpus, model, noisy), arms in groups.items():
+        name = f"{corpus}_{model.replace(' ', '')}" + "_noisy" * noisy
+        title = f"{corpus}, {model}" + ", noisier users" * noisy
         improvement_boxes(
-            folder / name, groups=arms, title=f"{corpus}, {model}"
+            folder / f"{prefix}boxes_{name}.png", groups=arms, title=title
         )
-
-
-def write_table(plan, figures, folder, prefix=""):
-    """Write results.md and the plots into a folder; return the table."""
-    folder = Path(folder)
-    rows = rows_of(plan, figures)
-    table = markdown(rows)
-    (folder / f"{prefix}results.md").write_text(table + "\n")
-    draw(rows, folder, prefix)
-    return table

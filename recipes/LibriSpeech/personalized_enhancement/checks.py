@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 LEAST_SHARE = 0.1
 LEAST_SECONDS = 60
 # what is looked at: so many recordings, so much of each
-RECORDINGS = 100
+RECORDINGS = 30
 SECONDS = 20
 
 
@@ -66,7 +66,8 @@ def check_user(hparams, predictor):
         )
     logger.info(
         "In %.0f %% of the frames of the recordings the predictor finds more "
-        "speech than noise.",
+        "speech than noise. Whether it is one voice cannot be told: keep "
+        "recordings of others out.",
         100 * share,
     )
 

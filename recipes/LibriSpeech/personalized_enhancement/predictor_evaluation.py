@@ -20,12 +20,17 @@ from speechbrain_ext.evaluation import (
 )
 from speechbrain_ext.hub import publish_command
 from speechbrain_ext.losses import frame_snr_db, purification_weights
+from speechbrain_ext.losses.purification import frame_sums
 
 FIGURES = {
     "error_db": ("error of the level of a frame, root mean square", "dB"),
     "correlation": ("correlation of predicted and true levels", ""),
     "weight_error": ("error of the weight of a frame, mean", ""),
     "frames_above": ("frames predicted above 0 dB", "%"),
+    "noise_hidden": ("noise that predicted weights hide, of its energy", "%"),
+    "noise_hidden_oracle": ("noise that true weights hide", "%"),
+    "speech_hidden": ("speech that predicted weights hide", "%"),
+    "speech_hidden_oracle": ("speech that true weights hide", "%"),
 }
 
 
@@ -69,6 +74,8 @@ def score(hparams):
             utterance=f"{user}/{recording.id}",
             source=0,
             **compare(found, wanted),
+            **hidden_by_weights(found, clean, noisy, frames),
+            **hidden_by_weights(wanted, clean, noisy, frames, "_oracle"),
         )
         if course is None:
             course = {"waveform": noisy, "true": wanted, "predicted": found}
@@ -80,14 +87,27 @@ def compare(found, wanted):
     weights = [
         purification_weights(frame_snr_db=levels) for levels in (found, wanted)
     ]
+    pair = torch.stack((found, wanted))
     return {
         "error_db": (found - wanted).square().mean().sqrt().item(),
-        "correlation": torch.corrcoef(torch.stack((found, wanted)))[
-            0, 1
-        ].item(),
+        "correlation": torch.corrcoef(pair)[0, 1].item(),
         "weight_error": (weights[0] - weights[1]).abs().mean().item(),
         "frames_above": 100 * (found > 0).float().mean().item(),
     }
+
+
+def hidden_by_weights(levels, clean, noisy, frames, suffix=""):
+    """Tell how much of a recording the loss does not see, in percent.
+
+    Where little of its noise is hidden, purification can change little.
+    """
+    weights = purification_weights(frame_snr_db=levels)
+    shares = {}
+    for name, signal in (("noise", noisy - clean), ("speech", clean)):
+        energies = frame_sums(signal.square(), **frames)
+        seen = (weights * energies).sum() / energies.sum()
+        shares[f"{name}_hidden{suffix}"] = 100 * (1 - seen).item()
+    return shares
 
 
 def evaluate(hparams, arguments, info):

@@ -1,11 +1,12 @@
 """What makes two runs the same run."""
 
 import hashlib
-import json
 import os
 
 from data import is_personal
 from networks import choose_network
+
+from speechbrain_ext.training import run_configuration, without_free
 
 SHARED = (
     *("stage", "sample_rate", "segment_seconds", "batch_size"),
@@ -38,27 +39,19 @@ def configuration(hparams):
     configuration : dict
         Plain values, as they come back from a JSON file.
     """
-    chosen = {
-        key: hparams[key] for key in (*SHARED, *OF_STAGE[hparams["stage"]])
-    }
     network = choose_network(hparams)
-    chosen["network"] = type(network).__name__
-    chosen["parameters"] = sum(p.numel() for p in network.parameters())
-    chosen["optimizer"] = hparams["optimizer"].func.__name__
-    chosen["warm"] = hparams["start_from"] is not None
-    # a batch for each process makes a step of as many batches
-    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return json.loads(json.dumps(chosen))
+    return run_configuration(
+        hparams,
+        (*SHARED, *OF_STAGE[hparams["stage"]]),
+        module=network,
+        network=type(network).__name__,
+        warm=hparams["start_from"] is not None,
+    )
 
 
 def identity(hparams):
     """Collect what makes another run of a run, if it is changed."""
-    free = ("number_of_epochs", "selection", "test_", "processes")
-    values = {
-        key: value
-        for key, value in configuration(hparams).items()
-        if not key.startswith(free)
-    }
+    values = without_free(configuration(hparams))
     for key in ("seed", "precision", "max_grad_norm"):
         values[key] = hparams[key]
     # its layers tell the arguments that it was made with
@@ -77,4 +70,4 @@ def identity(hparams):
     for key in places:
         place = hparams[key]
         values[key] = os.path.abspath(place) if place is not None else None
-    return json.loads(json.dumps(values))
+    return values

@@ -33,7 +33,7 @@ def test_its_frames_are_those_of_the_levels(time):
     assert predictor(noisy).shape == levels.shape
 
 
-def test_it_hears_the_past_only_and_no_level():
+def test_it_hears_neither_levels_nor_other_signals():
     predictor = SNRPredictor(n_fft=64, hop=16, hidden=4, layers=2)
     noisy = torch.randn(3, 1000)
     found = predictor(noisy)
