@@ -7,6 +7,9 @@ from torch import nn
 from speechbrain_ext.models.recurrent import GatedRecurrentNet
 from speechbrain_ext.models.spectral import log_power
 
+# Of the last layer's outputs: levels of 20 dB would take long to learn.
+UNIT_DB = 10.0
+
 
 class SNRPredictor(nn.Module):
     """Signal-to-noise ratio of every frame, from the noisy speech alone.
@@ -16,7 +19,8 @@ class SNRPredictor(nn.Module):
     Augmentation and Purification", Interspeech 2021, arXiv 2104.02018,
     section 2.3. With 3 layers of 1024 units at 16 kHz it has their 17.3 M
     parameters. Features are logarithms here, not magnitudes, and do not
-    depend on the level (see `log_power`). Frames are those of
+    depend on the level (see `log_power`); outputs are in units of 10 dB, which
+    is learnt faster. Frames are those of
     `speechbrain_ext.losses.frame_snr_db`: centred, with zeros around.
 
     Arguments
@@ -73,4 +77,4 @@ class SNRPredictor(nn.Module):
             frames = frames.unfold(-1, self.n_fft, self.hop) * self.window
             spectrum = torch.view_as_real(torch.fft.rfft(frames))
             features = log_power(spectrum)
-        return self.network(features).squeeze(-1).float()
+        return UNIT_DB * self.network(features).squeeze(-1).float()

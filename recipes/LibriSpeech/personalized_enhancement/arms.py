@@ -99,7 +99,9 @@ class Run:
         """The generalist that this run goes on from, or None."""
         if self.arm != "warm":
             return None
-        return dataclasses.replace(self, arm="generalist", user="all")
+        return dataclasses.replace(
+            self, arm="generalist", user="all", noisy=False
+        )
 
     @property
     def predictor(self):

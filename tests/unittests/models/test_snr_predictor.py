@@ -37,7 +37,7 @@ def test_it_hears_neither_levels_nor_other_signals():
     predictor = SNRPredictor(n_fft=64, hop=16, hidden=4, layers=2)
     noisy = torch.randn(3, 1000)
     found = predictor(noisy)
-    torch.testing.assert_close(predictor(100 * noisy), found, atol=1e-4, rtol=0)
+    torch.testing.assert_close(predictor(100 * noisy), found, atol=1e-3, rtol=0)
     torch.testing.assert_close(predictor(noisy[:1]), found[:1])
     assert predictor(torch.zeros(1, 1000)).isfinite().all()
 
