@@ -19,6 +19,13 @@ from speechbrain_ext.dataio.mixing import (
     ring_targets,
     scale_to_level,
 )
+from speechbrain_ext.dataio.noisy_speech import NoisyBatch, NoisySpeech
+from speechbrain_ext.dataio.noisy_user import (
+    divide_noises,
+    draw_noise,
+    generator_for,
+    simulate_user,
+)
 from speechbrain_ext.dataio.ready_mixtures import ReadyMixtures
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,
@@ -47,6 +54,8 @@ __all__ = [
     "Draw",
     "MixedSounds",
     "Mixtures",
+    "NoisyBatch",
+    "NoisySpeech",
     "ReadyMixtures",
     "Recording",
     "ReferencedMixture",
@@ -60,8 +69,11 @@ __all__ = [
     "SourceAugmentation",
     "SourceDataset",
     "add_noise",
+    "divide_noises",
+    "draw_noise",
     "find_references",
     "form_batch",
+    "generator_for",
     "make_loader",
     "mix_pairs",
     "mix_ring",
@@ -72,5 +84,6 @@ __all__ = [
     "reverberate",
     "ring_targets",
     "scale_to_level",
+    "simulate_user",
     "write_manifest",
 ]

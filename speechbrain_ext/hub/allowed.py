@@ -217,10 +217,8 @@ TORCH = {
     "LeakyReLU": parameters("negative_slope inplace"),
     "PReLU": parameters("num_parameters init"),
     "GELU": parameters(approximate={"none", "tanh"}),
-    "Sigmoid": parameters(),
-    "Tanh": parameters(),
+    **dict.fromkeys(("Sigmoid", "Tanh", "Identity"), parameters()),
     "Softmax": parameters("dim"),
-    "Identity": parameters(),
     "Dropout": parameters("p inplace"),
     "Sequential": parameters(**{ANY_NUMBER: MODULE}),
     "ModuleList": parameters(modules=MODULES, **{ANY_NUMBER: MODULES}),
@@ -267,9 +265,11 @@ OURS = {
     "SpectralDPRNN": parameters(
         "num_sources n_fft hop channels hidden blocks chunk overlap", mask=MASKS
     ),
-    "SpectralBLSTM": parameters(
-        "num_sources n_fft hop hidden layers", mask=MASKS
+    **dict.fromkeys(
+        ("SpectralBLSTM", "SpectralGRU"),
+        parameters("num_sources n_fft hop hidden layers", mask=MASKS),
     ),
+    "SNRPredictor": parameters("n_fft hop hidden layers"),
     "SISNREstimator": parameters("snr_min snr_max uncertainty", encoder=MODULE),
     "WaveformEncoder": parameters("channels"),
     "SpectralEncoder": parameters(

@@ -1,15 +1,19 @@
 """Trained models on anyone's recordings."""
 
 from .active_outputs import ActiveOutputs, active_outputs
+from .enhancer import Enhancer
 from .scoring import rank, score_files
 from .separator import Separator
 from .sisnr_estimator import SISNREstimator
+from .snr_predictor import load_predictor
 
 __all__ = [
     "ActiveOutputs",
+    "Enhancer",
     "SISNREstimator",
     "Separator",
     "active_outputs",
+    "load_predictor",
     "rank",
     "score_files",
 ]

@@ -30,7 +30,8 @@ class Comparison:
     derives from this class and says what its runs are. A run has
 
     - `corpus`, and `name`, its folder below the output folder;
-    - `start`, the run whose model it goes on from, or None;
+    - `start`, the run whose model it goes on from, or None (others that must
+      be finished before it are listed by `needed`);
     - `overrides()`, its options on the recipe's command line.
 
     Attributes
@@ -86,6 +87,10 @@ class Comparison:
         (folder / f"{prefix}results.md").write_text(text + "\n")
         self.table.draw(rows, folder, prefix)
         return text
+
+    def needed(self, run) -> list:
+        """List the runs that must be finished before a run begins."""
+        return [run.start] if run.start else []
 
     def command_line(self, run, arguments, output_folder) -> list[str]:
         """Return the recipe's arguments: the YAML file and all options."""
@@ -199,8 +204,8 @@ class Comparison:
             stored = self.read_stored()
             names = {name for part in stored.values() for name in part["runs"]}
             runs = [run for run in runs if run.name not in names]
-        # what another run starts from comes before it
-        runs = [run.start for run in runs if run.start] + runs
+        # what another run needs comes before it
+        runs = [first for run in runs for first in self.needed(run)] + runs
         runs = list(dict.fromkeys(runs))
         return [run for run in runs if not self.is_finished(run, arguments)]
 
@@ -250,7 +255,7 @@ class Comparison:
                 self.read_options(run, arguments)["prepare"]()
             with ThreadPoolExecutor(arguments.jobs) as pool:
                 for later in (False, True):
-                    chosen = [run for run in runs if bool(run.start) == later]
+                    chosen = [r for r in runs if bool(self.needed(r)) == later]
                     for _ in pool.map(
                         lambda run: self.execute(run, arguments), chosen
                     ):

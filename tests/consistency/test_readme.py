@@ -10,10 +10,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
 ESTIMATION = ROOT / "recipes/REAL-M/sisnr_estimation"
 MIXIT = ROOT / "recipes/FUSS/mixit_separation"
+PERSONAL = ROOT / "recipes/LibriSpeech/personalized_enhancement"
 READMES = [ROOT / "README.md", RECIPE / "README.md"]
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, MIXIT], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "recipe", [RECIPE, MIXIT, PERSONAL], ids=lambda path: path.name
+)
 def test_the_table_of_arms_is_the_stored_one(recipe):
     stored = recipe / "reference/arms_results.md"
     text = (recipe / "README.md").read_text()
@@ -96,7 +99,7 @@ def test_what_the_estimator_chose_is_the_stored():
 
 @pytest.mark.parametrize(
     "readme",
-    [*READMES, ESTIMATION / "README.md", MIXIT / "README.md"],
+    [*READMES, *(p / "README.md" for p in (ESTIMATION, MIXIT, PERSONAL))],
     ids=lambda path: path.parent.name,
 )
 def test_links_and_pictures_exist(readme):

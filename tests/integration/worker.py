@@ -48,14 +48,16 @@ def main():
     setattr(recipe, plain.__name__, Poisoned)
     hparams, run_opts = recipe.configure(arguments)
     brain = recipe.train(hparams, run_opts)
+    # a recipe that trains different things calls what it trains the network
+    name = "network" if "network" in brain.modules else "separator"
+    trained = brain.modules[name]
     state = {
-        "parameters": hparams["separator"].state_dict(),
+        "parameters": getattr(trained, "module", trained).state_dict(),
         "optimizer_step": brain.optimizer_step,
         "batches": batches,
         "skipped_steps": brain.skipped_steps,
         "wrapped": isinstance(
-            brain.modules["separator"],
-            torch.nn.parallel.DistributedDataParallel,
+            trained, torch.nn.parallel.DistributedDataParallel
         ),
     }
     torch.save(state, output / f"rank{rank}.pt")

@@ -37,6 +37,7 @@ def configuration(hparams):
         "scer_end",
         "scer_scale",
         "scer_floor",
+        "purification",
         "selection",
         "sample_rate",
         "mixing",
