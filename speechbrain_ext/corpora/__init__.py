@@ -2,12 +2,16 @@
 
 from speechbrain_ext.corpora import (
     folder,
+    fsd50k,
     fuss,
     librimix,
     librispeech,
+    librispeech_users,
     mini,
     mixtures,
+    musan,
     realm,
+    user,
     voxceleb,
     wham,
     whamr,
@@ -15,12 +19,16 @@ from speechbrain_ext.corpora import (
 
 __all__ = [
     "folder",
+    "fsd50k",
     "fuss",
     "librimix",
     "librispeech",
+    "librispeech_users",
     "mini",
     "mixtures",
+    "musan",
     "realm",
+    "user",
     "voxceleb",
     "wham",
     "whamr",

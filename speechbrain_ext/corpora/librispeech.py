@@ -79,11 +79,11 @@ def prepare(
     root = require_folder(librispeech_folder, argument="librispeech_folder")
     if (root / "LibriSpeech").is_dir():
         root = root / "LibriSpeech"
-    sexes = _read_sexes(root / "SPEAKERS.TXT")
+    sexes = read_sexes(root / "SPEAKERS.TXT")
     candidates = []
     for split, subsets in splits.items():
         for subset in subsets:
-            candidates += _find_subset(root / subset, split, sexes)
+            candidates += find_subset(root / subset, split, sexes)
     if noise_folder is not None:
         candidates += find_others(
             noise_folder, "noise", argument="noise_folder"
@@ -102,10 +102,29 @@ def prepare(
     )
 
 
-def _find_subset(
+def find_subset(
     folder: Path, split: str, sexes: Mapping[str, str]
 ) -> list[Candidate]:
-    """Find the utterances of one subset, with their text."""
+    """Find the utterances of one subset, with their text.
+
+    Arguments
+    ---------
+    folder : Path
+        Of the subset.
+    split : str
+        What to call it.
+    sexes : mapping
+        Of the speakers, from `read_sexes`.
+
+    Returns
+    -------
+    candidates : list of Candidate
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    """
     texts = {}
     candidates = []
     for path in list_audio(folder, argument="librispeech_folder"):
@@ -141,8 +160,19 @@ def _read_texts(chapter: Path) -> dict[str, str]:
     return texts
 
 
-def _read_sexes(path: Path) -> dict[str, str]:
-    """Read the speaker table: columns parted by bars."""
+def read_sexes(path: Path) -> dict[str, str]:
+    """Read the speaker table: columns parted by bars.
+
+    Arguments
+    ---------
+    path : Path
+        ``SPEAKERS.TXT``; it may be missing.
+
+    Returns
+    -------
+    sexes : dict
+        F or M for each speaker that the table names.
+    """
     if not path.is_file():
         return {}
     sexes = {}

@@ -19,6 +19,13 @@ from speechbrain_ext.dataio.mixing import (
     ring_targets,
     scale_to_level,
 )
+from speechbrain_ext.dataio.noisy_speech import NoisyBatch, NoisySpeech
+from speechbrain_ext.dataio.noisy_user import (
+    divide_noises,
+    draw_noise,
+    generator_for,
+    simulate_user,
+)
 from speechbrain_ext.dataio.ready_mixtures import ReadyMixtures
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,
@@ -41,7 +48,7 @@ from speechbrain_ext.dataio.sound_samplers import (
 )
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
 from speechbrain_ext.dataio.utterances import (
-    NoisySpeech,
+    NoisyUtteranceBatch,
     NoisyUtterances,
     UtteranceDataset,
     UtteranceSampler,
@@ -53,7 +60,9 @@ __all__ = [
     "Draw",
     "MixedSounds",
     "Mixtures",
+    "NoisyBatch",
     "NoisySpeech",
+    "NoisyUtteranceBatch",
     "NoisyUtterances",
     "ReadyMixtures",
     "Recording",
@@ -70,8 +79,11 @@ __all__ = [
     "UtteranceDataset",
     "UtteranceSampler",
     "add_noise",
+    "divide_noises",
+    "draw_noise",
     "find_references",
     "form_batch",
+    "generator_for",
     "make_loader",
     "mix_pairs",
     "mix_ring",
@@ -82,5 +94,6 @@ __all__ = [
     "reverberate",
     "ring_targets",
     "scale_to_level",
+    "simulate_user",
     "write_manifest",
 ]

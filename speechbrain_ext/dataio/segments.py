@@ -110,31 +110,68 @@ class SegmentReader:
             If the file cannot be read, is not what the manifest says it is,
             is no mono PCM-16 WAV, or is silent throughout.
         """
-        recording = self.recordings[index]
         if out is None:
             out = np.empty(self.segment_samples, dtype=np.float32)
+        self.place(index, generator, out)
+        return out
+
+    def place(
+        self, index: int, generator: np.random.Generator, out: np.ndarray
+    ) -> int:
+        """Read a segment at random as `read` does, and tell where it was.
+
+        Arguments
+        ---------
+        index, generator, out
+            See `read`.
+
+        Returns
+        -------
+        start : int
+            Its first sample in the recording; negative if the recording is
+            shorter and stands later in the segment. For `read_at`.
+        """
+        recording = self.recordings[index]
         with _open(recording) as file:
             spare = recording.samples - self.segment_samples
             if spare <= 0:
-                start = int(generator.integers(1 - spare))
-                end = start + recording.samples
-                out[:start] = 0
-                out[end:] = 0
-                if _fill(file, 0, out[start:end]) == 0:
+                start = -int(generator.integers(1 - spare))
+                if _fill_around(file, start, recording.samples, out) == 0:
                     raise _silent(recording)
-                return out
-            power = _fill(file, int(generator.integers(spare + 1)), out)
+                return start
+            start = int(generator.integers(spare + 1))
+            power = _fill(file, start, out)
             if power < SILENCE_POWER:
-                start, loudest = self._find_loudest(index, file)
+                best, loudest = self._find_loudest(index, file)
                 enough = min(SILENCE_POWER, QUIET_RATIO * loudest)
                 for _ in range(REDRAWS):
                     if power >= enough:
                         break
-                    place = int(generator.integers(spare + 1))
-                    power = _fill(file, place, out)
+                    start = int(generator.integers(spare + 1))
+                    power = _fill(file, start, out)
                 if power < enough:
+                    start = best
                     _fill(file, start, out)
-        return out
+        return start
+
+    def read_at(self, index: int, start: int, out: np.ndarray) -> None:
+        """Read the segment that begins at a sample, silent or not.
+
+        Arguments
+        ---------
+        index : int
+            Which recording.
+        start : int
+            What `place` gave for a recording of the same length.
+        out : numpy.ndarray
+            Where to write, shape (segment_samples,), float32.
+        """
+        recording = self.recordings[index]
+        with _open(recording) as file:
+            if recording.samples <= self.segment_samples:
+                _fill_around(file, start, recording.samples, out)
+            else:
+                _fill(file, start, out)
 
     def _find_loudest(self, index, file):
         """Find the start and mean power of a recording's loudest segment.
@@ -277,6 +314,14 @@ def _fill(file, start, out):
         )
     np.multiply(samples, PCM_STEP, out=out)
     return float(np.dot(out, out)) / len(out)
+
+
+def _fill_around(file, start, samples, out):
+    """Put a whole recording between zeros; return its mean power."""
+    end = samples - start
+    out[:-start] = 0
+    out[end:] = 0
+    return _fill(file, 0, out[-start:end])
 
 
 def _silent(recording):

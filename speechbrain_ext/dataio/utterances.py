@@ -10,6 +10,7 @@ import torchaudio
 from torch.utils.data import Dataset
 
 from speechbrain_ext.dataio.manifest import Recording
+from speechbrain_ext.dataio.mixed_sounds import MixtureBatches
 from speechbrain_ext.dataio.mixing import LEVEL_DB, add_noise, scale_to_level
 from speechbrain_ext.dataio.samplers import Draw, SharedSampler
 from speechbrain_ext.dataio.segments import read_round, read_whole
@@ -224,7 +225,7 @@ class UtteranceDataset(Dataset):
 
 
 @dataclass(frozen=True)
-class NoisySpeech:
+class NoisyUtteranceBatch:
     """A batch of utterances with noise.
 
     Arguments
@@ -244,7 +245,7 @@ class NoisySpeech:
     texts: list[str]
 
 
-class NoisyUtterances:
+class NoisyUtterances(MixtureBatches):
     """A loader of whole utterances, and how a batch of it gets its noise.
 
     Arguments
@@ -293,14 +294,8 @@ class NoisyUtterances:
             world_size=world_size,
         )
         self.loader = make_loader(dataset, sampler, num_workers=num_workers)
-        self.device = torch.device("cpu")
 
-    def to(self, device: torch.device | str) -> "NoisyUtterances":
-        """Mix on this device from now on; returns itself."""
-        self.device = torch.device(device)
-        return self
-
-    def mix(self, batch: dict) -> NoisySpeech:
+    def mix(self, batch: dict) -> NoisyUtteranceBatch:
         """Bring utterances to one level and add their noise, on the device.
 
         Level and SNR are those over the length of each utterance: -25 dB re
@@ -313,19 +308,20 @@ class NoisyUtterances:
 
         Returns
         -------
-        speech : NoisySpeech
+        speech : NoisyUtteranceBatch
         """
-        clean = batch["clean"].to(self.device)
-        lengths = batch["lengths"].to(self.device) / clean.shape[1]
+        batch = self._moved(batch)
+        clean = batch["clean"]
+        lengths = batch["lengths"] / clean.shape[1]
         clean = scale_to_level(clean, level_db=LEVEL_DB + 10 * lengths.log10())
         noisy = clean
         if "noise" in batch:
             noisy, _ = add_noise(
-                speech=clean,
-                noise=batch["noise"].to(self.device),
-                snr_db=batch["snr_db"].to(self.device),
+                speech=clean, noise=batch["noise"], snr_db=batch["snr_db"]
             )
-        return NoisySpeech(noisy, clean, lengths, batch["id"], batch["text"])
+        return NoisyUtteranceBatch(
+            noisy, clean, lengths, batch["id"], batch["text"]
+        )
 
 
 def _pad(waveforms: Sequence[torch.Tensor]) -> torch.Tensor:

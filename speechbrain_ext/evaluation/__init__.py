@@ -1,6 +1,10 @@
 """Metrics, tables of scores, plots, the results page and listening tests."""
 
 from speechbrain_ext.evaluation.agreement import agreement, rank_agreement
+from speechbrain_ext.evaluation.enhancement_plots import (
+    improvement_boxes,
+    snr_course,
+)
 from speechbrain_ext.evaluation.estimator_plots import (
     course_over_epochs,
     predicted_against_true,
@@ -66,6 +70,7 @@ __all__ = [
     "compare_with_listeners",
     "course_over_epochs",
     "error_rate_against_snr",
+    "improvement_boxes",
     "listening_plot",
     "match_mixture_level",
     "msi_against_one_source",
@@ -79,6 +84,7 @@ __all__ = [
     "results_of",
     "scatter",
     "separation_shares",
+    "snr_course",
     "spectrogram_grid",
     "summarise",
     "training_curves",

@@ -73,11 +73,13 @@ def msi_against_one_source(path, *, arms):
         axes = figure.add_subplot()
         for index, (arm, found) in enumerate(zip(arms, points, strict=True)):
             colour, marker = look(index)
+            again = index >= len(COLOURS)  # which begin anew
             axes.plot(
                 [x for _, x, _ in found],
                 [y for _, _, y in found],
                 marker,
-                linestyle="-",
+                linestyle="--" if again else "-",
+                fillstyle="none" if again else "full",
                 linewidth=1.2,
                 color=colour,
                 label=arm["name"],
@@ -96,7 +98,7 @@ def msi_against_one_source(path, *, arms):
         axes.set_xlabel("1S: SI-SNR of single sources (dB)")
         axes.set_ylabel("MSi: SI-SNR improvement of 2 to 4 sources (dB)")
         axes.set_title("Separating several against keeping one")
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside lower center", ncols=2)
         return save(figure, path)
 
 

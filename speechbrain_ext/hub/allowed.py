@@ -74,9 +74,11 @@ OURS = {
     "SpectralDPRNN": parameters(
         "num_sources n_fft hop channels hidden blocks chunk overlap", mask=MASKS
     ),
-    "SpectralBLSTM": parameters(
-        "num_sources n_fft hop hidden layers", mask=MASKS
+    **dict.fromkeys(
+        ("SpectralBLSTM", "SpectralGRU"),
+        parameters("num_sources n_fft hop hidden layers", mask=MASKS),
     ),
+    "SNRPredictor": parameters("n_fft hop hidden layers"),
     "ConformerCTC": parameters(
         "num_tokens sample_rate mels window_ms hop_ms channels size layers "
         "heads feedforward kernel_size dropout"

@@ -1,14 +1,16 @@
-"""Separate files, judge separations, rank separators, write texts down."""
+"""Separate, enhance or transcribe files, judge and rank separators."""
 
 import argparse
 import csv
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import PublishError
+from speechbrain_ext.inference.enhancer import Enhancer
 from speechbrain_ext.inference.scoring import (
     find_estimates,
     list_audio,
@@ -59,6 +61,13 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out outputs that hold next to nothing",
     )
+    enhance = commands.add_parser(
+        "enhance", help="enhance recordings into files NAME_enhanced.wav"
+    )
+    enhance.set_defaults(run=enhance_command)
+    enhance.add_argument("recordings", help="file or folder")
+    enhance.add_argument("--enhancer", required=True, metavar="SOURCE")
+    enhance.add_argument("--folder", required=True, help="where to write")
     score = commands.add_parser(
         "score", help="estimate the SI-SNR of separated files"
     )
@@ -102,15 +111,26 @@ def make_parser() -> argparse.ArgumentParser:
 def separate_command(options: argparse.Namespace) -> None:
     """Separate files, print the names of the results."""
     separator = Separator.from_hparams(options.separator)
-    root = Path(options.mixture)
-    for path in list_audio(root):
-        inner = path.parent.relative_to(root) if path != root else Path()
+    for path, folder in places(options.mixture, options.folder):
         for result in separator.separate_file(
-            path,
-            Path(options.folder) / inner,
-            active_only=options.active_only,
+            path, folder, active_only=options.active_only
         ):
             print(result)
+
+
+def enhance_command(options: argparse.Namespace) -> None:
+    """Enhance files, print the names of the results."""
+    enhancer = Enhancer.from_hparams(options.enhancer)
+    for path, folder in places(options.recordings, options.folder):
+        print(enhancer.enhance_file(path, folder))
+
+
+def places(root: str, folder: str) -> Iterator[tuple[Path, Path]]:
+    """Yield each file of a tree, and the folder for what becomes of it."""
+    root = Path(root)
+    for path in list_audio(root):
+        inner = path.parent.relative_to(root) if path != root else Path()
+        yield path, Path(folder) / inner
 
 
 def score_command(options: argparse.Namespace) -> None:
@@ -162,13 +182,9 @@ def rank_command(options: argparse.Namespace) -> None:
 def transcribe_command(options: argparse.Namespace) -> None:
     """Recognise files, print their texts."""
     transcriber = Transcriber.from_hparams(options.transcriber)
-    root, rows = Path(options.recordings), []
-    for path in list_audio(root):
-        folder = options.enhanced
-        if folder is not None:
-            inner = path.parent.relative_to(root) if path != root else Path()
-            folder = Path(folder) / inner
-        text = transcriber.transcribe_file(path, folder)
+    rows, wanted = [], options.enhanced is not None
+    for path, folder in places(options.recordings, options.enhanced or ""):
+        text = transcriber.transcribe_file(path, folder if wanted else None)
         print(f"{path}: {text}")
         rows.append({"recording": str(path), "text": text})
     write(rows, options)

@@ -1,7 +1,7 @@
 """Pure functions on tensors that score estimates.
 
-Against targets or mixtures in dB; the penalties of MixIT and the contrastive
-losses have units of their own.
+Against targets or mixtures in dB; mean square errors, the penalties of MixIT
+and the contrastive losses have units of their own.
 """
 
 from speechbrain_ext.losses.contrastive import (
@@ -9,10 +9,18 @@ from speechbrain_ext.losses.contrastive import (
     info_nce,
     token_cross_entropy,
 )
+from speechbrain_ext.losses.contrastive_mixtures import contrastive_mixtures
 from speechbrain_ext.losses.frame_sampling import sample_frames
 from speechbrain_ext.losses.mixit import EXACT_LIMIT, mixit, remix
 from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.pit import align, pit
+from speechbrain_ext.losses.purification import (
+    frame_snr_db,
+    purification_weights,
+    purified_mse,
+    purified_si_sdr,
+    purified_snr,
+)
 from speechbrain_ext.losses.scer import scer
 from speechbrain_ext.losses.semantic import semantic
 from speechbrain_ext.losses.si_sdr import si_sdr, snr, thresholded_snr
@@ -22,11 +30,17 @@ __all__ = [
     "EXACT_LIMIT",
     "align",
     "cbpc",
+    "contrastive_mixtures",
     "covariance",
+    "frame_snr_db",
     "info_nce",
     "mixit",
     "padded_snr",
     "pit",
+    "purification_weights",
+    "purified_mse",
+    "purified_si_sdr",
+    "purified_snr",
     "remix",
     "sample_frames",
     "scer",

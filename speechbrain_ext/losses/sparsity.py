@@ -33,10 +33,12 @@ def sparsity(
     Source: Wisdom et al., "Sparse, efficient, and semantic mixture invariant
     training", WASPAA 2021, arXiv 2106.00847, of which two public versions
     disagree: these are both. K equally loud, uncorrelated outputs of M that
-    make up the mixture have sqrt(K) / M under either. "mixture" also falls
-    with the level of the outputs, so it pulls at the level of the estimates
-    unless they are made to sum to the mixture; "norm" does not depend on any
-    level.
+    make up the mixture have sqrt(K) / M under either. K equal copies of one
+    sound, 1 / K of it each, have sqrt(K) / M under "norm" but 1 / M, as little
+    as a single output, under "mixture", which therefore lets a separator
+    spread a sound over its outputs in copies. "mixture" also falls with the
+    level of the outputs, so it pulls at the level of the estimates unless
+    they are made to sum to the mixture; "norm" does not depend on any level.
 
     Arguments
     ---------

@@ -1,7 +1,8 @@
 """Networks.
 
 Separators take a mixture (B, T) and give estimates (B, S, T); the estimator
-takes both and gives levels (B, S). Mixture consistency makes estimates sum to
+takes both and gives levels (B, S); the predictor gives one for each frame of
+a noisy signal (B, F). Mixture consistency makes estimates sum to
 the mixture. Recognisers take waveforms (B, T) with relative lengths (B,).
 """
 
@@ -25,11 +26,13 @@ from speechbrain_ext.models.mixture_consistency import (
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.sepformer import SepFormer
 from speechbrain_ext.models.sisnr_estimator import SISNREstimator
+from speechbrain_ext.models.snr_predictor import SNRPredictor
 from speechbrain_ext.models.sound_classifier import SoundClassifier
 from speechbrain_ext.models.spectral import (
     SpectralBLSTM,
     SpectralConvTasNet,
     SpectralDPRNN,
+    SpectralGRU,
     SpectralSeparator,
     SpectralSepFormer,
 )
@@ -50,12 +53,14 @@ __all__ = [
     "MixtureConsistency",
     "Recognition",
     "SISNREstimator",
+    "SNRPredictor",
     "SepFormer",
     "SoundClassifier",
     "SpectralBLSTM",
     "SpectralConvTasNet",
     "SpectralDPRNN",
     "SpectralEncoder",
+    "SpectralGRU",
     "SpectralSepFormer",
     "SpectralSeparator",
     "SpectralTDCN",

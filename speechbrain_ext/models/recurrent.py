@@ -7,12 +7,12 @@ from speechbrain_ext.models.dual_path import DualPath
 from speechbrain_ext.models.norms import GlobalLayerNorm
 
 
-def run_lstm(lstm: nn.LSTM, frames: torch.Tensor) -> torch.Tensor:
-    """Run an LSTM over sequences; in float32 where float16 has none: on CPUs.
+def run_layers(layers: nn.RNNBase, frames: torch.Tensor) -> torch.Tensor:
+    """Run an LSTM or GRU; in float32 where float16 has none: on CPUs.
 
     Arguments
     ---------
-    lstm : torch.nn.LSTM
+    layers : torch.nn.RNNBase
         With batch_first.
     frames : torch.Tensor
         Shape (sequences, frames, channels).
@@ -25,7 +25,7 @@ def run_lstm(lstm: nn.LSTM, frames: torch.Tensor) -> torch.Tensor:
     Example
     -------
     >>> lstm = nn.LSTM(8, 16, batch_first=True)
-    >>> run_lstm(lstm, torch.randn(3, 5, 8)).shape
+    >>> run_layers(lstm, torch.randn(3, 5, 8)).shape
     torch.Size([3, 5, 16])
     """
     missing = (
@@ -34,9 +34,9 @@ def run_lstm(lstm: nn.LSTM, frames: torch.Tensor) -> torch.Tensor:
         and torch.get_autocast_dtype("cpu") == torch.float16
     )
     if not missing:
-        return lstm(frames)[0]
+        return layers(frames)[0]
     with torch.autocast("cpu", enabled=False):
-        return lstm(frames.float())[0]
+        return layers(frames.float())[0]
 
 
 class RecurrentStack(nn.Module):
@@ -69,7 +69,7 @@ class RecurrentStack(nn.Module):
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Transform sequences of shape (sequences, frames, channels)."""
-        outputs = run_lstm(self.lstm, frames)
+        outputs = run_layers(self.lstm, frames)
         return frames + self.norm(self.projection(outputs))
 
 
@@ -153,4 +153,38 @@ class RecurrentNet(nn.Module):
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Map (batch, frames, inputs) to (batch, frames, outputs)."""
-        return self.output(run_lstm(self.lstm, self.norm(frames)))
+        return self.output(run_layers(self.lstm, self.norm(frames)))
+
+
+class GatedRecurrentNet(nn.Module):
+    """Layers of a GRU from the past to the future.
+
+    They are normalised over the whole signal, so that a frame does depend on
+    those after it, by two numbers.
+
+    Arguments
+    ---------
+    inputs, outputs : int
+        Channels of the input and of the output frames.
+    hidden : int
+        Units.
+    layers : int
+        Layers.
+
+    Example
+    -------
+    >>> GatedRecurrentNet(10, 20, hidden=8)(torch.randn(2, 17, 10)).shape
+    torch.Size([2, 17, 20])
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, hidden: int, layers: int = 2
+    ) -> None:
+        super().__init__()
+        self.norm = GlobalLayerNorm()
+        self.gru = nn.GRU(inputs, hidden, layers, batch_first=True)
+        self.output = nn.Linear(hidden, outputs)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Map (batch, frames, inputs) to (batch, frames, outputs)."""
+        return self.output(run_layers(self.gru, self.norm(frames)))

@@ -13,9 +13,21 @@ from .processes import (
     log_row,
     rank_and_size,
 )
-from .same_run import differences, remember_run, require_same_run
+from .same_run import (
+    differences,
+    remember_run,
+    require_same_run,
+    run_configuration,
+    without_free,
+)
 from .schedules import linear_ramp, warmup_cosine
-from .stored_figures import entry_of, merge, read_figures
+from .stored_figures import (
+    average_seeds,
+    entry_of,
+    merge,
+    read_figures,
+    show_decibels,
+)
 
 __all__ = [
     "AtomicCheckpointer",
@@ -26,12 +38,16 @@ __all__ = [
     "History",
     "MuonWithAdam",
     "SkipNonFinite",
+    "average_seeds",
     "differences",
     "entry_of",
     "merge",
     "read_figures",
     "remember_run",
     "require_same_run",
+    "run_configuration",
+    "show_decibels",
+    "without_free",
     "join_processes",
     "leave_processes",
     "linear_ramp",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import speechbrain as sb
 
@@ -29,7 +30,8 @@ class Comparison:
     derives from this class and says what its runs are. A run has
 
     - `corpus`, and `name`, its folder below the output folder;
-    - `start`, the run whose model it goes on from, or None;
+    - `start`, the run whose model it goes on from, or None (others that must
+      be finished before it are listed by `needed`);
     - `overrides()`, its options on the recipe's command line.
 
     Attributes
@@ -38,6 +40,9 @@ class Comparison:
         Folder of train.py.
     reference : Path
         Where figures are stored.
+    table : module
+        What the table is: `rows_of(plan, figures)`, `markdown(rows)` and
+        `draw(rows, folder, prefix)`.
     corpora : sequence of str
         Those in the stored table.
     data_corpus : str
@@ -50,6 +55,7 @@ class Comparison:
 
     recipe: Path
     reference: Path
+    table: ModuleType
     corpora: Sequence[str]
     data_corpus: str
     varied: Sequence[str]
@@ -74,16 +80,26 @@ class Comparison:
     def write_table(
         self, figures: Mapping, folder: str | Path, prefix: str = ""
     ) -> str:
-        """Write the table and its plots into a folder; return the table."""
-        raise NotImplementedError
+        """Write results.md and its plots into a folder; return the table."""
+        folder = Path(folder)
+        rows = self.table.rows_of(self.plan(self.corpora), figures)
+        text = self.table.markdown(rows)
+        (folder / f"{prefix}results.md").write_text(text + "\n")
+        self.table.draw(rows, folder, prefix)
+        return text
+
+    def needed(self, run) -> list:
+        """List the runs that must be finished before a run begins."""
+        return [run.start] if run.start else []
 
     def command_line(self, run, arguments, output_folder) -> list[str]:
         """Return the recipe's arguments: the YAML file and all options."""
         options = {**run.overrides(), "output_folder": output_folder}
         if run.corpus == self.data_corpus:
             options["data_folder"] = arguments.data_folder
-            if arguments.include is not None:
-                options["include"] = arguments.include
+            for key in ("include", "test_split"):
+                if getattr(arguments, key) is not None:
+                    options[key] = getattr(arguments, key)
         if run.start is not None:
             options["start_from"] = Path(arguments.output) / run.start.name
         return [
@@ -188,8 +204,8 @@ class Comparison:
             stored = self.read_stored()
             names = {name for part in stored.values() for name in part["runs"]}
             runs = [run for run in runs if run.name not in names]
-        # what another run starts from comes before it
-        runs = [run.start for run in runs if run.start] + runs
+        # what another run needs comes before it
+        runs = [first for run in runs for first in self.needed(run)] + runs
         runs = list(dict.fromkeys(runs))
         return [run for run in runs if not self.is_finished(run, arguments)]
 
@@ -200,6 +216,7 @@ class Comparison:
         add = parser.add_argument
         add("--data_folder", help=f"needed for the runs {self.data_corpus}/...")
         add("--include", help="which of its paths are taken; for them only")
+        add("--test_split", help="which of its splits tests; likewise")
         add("--output", default=self.output)
         add("--jobs", type=int, default=2, help="runs at a time")
         add("--only", default="", help="run only what has this in its name")
@@ -238,7 +255,7 @@ class Comparison:
                 self.read_options(run, arguments)["prepare"]()
             with ThreadPoolExecutor(arguments.jobs) as pool:
                 for later in (False, True):
-                    chosen = [run for run in runs if bool(run.start) == later]
+                    chosen = [r for r in runs if bool(self.needed(r)) == later]
                     for _ in pool.map(
                         lambda run: self.execute(run, arguments), chosen
                     ):

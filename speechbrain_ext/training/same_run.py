@@ -2,12 +2,82 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import torch
 
 from speechbrain_ext.files import replaced
 
 RUN = "run.json"
+# of a configuration: what a run that goes on may have another value of
+FREE = ("number_of_epochs", "selection", "test_", "processes")
+
+
+def run_configuration(
+    hparams: Mapping,
+    keys: Iterable[str],
+    *,
+    module: torch.nn.Module,
+    **more: object,
+) -> dict:
+    """Collect what two runs must share for their figures to compare.
+
+    Arguments
+    ---------
+    hparams : Mapping
+        Of the hyperparameter file.
+    keys : iterable of str
+        Those of plain values that count.
+    module : torch.nn.Module
+        Its parameters are counted.
+    **more : object
+        Other plain values that count.
+
+    Returns
+    -------
+    configuration : dict
+        Plain values, as they come back from a JSON file; the optimiser's name
+        and the number of processes among them.
+
+    Example
+    -------
+    >>> from functools import partial
+    >>> hparams = {"rate": 8, "optimizer": partial(torch.optim.Adam, lr=1)}
+    >>> run_configuration(hparams, ["rate"], module=torch.nn.Linear(2, 1))
+    {'rate': 8, 'parameters': 3, 'optimizer': 'Adam', 'processes': 1}
+    """
+    chosen = {key: hparams[key] for key in keys} | more
+    chosen["parameters"] = sum(p.numel() for p in module.parameters())
+    chosen["optimizer"] = hparams["optimizer"].func.__name__
+    # a batch for each process makes a step of as many batches
+    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
+    return json.loads(json.dumps(chosen))
+
+
+def without_free(configuration: Mapping) -> dict:
+    """Leave out what a run that goes on may have another value of.
+
+    Arguments
+    ---------
+    configuration : Mapping
+        From `run_configuration`.
+
+    Returns
+    -------
+    values : dict
+        What stays, for `require_same_run`.
+
+    Example
+    -------
+    >>> without_free({"rate": 8, "processes": 2, "test_batches": 5})
+    {'rate': 8}
+    """
+    return {
+        key: value
+        for key, value in configuration.items()
+        if not key.startswith(FREE)
+    }
 
 
 def differences(ours: Mapping, theirs: Mapping) -> list[str]:

@@ -1,8 +1,9 @@
 """Figures of many runs, which never mix configurations."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 
 from speechbrain_ext.training.same_run import differences
 
@@ -117,3 +118,61 @@ def entry_of(run: object, figures: Mapping) -> dict | None:
     entry : dict or None
     """
     return figures.get(run.corpus, {"runs": {}})["runs"].get(run.name)
+
+
+def average_seeds(metrics: Sequence[Mapping]) -> dict:
+    """Average the figures of runs that differ in their seed alone.
+
+    Arguments
+    ---------
+    metrics : sequence of Mapping
+        Name to value, of each run; None where it was not measured.
+
+    Returns
+    -------
+    row : dict
+        Mean of each figure that all runs have and, of several runs, NAME_std,
+        its standard deviation.
+
+    Example
+    -------
+    >>> average_seeds([{"msi": 1.0, "pesq": None}, {"msi": 3.0, "pesq": 2.0}])
+    {'msi': 2.0, 'msi_std': 1.4142135623730951}
+    """
+    row = {}
+    for name in metrics[0]:
+        values = [found.get(name) for found in metrics]
+        if None in values:
+            continue
+        row[name] = mean(values)
+        if len(values) > 1:
+            row[f"{name}_std"] = stdev(values)
+    return row
+
+
+def show_decibels(row: Mapping, name: str) -> str:
+    """Write a figure of `average_seeds` for a table.
+
+    Arguments
+    ---------
+    row : Mapping
+        With the figure, and its deviation if there is one.
+    name : str
+        Of the figure.
+
+    Returns
+    -------
+    text : str
+        In dB; a dash where there is none.
+
+    Example
+    -------
+    >>> show_decibels({"msi": 2.0, "msi_std": 0.5}, "msi")
+    '2.00 ± 0.50 dB'
+    """
+    if name not in row:
+        return "-"
+    text = f"{row[name]:.2f}"
+    if f"{name}_std" in row:
+        text += f" ± {row[f'{name}_std']:.2f}"
+    return f"{text} dB"

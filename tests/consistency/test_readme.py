@@ -10,12 +10,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
 ESTIMATION = ROOT / "recipes/REAL-M/sisnr_estimation"
 MIXIT = ROOT / "recipes/FUSS/mixit_separation"
+PERSONAL = ROOT / "recipes/LibriSpeech/personalized_enhancement"
 ROBUST = ROOT / "recipes/LibriSpeech/robust_asr"
 READMES = [ROOT / "README.md", RECIPE / "README.md"]
 
 
 @pytest.mark.parametrize(
-    "recipe", [RECIPE, MIXIT, ROBUST], ids=lambda path: path.name
+    "recipe", [RECIPE, MIXIT, PERSONAL, ROBUST], ids=lambda path: path.name
 )
 def test_the_table_of_arms_is_the_stored_one(recipe):
     stored = recipe / "reference/arms_results.md"
@@ -44,7 +45,7 @@ def test_the_headline_figures_are_the_stored_ones(readme):
 
 def test_the_figures_of_the_estimator_are_the_stored_ones():
     text = (ESTIMATION / "README.md").read_text()
-    stored = sorted((ESTIMATION / "reference").glob("*.json"))
+    stored = sorted((ESTIMATION / "reference").glob("sisnr_*.json"))
     assert stored
     for path in stored:
         content = json.loads(path.read_text())
@@ -62,9 +63,47 @@ def test_the_figures_of_the_estimator_are_the_stored_ones():
                 assert row in text, row
 
 
+def test_what_the_estimator_chose_is_the_stored():
+    text = (ESTIMATION / "README.md").read_text()
+
+    def read(name):
+        return json.loads((ESTIMATION / f"reference/{name}.json").read_text())
+
+    def name_of(row):
+        return ", ".join(row["separator"].split("separators/")[-1].split("/"))
+
+    course = read("blind_selection")
+    for title, key in (("blind score", "predicted"), ("clean SI-SDRi", "true")):
+        cells = " | ".join(f"{value:.1f}" for value in course[key])
+        assert f"| {title} (dB) | {cells} |" in text
+    corpora = [read(f"word_errors_{name}") for name in ("mini", "librispeech")]
+    for rows in zip(*corpora, strict=True):
+        cells = [name_of(rows[0])]
+        for row in rows:
+            score = row["predicted"]
+            cells += [
+                f"{100 * row['wer']:.1f} %",
+                "-" if score is None else f"{score:.1f} dB",
+                f"{row['true']:.1f} dB",
+            ]
+        assert f"| {' | '.join(cells)} |" in text
+    best, *others = read("rank_ami")
+    assert f"| {best['si_snr']:.2f} dB | - |" in text
+    for row in others:
+        behind = best["si_snr"] - row["si_snr"]
+        error = row["standard_error"]
+        assert (
+            f"| {row['si_snr']:.2f} dB | {behind:.2f} ± {error:.2f} dB "
+            f"| {name_of(row)} |" in text
+        )
+
+
 @pytest.mark.parametrize(
     "readme",
-    [*READMES, *(r / "README.md" for r in (ESTIMATION, MIXIT, ROBUST))],
+    [
+        *READMES,
+        *(p / "README.md" for p in (ESTIMATION, MIXIT, PERSONAL, ROBUST)),
+    ],
     ids=lambda path: path.parent.name,
 )
 def test_links_and_pictures_exist(readme):

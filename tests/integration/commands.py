@@ -3,8 +3,10 @@
 import csv
 import importlib
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +33,33 @@ def run(command, expect=0, **environment):
     if expect is not None:
         assert result.returncode == expect, result.stdout[-6000:]
     return result.stdout
+
+
+def kill_at(step, command, history):
+    """Start a command, and kill it once its history has come to a step."""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    deadline = time.monotonic() + 200
+    while process.poll() is None and time.monotonic() < deadline:
+        if history.exists() and step_of(history) >= step:
+            process.kill()
+            break
+        time.sleep(0.01)
+    else:
+        process.kill()
+        raise AssertionError(f"it ended, or hung, before step {step}")
+    assert process.wait() == -signal.SIGKILL
+
+
+def step_of(history):
+    """The last step in a history.csv."""
+    lines = history.read_text().splitlines()
+    return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
 
 
 def table_rows(dataset):

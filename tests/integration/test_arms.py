@@ -74,7 +74,7 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(tmp_path):
     assert [len(row["values"]) for row in rows] == [3, 3]
     assert rows[1]["si_sdri"] == pytest.approx(6.0)
     assert rows[1]["si_sdri_std"] == pytest.approx(1.0)
-    arms_table.write_table(rows, tmp_path)
+    arms.write_table(figures, tmp_path)
     table = (tmp_path / "results.md").read_text()
     assert (
         f"| C: ring + SCER | {recipe.SCER_WEIGHT:g} | 3 | 6.00 ± 1.00 dB "
@@ -104,6 +104,21 @@ def test_stored_figures_grow_and_never_mix_configurations(
     with pytest.raises(ValueError, match="another rings_per_epoch"):
         arms.store(other)
     assert third.name not in arms.read_stored()["real"]["runs"]
+
+
+def test_some_options_are_for_the_users_recordings_only():
+    arguments = argparse.Namespace(
+        data_folder="DIR",
+        include="['a/*']",
+        test_split="valid",
+        options=["--x"],
+    )
+    plan = {entry.corpus: entry for entry in arms.plan(arms.corpora)}
+    own = {"--data_folder=DIR", "--include=['a/*']", "--test_split=valid"}
+    for corpus, entry in plan.items():
+        words = set(arms.command_line(entry, arguments, "OUT"))
+        assert {"--x", "--output_folder=OUT"} <= words
+        assert words & own == (own if corpus == arms.data_corpus else set())
 
 
 def test_one_arm_is_trained_once(recordings, tmp_path):

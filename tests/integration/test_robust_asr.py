@@ -2,13 +2,9 @@
 
 import csv
 import json
-import os
 import re
 import shlex
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +16,7 @@ import torch
 from commands import (
     ROOT,
     import_from,
+    kill_at,
     run,
     table_rows,
     train_command,
@@ -290,30 +287,14 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     }
     run(command_for(trees, whole, **options))
     command = command_for(trees, parts, **options)
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
     history = parts / "out/stages/joint/history.csv"
-    deadline = time.monotonic() + 400
-    while process.poll() is None and time.monotonic() < deadline:
-        if history.exists() and history.read_text().count("\n") > 6:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.01)
-    assert process.wait() == -signal.SIGKILL
+    kill_at(6, command, history)
     run(command)
     steps, parameters = load_rank(parts)
     assert steps == 32
     assert_equal(load_rank(whole)[1], parameters)
-    for name in ("history.csv",):
-        assert (
-            history.read_bytes()
-            == (whole / "out/stages/joint" / name).read_bytes()
-        )
+    other = whole / "out/stages/joint/history.csv"
+    assert history.read_bytes() == other.read_bytes()
 
 
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):

@@ -4,18 +4,14 @@ import csv
 import importlib.util
 import json
 import math
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
 import torch
-from commands import ROOT, run, table_rows, train_command
+from commands import ROOT, kill_at, run, table_rows, train_command
 from estimator_folders import write_estimator
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hub_server import Hub
@@ -473,7 +469,7 @@ def test_a_killed_run_goes_on(pool, trees, tmp_path):
         command = mini_command(trees, folder / "out", **options)
         command[1:2] = [ROOT / WORKER, folder]
         if name == "parts":
-            kill_after(50, command, folder / "out/history.csv")
+            kill_at(50, command, folder / "out/history.csv")
         run(command)
         weights.append(torch.load(folder / "rank0.pt", weights_only=True))
     assert_same(*weights)
@@ -482,23 +478,6 @@ def test_a_killed_run_goes_on(pool, trees, tmp_path):
         for name in ("whole", "parts")
     ]
     assert histories[0] == histories[1]
-
-
-def kill_after(steps, command, history):
-    """Start a command, and kill it when its history has so many lines."""
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-    )
-    deadline = time.monotonic() + 200
-    while process.poll() is None and time.monotonic() < deadline:
-        if history.exists() and history.read_text().count("\n") > steps:
-            process.kill()
-        time.sleep(0.01)
-    assert process.wait() == -signal.SIGKILL
 
 
 def assert_same(first, second):

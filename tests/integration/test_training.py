@@ -2,18 +2,14 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from commands import (
     HPARAMS,
-    ROOT,
     SMALL,
+    kill_at,
     run,
     train_command,
     with_processes,
@@ -98,24 +94,8 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_model(
     }
     run(command_for(recordings, whole, worker=True, **options))
     command = command_for(recordings, parts, worker=True, **options)
-    killed = 0
-    for least in (10, 50):
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
-        )
-        history = parts / "out/history.csv"
-        deadline = time.monotonic() + 200
-        while process.poll() is None and time.monotonic() < deadline:
-            if history.exists() and steps_of(history) >= least:
-                process.send_signal(signal.SIGKILL)
-                killed += process.wait() == -signal.SIGKILL
-                break
-            time.sleep(0.01)
-    assert killed == 2
+    for step in (10, 50):
+        kill_at(step, command, parts / "out/history.csv")
     run(command)
     assert load(parts)["optimizer_step"] == 80
     assert_equal(load(whole)["parameters"], load(parts)["parameters"])
@@ -123,11 +103,6 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_model(
     assert (parts / "out/history.csv").read_bytes() == (
         whole / "out/history.csv"
     ).read_bytes()
-
-
-def steps_of(history):
-    lines = history.read_text().splitlines()
-    return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
 
 
 def test_ranks_end_with_the_same_parameters_as_one_process(

@@ -48,15 +48,16 @@ def main():
     setattr(recipe, plain.__name__, Poisoned)
     hparams, run_opts = recipe.configure(arguments)
     brain = recipe.train(hparams, run_opts)
-    network = "separator" if "separator" in hparams else "joint"
+    # a recipe that trains different things calls what it trains the network
+    names = ("network", "joint", "separator")
+    trained = next(brain.modules[n] for n in names if n in brain.modules)
     state = {
-        "parameters": hparams[network].state_dict(),
+        "parameters": getattr(trained, "module", trained).state_dict(),
         "optimizer_step": brain.optimizer_step,
         "batches": batches,
         "skipped_steps": brain.skipped_steps,
         "wrapped": isinstance(
-            brain.modules[network],
-            torch.nn.parallel.DistributedDataParallel,
+            trained, torch.nn.parallel.DistributedDataParallel
         ),
     }
     torch.save(state, output / f"rank{rank}.pt")

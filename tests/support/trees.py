@@ -70,8 +70,8 @@ def make_wham_noise(root):
     return root
 
 
-def make_librispeech(root, speakers):
-    """LibriSpeech, {subset: [speaker, ...]}, two utterances each.
+def make_librispeech(root, speakers, *, utterances=2, seconds=1.2):
+    """LibriSpeech, {subset: [speaker, ...]}, two utterances each by default.
 
     In SPEAKERS.TXT women and men take turns.
     """
@@ -79,8 +79,11 @@ def make_librispeech(root, speakers):
     for subset, names in speakers.items():
         for number, name in enumerate(names):
             folder = root / subset / name / CHAPTER
-            for utterance in ("0000", "0001"):
-                write_voice(folder / f"{name}-{CHAPTER}-{utterance}.flac")
+            for utterance in range(utterances):
+                write_voice(
+                    folder / f"{name}-{CHAPTER}-{utterance:04d}.flac",
+                    seconds=seconds,
+                )
             (folder / f"{name}-{CHAPTER}.trans.txt").write_text(
                 f"{name}-{CHAPTER}-0000 CHAPTER ONE\n"
                 f"{name}-{CHAPTER}-0001 IT WAS\n"
@@ -150,4 +153,39 @@ def make_fuss(root, foregrounds, *, condition="ssdata", seconds=1.2):
             lines.append("\t".join([f"{example}.wav", *names]))
         path = root / condition / f"{split}_example_list.txt"
         path.write_text("\n".join(lines) + "\n")
+    return root
+
+
+def make_fsd50k(root, labels, *, seconds=3.2):
+    """FSD50K as unpacked, {split: [labels of each clip, ...]}.
+
+    Splits are train and val, of dev, and eval; labels are parted by commas.
+    """
+    tables = {"dev": ["fname,labels,mids,split"], "eval": ["fname,labels,mids"]}
+    number = 100
+    for split, clips in labels.items():
+        part = "eval" if split == "eval" else "dev"
+        for names in clips:
+            number += 1
+            write_noise(
+                root / f"FSD50K.{part}_audio/{number}.wav",
+                rate=44100,
+                seconds=seconds,
+            )
+            row = f'{number},"{names}",/m/0'
+            tables[part].append(row if part == "eval" else f"{row},{split}")
+    (root / "FSD50K.ground_truth").mkdir(parents=True)
+    for part, rows in tables.items():
+        path = root / f"FSD50K.ground_truth/{part}.csv"
+        path.write_text("\n".join(rows) + "\n")
+    return root
+
+
+def make_musan(root, *, files=4, seconds=3.2):
+    """MUSAN as unpacked: so many noises of each collection, and music."""
+    for collection in ("free-sound", "sound-bible"):
+        for number in range(files):
+            name = f"noise-{collection}-{number:04d}.wav"
+            write_noise(root / "noise" / collection / name, seconds=seconds)
+    write_voice(root / "music/fma/music-fma-0000.wav")
     return root

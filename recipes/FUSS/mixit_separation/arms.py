@@ -28,8 +28,9 @@ from speechbrain_ext.training import Comparison
 
 RECIPE = Path(__file__).resolve().parent
 # of the arms; the others of the sweep are in `plan`
-WEIGHTS = {"sparsity": 10.0, "covariance": 10.0, "semantic": 10.0}
-SWEEP = (1.0, 3.0, 10.0, 30.0)
+WEIGHTS = {"sparsity": 20.0, "covariance": 30.0, "semantic": 10.0}
+# outputs to weights: the penalty is a mean over the outputs
+SWEEP = {4: (5.0, 10.0, 40.0), 8: (30.0, 40.0, 80.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,7 @@ class MixITArms(Comparison):
 
     recipe = RECIPE
     reference = RECIPE / "reference"
+    table = arms_table
     corpora = ("folder", "mini")
     data_corpus = "folder"
     output = "results/mixit_arms"
@@ -85,13 +87,13 @@ class MixITArms(Comparison):
                 plan += [
                     Run(corpus, arm, outputs, 1, weight) for arm, weight in arms
                 ]
-            plan += [
-                Run(corpus, "sparsity", 4, 1, weight)
-                for weight in SWEEP
-                if weight != WEIGHTS["sparsity"]
-            ]
             plan.append(Run(corpus, "supervised", 4, 1))
             if corpus == self.data_corpus:
+                plan += [
+                    Run(corpus, "sparsity", outputs, 1, weight)
+                    for outputs, weights in SWEEP.items()
+                    for weight in weights
+                ]
                 plan += [
                     Run(corpus, arm, 4, seed, weight)
                     for seed in (2, 3)
@@ -119,11 +121,6 @@ class MixITArms(Comparison):
             for name, value in values.items()
         }
         return {"metrics": rounded, "least_squares": course}
-
-    def write_table(self, figures, folder, prefix=""):
-        """Average over seeds, write the table and draw its plots."""
-        rows = arms_table.rows_of(self.plan(self.corpora), figures)
-        return arms_table.write_table(rows, folder, prefix)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The table of arms and its plots, from the figures of finished runs."""
 
 from collections import defaultdict
-from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 from evaluate import SEPARATIONS, SOLVER
 from release import FIGURES
@@ -12,7 +11,7 @@ from speechbrain_ext.evaluation import (
     separation_shares,
     training_curves,
 )
-from speechbrain_ext.training import entry_of
+from speechbrain_ext.training import average_seeds, entry_of, show_decibels
 
 MEANING = {
     "plain": "MixIT",
@@ -57,14 +56,7 @@ def rows_of(plan, figures):
             "seeds": len(entries),
             "course": entries[0]["least_squares"],
         }
-        for name in entries[0]["metrics"]:
-            values = [entry["metrics"][name] for entry in entries]
-            if None in values:  # such as 1S without clips of one source
-                continue
-            row[name] = mean(values)
-            if len(values) > 1:
-                row[f"{name}_std"] = stdev(values)
-        rows.append(row)
+        rows.append(row | average_seeds([e["metrics"] for e in entries]))
     return rows
 
 
@@ -86,22 +78,14 @@ def markdown(rows):
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-
-        def show(name, row=row):
-            if name not in row:
-                return "-"
-            text = f"{row[name]:.2f}"
-            if f"{name}_std" in row:
-                text += f" ± {row[f'{name}_std']:.2f}"
-            return f"{text} dB"
-
+        figures = " | ".join(show_decibels(row, name) for name in FIGURES)
         shares = " / ".join(f"{100 * row[n]:.0f}" for n in SEPARATIONS)
         means = least_squares_means(row)
         wrong = f"{100 * means[0]:.0f} %, {means[1]:.2f} dB" if means else "-"
         lines.append(
             f"| {row['corpus']} | {row['outputs']} | {MEANING[row['arm']]} "
             f"| {row['weight']:g} | {row['seeds']} "
-            f"| {' | '.join(map(show, FIGURES))} | {shares} % | {wrong} |"
+            f"| {figures} | {shares} % | {wrong} |"
         )
     return "\n".join(lines)
 
@@ -156,12 +140,3 @@ def name_of(row):
     """Name a row for a plot."""
     weight = f" {row['weight']:g}" if row["weight"] else ""
     return f"{MEANING[row['arm']]}{weight}, M = {row['outputs']}"
-
-
-def write_table(rows, folder, prefix=""):
-    """Write results.md and the plots into a folder; return the table."""
-    folder = Path(folder)
-    table = markdown(rows)
-    (folder / f"{prefix}results.md").write_text(table + "\n")
-    draw(rows, folder, prefix)
-    return table

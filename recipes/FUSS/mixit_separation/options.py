@@ -16,6 +16,8 @@ RULES = {
     "sparsity_form": ["mixture", "norm"],
     "covariance_weight": (float, 0, None),
     "semantic_weight": (float, 0, None),
+    "penalty_start": (float, 0, 1),
+    "penalty_end": (float, 0, 1),
     "consistency": ["learned", "uniform", "none"],
     "num_sources": (int, 2, None),
     "match_level": [True, False],
@@ -61,6 +63,11 @@ def find_conflicts(values):
                     f"{key}: {value!r} tries all assignments of at most "
                     f"{EXACT_LIMIT} outputs; num_sources is {outputs}"
                 )
+    if values["penalty_end"] < values["penalty_start"]:
+        mistakes.append(
+            f"penalty_end: {values['penalty_end']} lies before penalty_start, "
+            f"{values['penalty_start']}"
+        )
     mistakes += find_mixture_mistakes(values)
     if not values["references"]:
         if not mixit:

@@ -1,10 +1,9 @@
 """What makes two runs the same run."""
 
 import hashlib
-import json
 import os
 
-from data import trained_on
+from speechbrain_ext.training import run_configuration, without_free
 
 
 def configuration(hparams):
@@ -28,6 +27,8 @@ def configuration(hparams):
         "sparsity_form",
         "covariance_weight",
         "semantic_weight",
+        "penalty_start",
+        "penalty_end",
         "consistency",
         "num_sources",
         "selection",
@@ -38,35 +39,29 @@ def configuration(hparams):
         "batches_per_epoch",
         "learning_rate",
         "warmup",
+        "test_split",
         "test_clip_seconds",
         "test_batch_size",
         "test_batches",
     )
-    chosen = {key: hparams[key] for key in keys}
-    makers = {
-        "mixtures": trained_on(hparams),
-        "test_mixtures": hparams["test_mixtures"],
+    options = {
+        key: {k: v for k, v in hparams[key].keywords.items() if k != "manifest"}
+        for key in ("mixtures", "supervised_mixtures", "test_mixtures")
     }
-    for key, maker in makers.items():
-        options = maker.keywords
-        chosen[key] = {k: v for k, v in options.items() if k != "manifest"}
-    chosen["network"] = type(hparams["network"]).__name__
-    parameters = hparams["network"].parameters()
-    chosen["parameters"] = sum(p.numel() for p in parameters)
-    chosen["optimizer"] = hparams["optimizer"].func.__name__
-    # a batch for each process makes a step of as many batches
-    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return json.loads(json.dumps(chosen))
+    return run_configuration(
+        hparams,
+        keys,
+        module=hparams["network"],
+        network=type(hparams["network"]).__name__,
+        **options,
+    )
 
 
 def identity(hparams):
     """Collect what makes another run of a run, if it is changed."""
-    free = ("number_of_epochs", "selection", "test_", "processes")
-    values = {
-        key: value
-        for key, value in configuration(hparams).items()
-        if not key.startswith(free)
-    }
+    values = without_free(configuration(hparams))
+    mixit = hparams["objective"] == "mixit"
+    del values["supervised_mixtures" if mixit else "mixtures"]
     for key in ("seed", "precision", "max_grad_norm"):
         values[key] = hparams[key]
     # its layers tell the arguments that it was made with

@@ -40,6 +40,7 @@ from speechbrain_ext.training import (
     SkipNonFinite,
     join_processes,
     leave_processes,
+    linear_ramp,
     load_hparams,
     log_row,
     rank_and_size,
@@ -75,9 +76,10 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
             logits = self.modules.classifier(estimates, mixture)
             value = semantic_loss(logits, mixtures, assignment)
             parts["semantic"] = self.hparams.semantic_weight, value
+        ramp = self.penalty_ramp(stage)
         for name, (weight, value) in parts.items():
             values[name] = value.detach()
-            objective = objective + weight * value
+            objective = objective + ramp * weight * value
         if self.checks_solver(stage):
             values |= check_least_squares(estimates, mixtures, self.hparams)
         if stage != sb.Stage.TRAIN and mixtures.references is not None:
@@ -85,6 +87,17 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
         values["objective"] = objective.detach()
         self.hparams.history.add(stage.name.lower(), **values)
         return objective
+
+    def penalty_ramp(self, stage):
+        """Zero at first, then a ramp to 1; 1 in validation."""
+        if stage != sb.Stage.TRAIN:
+            return 1.0
+        return linear_ramp(
+            self.optimizer_step,
+            start=self.hparams.penalty_start * self.total_steps,
+            end=self.hparams.penalty_end * self.total_steps,
+            value=1.0,
+        )
 
     def checks_solver(self, stage):
         """In validation, and before a row of the training is logged."""

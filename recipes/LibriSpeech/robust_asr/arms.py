@@ -72,6 +72,7 @@ class RobustArms(Comparison):
 
     recipe = RECIPE
     reference = RECIPE / "reference"
+    table = arms_table
     corpora = ("mini", "folder")
     data_corpus = "folder"
     output = "results/robust_asr_arms"
@@ -112,11 +113,6 @@ class RobustArms(Comparison):
         stages = content["info"]["stages"]
         minutes = sum(s["cpu_seconds"] for s in stages.values()) / 60
         return {"conditions": figures, "cpu_minutes": round(minutes, 1)}
-
-    def write_table(self, figures, folder, prefix=""):
-        """Average over seeds, write the table and draw its plots."""
-        rows = arms_table.rows_of(self.plan(self.corpora), figures)
-        return arms_table.write_table(rows, folder, prefix)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The table of arms and its plots, from the figures of finished runs."""
 
 from collections import defaultdict
-from pathlib import Path
 from statistics import fmean, stdev
 
 from page import AGREEMENT, CLEAN
@@ -161,12 +160,3 @@ def draw(rows, folder, prefix=""):
                     }
                 )
         error_rate_against_snr(folder / f"{prefix}wer_{corpus}.png", arms=arms)
-
-
-def write_table(rows, folder, prefix=""):
-    """Write results.md and the plots into a folder; return the tables."""
-    folder = Path(folder)
-    table = markdown(rows)
-    (folder / f"{prefix}results.md").write_text(table + "\n")
-    draw(rows, folder, prefix)
-    return table

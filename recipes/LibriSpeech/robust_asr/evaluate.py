@@ -131,7 +131,7 @@ def token_agreement(hparams, teacher, speech, waveforms):
     ---------
     hparams, teacher
         See `score`.
-    speech : NoisySpeech
+    speech : NoisyUtteranceBatch
         With the clean twins.
     waveforms : torch.Tensor
         What was recognised, shape (batch, time).

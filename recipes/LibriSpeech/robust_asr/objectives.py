@@ -100,7 +100,7 @@ def count_errors(errors, speech, recognition, hparams):
     ---------
     errors : ErrorRateStats
         Takes them.
-    speech : NoisySpeech
+    speech : NoisyUtteranceBatch
         With the texts.
     recognition : Recognition
         Of it.

@@ -1,9 +1,8 @@
 """What the figures of two runs must share to stand in one table."""
 
-import json
-import os
-
 from stages import COMMON, CONTRASTIVE, NOISE
+
+from speechbrain_ext.training import run_configuration
 
 # of the stages that a run may lack, or that its arm is about
 OTHERS = (
@@ -28,10 +27,8 @@ def configuration(hparams):
         Plain values, as they come back from a JSON file.
     """
     keys = (*COMMON, *NOISE, *CONTRASTIVE, *OTHERS)
-    chosen = {key: hparams[key] for key in keys if key != "seed"}
-    for name in ("enhancer", "recogniser"):
-        parameters = getattr(hparams["joint"], name).parameters()
-        chosen[f"{name}_parameters"] = sum(p.numel() for p in parameters)
-    chosen["optimizer"] = hparams["optimizer"].func.__name__
-    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return json.loads(json.dumps(chosen))
+    return run_configuration(
+        hparams,
+        [key for key in keys if key != "seed"],
+        module=hparams["joint"],
+    )

@@ -78,6 +78,7 @@ class RingArms(Comparison):
 
     recipe = RECIPE
     reference = RECIPE / "reference"
+    table = arms_table
     corpora = ("real", "mini")
     data_corpus = "real"
     output = "results/arms"
@@ -122,11 +123,6 @@ class RingArms(Comparison):
                 for name, value in content["metrics"].items()
             },
         }
-
-    def write_table(self, figures, folder, prefix=""):
-        """Average over seeds, write the table and draw its plots."""
-        rows = arms_table.rows_of(self.plan(self.corpora), figures)
-        return arms_table.write_table(rows, folder, prefix)
 
 
 if __name__ == "__main__":

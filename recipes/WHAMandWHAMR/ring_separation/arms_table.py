@@ -1,11 +1,9 @@
 """The table of arms and its plots, from the figures of finished runs."""
 
 from collections import defaultdict
-from pathlib import Path
-from statistics import mean, stdev
 
 from speechbrain_ext.evaluation import bars, residual_noise_against_snr
-from speechbrain_ext.training import entry_of
+from speechbrain_ext.training import average_seeds, entry_of, show_decibels
 
 MEANING = {
     "A": "noisy targets, ordinary mixing",
@@ -44,14 +42,7 @@ def rows_of(plan, figures):
     rows = []
     for key, seeds in sorted(groups.items()):
         row = {**dict(zip(names, key, strict=True)), "values": seeds}
-        for name in seeds[0]:
-            values = [metrics.get(name) for metrics in seeds]
-            if None in values:  # not measured, or failed throughout
-                continue
-            row[name] = mean(values)
-            if len(values) > 1:
-                row[f"{name}_std"] = stdev(values)
-        rows.append(row)
+        rows.append(row | average_seeds(seeds))
     return rows
 
 
@@ -63,18 +54,11 @@ def markdown(rows):
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-
-        def show(name, row=row):
-            text = f"{row[name]:.2f}"
-            if f"{name}_std" in row:
-                text += f" ± {row[f'{name}_std']:.2f}"
-            return text
-
         lines.append(
             f"| {row['corpus']} | {row['setting']} | {row['snr_db']} dB "
             f"| {row['arm']}: {MEANING[row['arm']]} | {row['scer_weight']:g} "
-            f"| {len(row['values'])} | {show('si_sdri')} dB "
-            f"| {show('residual_noise_db')} dB "
+            f"| {len(row['values'])} | {show_decibels(row, 'si_sdri')} "
+            f"| {show_decibels(row, 'residual_noise_db')} "
             f"| {row['a_own']:.2f} / {row['a_other']:.2f} |"
         )
     return "\n".join(lines)
@@ -118,12 +102,3 @@ def draw(rows, folder, prefix=""):
                 label="clean SI-SDRi (dB)",
                 title=f"{corpus}, 5 dB per source",
             )
-
-
-def write_table(rows, folder, prefix=""):
-    """Write results.md and the plots into a folder; return the table."""
-    folder = Path(folder)
-    table = markdown(rows)
-    (folder / f"{prefix}results.md").write_text(table + "\n")
-    draw(rows, folder, prefix)
-    return table

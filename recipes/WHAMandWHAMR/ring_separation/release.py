@@ -123,6 +123,11 @@ def describe_training(hparams):
             "ring mixing with the SCER loss (arXiv 2604.08415), weight "
             f"{hparams['scer_weight']:g}"
         )
+    if hparams["purification"] is not None:
+        method += (
+            ", with the frames of the targets weighted by how clean a "
+            "predictor says they are (arXiv 2104.02018)"
+        )
     targets = {
         "noisy": "the recordings as they are, with their noise",
         "clean": "the speech before noise was added",

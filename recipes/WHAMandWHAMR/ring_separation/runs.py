@@ -3,13 +3,16 @@
 import json
 import logging
 import math
-import os
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.models.separator import check_state_dict, read_state_dict
-from speechbrain_ext.training import differences
+from speechbrain_ext.training import (
+    differences,
+    run_configuration,
+    without_free,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def configuration(hparams):
         "scer_end",
         "scer_scale",
         "scer_floor",
+        "purification",
         "selection",
         "sample_rate",
         "mixing",
@@ -54,13 +58,7 @@ def configuration(hparams):
         "test_rings",
         "test_segment_seconds",
     )
-    chosen = {key: hparams[key] for key in keys}
-    parameters = hparams["separator"].parameters()
-    chosen["parameters"] = sum(p.numel() for p in parameters)
-    chosen["optimizer"] = hparams["optimizer"].func.__name__
-    # a ring for each process makes a step of as many rings
-    chosen["processes"] = int(os.environ.get("WORLD_SIZE", 1))
-    return json.loads(json.dumps(chosen))
+    return run_configuration(hparams, keys, module=hparams["separator"])
 
 
 def read_reference(hparams):
@@ -119,12 +117,7 @@ def require_reference(hparams):
 
 def identity(hparams):
     """Collect what makes another run of a run, if it is changed."""
-    free = ("number_of_epochs", "selection", "test_", "processes")
-    values = {
-        key: value
-        for key, value in configuration(hparams).items()
-        if not key.startswith(free)
-    }
+    values = without_free(configuration(hparams))
     for key in ("seed", "scer_weight", "manifest"):
         values[key] = hparams[key]
     values["corpus"] = str(hparams["prepare"].keywords)

@@ -22,6 +22,7 @@ import runs
 import selection
 import speechbrain as sb
 from data import make_mixtures
+from purification import find_predictor, purified_separation
 from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.losses import align, pit, scer, si_sdr
@@ -78,6 +79,12 @@ def find_conflicts(values):
     mistakes = []
     if not isinstance(values["start_from"], str | None):
         mistakes.append(f"start_from: {values['start_from']!r} is no folder")
+    if not isinstance(values["purification"], str | None):
+        mistakes.append(
+            f"purification: {values['purification']!r} is no folder"
+        )
+    if values["purification"] and values["targets"] == "clean":
+        mistakes.append("purification: clean targets need none")
     for key in ("snr_db", "sweep_snr_db", "metrics"):
         if not isinstance(values[key], list | None):
             mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
@@ -115,6 +122,12 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         )
         objective = separation.mean()
         values = {"si_sdr": objective.detach()}
+        if self.predictor is not None:
+            objective = purified_separation(
+                estimates=align(estimates, permutation),
+                targets=targets,
+                predictor=self.predictor,
+            ).mean()
         if stage != sb.Stage.TRAIN or self.hparams.mixing == "ring":
             # source k stands in mixture k first and in mixture k - 1 second
             aligned = align(estimates, permutation)
@@ -229,6 +242,9 @@ def train(hparams, run_opts):
     train_loader = brain.sources[sb.Stage.TRAIN].loader
     valid_loader = brain.sources[sb.Stage.VALID].loader
     brain.clean_speech_known = hparams["clean_speech_known"]
+    brain.predictor = find_predictor(hparams)
+    if brain.predictor is not None:
+        brain.predictor.to(brain.device)
     brain.judge = None
     if hparams["selection"] == "blind":
         brain.judge = selection.load_judge(hparams).to(brain.device)
@@ -260,6 +276,7 @@ def configure(arguments):
     if hparams["selection"] == "blind":
         selection.load_judge(hparams)
     runs.find_start(hparams)
+    find_predictor(hparams)
     require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],

@@ -39,6 +39,14 @@ def test_equally_loud_outputs_count_by_their_number(orthogonal, sources, form):
     assert value.item() == pytest.approx(math.sqrt(sources) / 8, abs=1e-6)
 
 
+@pytest.mark.parametrize("form, value", [("mixture", 1 / 4), ("norm", 1 / 2)])
+def test_only_the_norm_form_sees_copies(form, value):
+    sound = torch.randn(1, 1, 400)
+    copies = (sound / 4).expand(1, 4, 400)
+    found = sparsity(estimates=copies, mixture=sound[0], form=form)
+    assert found.item() == pytest.approx(value, abs=1e-6)
+
+
 def test_the_forms_are_those_of_the_formulas():
     given = signals(dtype=torch.float64)
     rms = given["estimates"].square().mean(dim=-1).sqrt()

@@ -10,6 +10,7 @@ from speechbrain_ext.models import (
     SpectralBLSTM,
     SpectralConvTasNet,
     SpectralDPRNN,
+    SpectralGRU,
     SpectralSepFormer,
     SpectralTDCN,
 )
@@ -48,6 +49,9 @@ BUILDERS = {
     ),
     "SpectralDPRNN": lambda num_sources: SpectralDPRNN(
         num_sources, channels=8, hidden=8, chunk=8, overlap=True
+    ),
+    "SpectralGRU": lambda num_sources: SpectralGRU(
+        num_sources, n_fft=256, hop=64, hidden=16
     ),
     "SpectralBLSTM": lambda num_sources: SpectralBLSTM(num_sources, hidden=16),
     "SpectralConvTasNet": lambda num_sources: SpectralConvTasNet(

@@ -1,0 +1,135 @@
+"""What the keys of the hyperparameter files may be."""
+
+RULES = {
+    "seed": (int, 0, None),
+    "stage": ["snr_predictor", "generalist", "personalize"],
+    "clean_speech_known": [True, False],
+    "sample_rate": (int, 4000, 96000),
+    "segment_seconds": (float, 0.1, None),
+    "loss": ["segmental", "mse", "snr", "si_sdr"],
+    "purification": ["predicted", "oracle", "none"],
+    "targets": ["pseudo", "clean"],
+    "beta": (float, 0, None),
+    "offset": (float, None, None),
+    "normalize_weights": [True, False],
+    "positive_weight": (float, 0, None),
+    "negative_weight": (float, 0, None),
+    "check_recordings": [True, False],
+    "window": (int, 16, None),
+    "hop": (int, 4, None),
+    "model": ["gru", "conv_tasnet"],
+    "match_level": [True, False],
+    "selection": ["target", "clean", "objective", "last"],
+    "keep_checkpoints": ["selected", "all"],
+    "number_of_epochs": (int, 1, None),
+    "batch_size": (int, 1, None),
+    "batches_per_epoch": (int, 1, None),
+    "valid_batches": (int, 1, None),
+    "test_draws": (int, 1, None),
+    "examples": (int, 0, None),
+    "learning_rate": (float, 0, 1),
+    "warmup": (float, 0, 0.99),
+    "max_grad_norm": (float, 0, None),
+    "log_interval": (int, 1, None),
+    "num_workers": (int, 0, None),
+}
+RANGES = (
+    *("predictor_snr_db", "user_snr_db"),
+    *("injected_snr_db", "test_snr_db"),
+)
+
+
+def find_conflicts(values):
+    """List what is legal by itself but not together, for `load_hparams`."""
+    mistakes = []
+    for key in RANGES:
+        if not is_range(values[key]):
+            mistakes.append(
+                f"{key}: {values[key]!r} is no list of the lowest and the "
+                "highest SNR in dB"
+            )
+    clamp = values["level_clamp_db"]
+    if clamp is not None and not (is_number(clamp) and clamp > 0):
+        mistakes.append(
+            f"level_clamp_db: {clamp!r} is no range in dB, nor null"
+        )
+    if values["window"] % (2 * values["hop"]):
+        mistakes.append(
+            f"window: {values['window']} is no multiple of twice the hop, "
+            f"{values['hop']}"
+        )
+    sources = values["noise_sources"]
+    wanted = {"predictor", "user", "injected", "test"}
+    if not isinstance(sources, dict) or set(sources) != wanted:
+        mistakes.append(
+            f"noise_sources: {sources!r} must have the keys "
+            f"{', '.join(sorted(wanted))}"
+        )
+    if not isinstance(values["noise_labels_dropped"], list):
+        mistakes.append("noise_labels_dropped: it is no list; [] drops none")
+    if not isinstance(values["metrics"], list | None):
+        mistakes.append(f"metrics: {values['metrics']!r} is no list, nor null")
+    if values["test_noise_split"] == values["train_noise_split"]:
+        mistakes.append(
+            "test_noise_split: it is that of the training; noises of the test "
+            "must be new"
+        )
+    if values["stage"] == "personalize":
+        mistakes += find_personal_conflicts(values)
+    elif not values["clean_speech_known"]:
+        mistakes.append(
+            f"stage: {values['stage']} needs clean speech; with one user's "
+            "recordings choose personalize"
+        )
+    return mistakes
+
+
+def find_personal_conflicts(values):
+    """List what does not go together where a user is personalised for."""
+    mistakes = []
+    if values["user"] == "all":
+        mistakes.append(
+            "user: personalize needs one user, give it as --user=NAME"
+        )
+    if not values["clean_speech_known"]:
+        for key, value in (
+            ("purification", "oracle"),
+            ("targets", "clean"),
+            ("selection", "clean"),
+        ):
+            if values[key] == value:
+                mistakes.append(f"{key}: {value} needs clean_speech_known")
+    if values["loss"] == "mse" and values["purification"] != "none":
+        mistakes.append(
+            "purification: the loss mse has no frames to weight; choose "
+            "segmental, or set purification to none"
+        )
+    if values["targets"] == "clean" and values["purification"] != "none":
+        mistakes.append("purification: clean targets need none; set it to none")
+    contrastive = values["positive_weight"] or values["negative_weight"]
+    if contrastive and values["batch_size"] % 4:
+        mistakes.append(
+            f"batch_size: {values['batch_size']} is no multiple of 4; "
+            "contrastive pairs come two by two"
+        )
+    if values["purification"] == "predicted" and values["predictor"] is None:
+        mistakes.append(
+            "predictor: purification by predicted levels needs one; give the "
+            "results folder of --stage=snr_predictor"
+        )
+    return mistakes
+
+
+def is_number(value):
+    """Tell whether a value is a number."""
+    return type(value) in (int, float)
+
+
+def is_range(value):
+    """Tell whether a value is a list of two numbers, the lower one first."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(map(is_number, value))
+        and value[0] <= value[1]
+    )
