@@ -3,14 +3,13 @@
 import os
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import nn
 
-from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import load_folder
+from speechbrain_ext.inference.enhancer import Enhancer
 from speechbrain_ext.inference.recordings import read_recording
-from speechbrain_ext.inference.separator import Separator, change_rate
+from speechbrain_ext.inference.separator import change_rate
 from speechbrain_ext.models import CharacterTable
 from speechbrain_ext.models.sisnr_estimator import is_silent
 
@@ -23,7 +22,7 @@ SHORTEST_SECONDS = 0.5
 class Transcriber:
     """A recogniser for whole recordings, maybe behind an enhancer.
 
-    Long recordings are enhanced in chunks that overlap (see `Separator`),
+    Long recordings are enhanced in chunks that overlap (see `Enhancer`),
     cut where they are quietest, and recognised piece by piece, greedily:
     memory is bounded whatever the length.
 
@@ -75,7 +74,7 @@ class Transcriber:
         self.chunk_seconds = chunk_seconds
         self.enhancer = None
         if enhancer is not None:
-            self.enhancer = Separator(
+            self.enhancer = Enhancer(
                 enhancer, sample_rate=sample_rate, chunk_seconds=chunk_seconds
             )
 
@@ -157,11 +156,7 @@ class Transcriber:
             If there is no enhancer, the shape is another, or samples are not
             finite.
         """
-        if self.enhancer is None:
-            raise ValueError(
-                "this transcriber has no enhancer: it was trained without"
-            )
-        return self.enhancer.separate(waveforms, sample_rate)[:, 0]
+        return self._require_enhancer().enhance(waveforms, sample_rate)
 
     @torch.inference_mode()
     def transcribe(
@@ -231,13 +226,16 @@ class Transcriber:
         """
         waveform, rate = read_recording(path)
         if enhanced_folder is not None:
-            enhanced = self.enhance(waveform[None], rate)[0].cpu()
-            name = f"{Path(path).stem}_enhanced.wav"
-            with replaced(Path(enhanced_folder) / name) as partial:
-                soundfile.write(
-                    partial, enhanced.numpy(), rate, "FLOAT", format="WAV"
-                )
+            self._require_enhancer().enhance_file(path, enhanced_folder)
         return self.transcribe(waveform[None], rate)[0]
+
+    def _require_enhancer(self) -> Enhancer:
+        """Give the enhancer, or refuse."""
+        if self.enhancer is None:
+            raise ValueError(
+                "this transcriber has no enhancer: it was trained without"
+            )
+        return self.enhancer
 
     def _transcribe(self, signal: torch.Tensor) -> str:
         """Recognise one signal at the module's rate, piece by piece."""
