@@ -104,6 +104,8 @@ def find_conflicts(values):
 class RingSeparation(SkipNonFinite, sb.Brain):
     """Separator trained by SI-SDR with PIT, and SCER round a ring."""
 
+    predictor = None  # of frame SNRs, where targets are purified
+
     def compute_forward(self, batch, stage):
         """Mix on the device and separate.
 
