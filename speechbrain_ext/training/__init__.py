@@ -1,6 +1,7 @@
 """What every Brain of the recipes shares."""
 
 from .checkpoints import AtomicCheckpointer
+from .command_line import read_command_line
 from .comparison import Comparison
 from .configuration import find_mistakes, load_hparams
 from .history import History
@@ -20,6 +21,7 @@ from .same_run import (
     without_free,
 )
 from .schedules import linear_ramp, warmup_cosine
+from .starting import find_start, load_start
 from .stored_figures import (
     average_seeds,
     entry_of,
@@ -32,7 +34,9 @@ __all__ = [
     "AtomicCheckpointer",
     "Comparison",
     "find_mistakes",
+    "find_start",
     "load_hparams",
+    "load_start",
     "History",
     "MuonWithAdam",
     "SkipNonFinite",
@@ -41,6 +45,7 @@ __all__ = [
     "entry_of",
     "merge",
     "read_figures",
+    "read_command_line",
     "remember_run",
     "require_same_run",
     "run_configuration",
