@@ -409,9 +409,10 @@ def test_a_run_starts_from_the_generalist(recipe, trees, tmp_path, variants):
     start = folder / str(number)
     options = options_for(trees, tmp_path, start_from=start)
     hparams, _ = configure(recipe, REAL_FILE, options)
-    recipe.load_start(hparams)
-    path = recipe.find_start(hparams)
-    assert_equal(hparams["enhancers"]["gru"].state_dict(), torch.load(path))
+    path = recipe.start_of(hparams)
+    gru = hparams["enhancers"]["gru"]
+    recipe.load_start(gru, path)
+    assert_equal(gru.state_dict(), torch.load(path))
     assert recipe.runs.configuration(hparams)["warm"]
 
 
