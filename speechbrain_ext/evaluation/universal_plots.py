@@ -69,7 +69,7 @@ def msi_against_one_source(path, *, arms):
         raise ValueError("nothing to draw: there are no arms")
     points = [_points(arm) for arm in arms]
     with rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 5.0), layout="constrained")
+        figure = Figure(figsize=(6.4, 5.6), layout="constrained")
         axes = figure.add_subplot()
         for index, (arm, found) in enumerate(zip(arms, points, strict=True)):
             colour, marker = look(index)
@@ -96,7 +96,7 @@ def msi_against_one_source(path, *, arms):
                     )
         axes.margins(0.1)
         axes.set_xlabel("1S: SI-SNR of single sources (dB)")
-        axes.set_ylabel("MSi: SI-SNR improvement of 2 to 4 sources (dB)")
+        axes.set_ylabel("MSi: SI-SNRi of 2 to 4 sources (dB)")
         axes.set_title("Separating several against keeping one")
         figure.legend(loc="outside lower center", ncols=2)
         return save(figure, path)

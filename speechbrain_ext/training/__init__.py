@@ -1,6 +1,7 @@
 """What every Brain of the recipes shares."""
 
 from .checkpoints import AtomicCheckpointer
+from .command_line import read_command_line
 from .comparison import Comparison
 from .configuration import find_mistakes, load_hparams
 from .gradient_balance import GradientBalance
@@ -21,6 +22,7 @@ from .same_run import (
     without_free,
 )
 from .schedules import linear_ramp, warmup_cosine
+from .starting import find_start, load_start
 from .stored_figures import (
     average_seeds,
     entry_of,
@@ -33,7 +35,9 @@ __all__ = [
     "AtomicCheckpointer",
     "Comparison",
     "find_mistakes",
+    "find_start",
     "load_hparams",
+    "load_start",
     "GradientBalance",
     "History",
     "MuonWithAdam",
@@ -43,6 +47,7 @@ __all__ = [
     "entry_of",
     "merge",
     "read_figures",
+    "read_command_line",
     "remember_run",
     "require_same_run",
     "run_configuration",

@@ -27,6 +27,30 @@ def _override_keys(overrides):
     return list(overrides)
 
 
+def has_key(path, key):
+    r"""Tell whether a hyperparameter file has a key at its top level.
+
+    Arguments
+    ---------
+    path : str or Path
+        The hyperparameter file.
+    key : str
+        What is looked for.
+
+    Returns
+    -------
+    found : bool
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "hparams.yaml"
+    >>> _ = path.write_text("model:\n    size: 3\n")
+    >>> has_key(path, "model"), has_key(path, "size")
+    (True, False)
+    """
+    return key in _keys(Path(path).read_text())
+
+
 def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
     r"""Load a HyperPyYAML file after all its values were checked.
 

@@ -2,7 +2,9 @@
 
 import csv
 import importlib
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -60,6 +62,25 @@ def step_of(history):
     """The last step in a history.csv."""
     lines = history.read_text().splitlines()
     return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
+
+
+def row_arguments(row, trees, **options):
+    """The arguments of a row of the table: its file, options and flags."""
+    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
+    command = train_command(ROOT / row["Hparam_file"], **options)
+    words = [str(word) for word in command[2:]]
+    return [*words, "--noprogressbar", *shlex.split(flags)]
+
+
+def run_rows(folder, recipe, rows):
+    """Run the first row by the launcher, the others in one process.
+
+    Their arguments are given; the output of all is returned.
+    """
+    (folder / "commands.json").write_text(json.dumps(rows[1:]))
+    many = [sys.executable, Path(__file__).with_name("many.py"), recipe]
+    output = run([sys.executable, ROOT / "train.py", *rows[0]])
+    return output + run([*many, folder / "commands.json"])
 
 
 def table_rows(dataset):

@@ -4,8 +4,6 @@ import csv
 import json
 import math
 import re
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,9 @@ from commands import (
     ROOT,
     import_from,
     kill_at,
+    row_arguments,
     run,
+    run_rows,
     table_rows,
     train_command,
     with_processes,
@@ -102,14 +102,9 @@ def make_sounds(folder):
 
 def arguments_of(row, trees, output):
     """The options of a row, after the hyperparameter file."""
-    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
     examples = int(re.search("mini|mixtures", row["Hparam_file"]) is not None)
     options = {**SMALL, "examples": examples, "output_folder": output}
-    command = train_command(ROOT / row["Hparam_file"], **options)
-    return [str(w) for w in command[2:]] + [
-        "--noprogressbar",
-        *shlex.split(flags),
-    ]
+    return row_arguments(row, trees, **options)
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +115,7 @@ def variants(trees, tmp_path_factory):
         arguments_of(row, trees, folder / str(number))
         for number, row in enumerate(ROWS)
     ]
-    (folder / "commands.json").write_text(json.dumps(commands[1:]))
-    many = [sys.executable, Path(__file__).with_name("many.py"), RECIPE]
-    outputs = run([sys.executable, ROOT / "train.py", *commands[0]])
-    outputs += run([*many, folder / "commands.json"])
-    return folder, commands, outputs
+    return folder, commands, run_rows(folder, RECIPE, commands)
 
 
 @pytest.mark.parametrize("number", KNOWN)

@@ -5,8 +5,6 @@ import csv
 import json
 import math
 import re
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,9 @@ from commands import (
     ROOT,
     import_from,
     kill_at,
+    row_arguments,
     run,
+    run_rows,
     table_rows,
     train_command,
     with_processes,
@@ -138,14 +138,9 @@ def make_predictor(folder, bias):
 
 def arguments_of(row, trees, output):
     """The options of a row, after the hyperparameter file."""
-    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
     examples = int("folder" in row["Hparam_file"])
     options = {**SMALL, "examples": examples, "output_folder": output}
-    command = train_command(ROOT / row["Hparam_file"], **options)
-    return [str(word) for word in command[2:]] + [
-        "--noprogressbar",
-        *shlex.split(flags),
-    ]
+    return row_arguments(row, trees, **options)
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +151,7 @@ def variants(trees, tmp_path_factory):
         arguments_of(row, trees, folder / str(number))
         for number, row in enumerate(ROWS)
     ]
-    (folder / "commands.json").write_text(json.dumps(commands[1:]))
-    many = [sys.executable, Path(__file__).with_name("many.py"), RECIPE]
-    output = run([sys.executable, ROOT / "train.py", *commands[0]])
-    output += run([*many, folder / "commands.json"])
-    return folder, commands, output
+    return folder, commands, run_rows(folder, RECIPE, commands)
 
 
 def read_csv(path):
@@ -418,9 +409,10 @@ def test_a_run_starts_from_the_generalist(recipe, trees, tmp_path, variants):
     start = folder / str(number)
     options = options_for(trees, tmp_path, start_from=start)
     hparams, _ = configure(recipe, REAL_FILE, options)
-    recipe.load_start(hparams)
-    path = recipe.find_start(hparams)
-    assert_equal(hparams["enhancers"]["gru"].state_dict(), torch.load(path))
+    path = recipe.start_of(hparams)
+    gru = hparams["enhancers"]["gru"]
+    recipe.load_start(gru, path)
+    assert_equal(gru.state_dict(), torch.load(path))
     assert recipe.runs.configuration(hparams)["warm"]
 
 

@@ -121,6 +121,10 @@ def test_hparams_file_trains_and_reports(row, trees, tmp_path, capsys):
         check_no_clean_figures(content, history, page, output)
     if "--selection=blind" in flags:
         check_blind_selection(info["steps"], history, output)
+    elif value_of("selection", row) == "objective":
+        valid = [line for line in history if line["stage"] == "valid"]
+        best = min(valid, key=lambda line: float(line["objective"]))
+        assert info["steps"] == int(best["step"])
     else:
         assert info["steps"] == STEPS
     if "--store_reference" in flags:

@@ -15,7 +15,6 @@ invariant training", WASPAA 2021, arXiv 2106.00847.
 Start reading at the bottom.
 """
 
-import logging
 import sys
 
 import evaluate
@@ -38,18 +37,15 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_ext.evaluation import summarise, universal_figures
 from speechbrain_ext.training import (
     SkipNonFinite,
-    join_processes,
     leave_processes,
     linear_ramp,
-    load_hparams,
     log_row,
     rank_and_size,
+    read_command_line,
     remember_run,
     require_same_run,
     warmup_cosine,
 )
-
-logger = logging.getLogger(__name__)
 
 
 class MixITSeparation(SkipNonFinite, sb.Brain):
@@ -214,23 +210,19 @@ def configure(arguments):
     -------
     hparams, run_opts : dict, RunOptions
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    run_opts = join_processes(run_opts)
-    for key in ("precision", "max_grad_norm"):
-        if key in run_opts.overridden_args:  # SpeechBrain keeps these apart
-            overrides += f"\n{key}: {getattr(run_opts, key)}"
-    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
+    command = read_command_line(arguments, RULES, find_conflicts)
+    hparams = command.hparams
     require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        hyperparams_to_save=command.hparams_file,
+        overrides=command.overrides,
     )
     run_on_main(hparams["prepare"])
     run_on_main(
         remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
     )
-    return hparams, run_opts
+    return hparams, command.run_opts
 
 
 def main(arguments):

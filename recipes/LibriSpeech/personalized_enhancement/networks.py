@@ -1,16 +1,9 @@
 """What is trained, what it starts from, and the predictor that it is told."""
 
-import logging
-import math
-from pathlib import Path
-
 from data import is_personal
-from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.inference import load_predictor
-from speechbrain_ext.models.separator import check_state_dict, read_state_dict
-
-logger = logging.getLogger(__name__)
+from speechbrain_ext.training import find_start
 
 
 def choose_network(hparams):
@@ -86,50 +79,8 @@ def find_predictor(hparams):
     return predictor
 
 
-def find_start(hparams):
-    """Find the weights that a run starts from.
-
-    Arguments
-    ---------
-    hparams : dict
-        `start_from` is null, or the output folder of another run.
-
-    Returns
-    -------
-    path : Path or None
-        Of the network of its selected checkpoint.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such folder, or no checkpoint in it.
-    """
-    if hparams["start_from"] is None:
-        return None
-    save = Path(hparams["start_from"]) / "save"
-    found, key = None, selection_key(hparams)
-    if save.is_dir():
-        found = Checkpointer(save).find_checkpoint(min_key=key)
-    if found is None:
-        raise FileNotFoundError(
-            f"start_from: there is no checkpoint in {save}; give the results "
-            "folder of a run of this recipe, such as the generalist's"
-        )
-    if math.isnan(found.meta[key]):
-        raise ValueError(
-            f"start_from: the checkpoints in {save} were not measured by "
-            f"selection {key!r}; choose the one that the run was made with"
-        )
-    return found.paramfiles["network"]
-
-
-def load_start(hparams):
-    """Give the network the weights of `start_from`, if there is one."""
-    path = find_start(hparams)
-    if path is None:
-        return
-    network = choose_network(hparams)
-    weights = read_state_dict(path)
-    check_state_dict(path, expected=network.state_dict(), found=weights)
-    network.load_state_dict(weights)
-    logger.info("Starting from %s", path)
+def start_of(hparams):
+    """Find the weights that a run starts from, or None."""
+    return find_start(
+        hparams["start_from"], selection=selection_key(hparams), part="network"
+    )

@@ -16,7 +16,6 @@ IEEE JSTSP 2022, arXiv 2104.02017.
 Start reading at the bottom.
 """
 
-import logging
 import sys
 
 import checks
@@ -30,26 +29,23 @@ from data import make_speech, make_user
 from networks import (
     choose_network,
     find_predictor,
-    find_start,
-    load_start,
     selection_key,
+    start_of,
 )
 from options import RULES, find_conflicts
 from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.training import (
     SkipNonFinite,
-    join_processes,
     leave_processes,
-    load_hparams,
+    load_start,
     log_row,
     rank_and_size,
+    read_command_line,
     remember_run,
     require_same_run,
     warmup_cosine,
 )
-
-logger = logging.getLogger(__name__)
 
 
 class PersonalizedEnhancement(SkipNonFinite, sb.Brain):
@@ -148,8 +144,8 @@ class PersonalizedEnhancement(SkipNonFinite, sb.Brain):
 
 def train(hparams, run_opts):
     """Fit the network, going on where an interrupted run stopped."""
-    load_start(hparams)
     network = choose_network(hparams)
+    load_start(network, start_of(hparams))
     hparams["checkpointer"].add_recoverable("network", network)
     brain = PersonalizedEnhancement(
         modules={"network": network},
@@ -195,19 +191,15 @@ def configure(arguments):
     -------
     hparams, run_opts : dict, RunOptions
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    run_opts = join_processes(run_opts)
-    for key in ("precision", "max_grad_norm"):
-        if key in run_opts.overridden_args:  # SpeechBrain keeps these apart
-            overrides += f"\n{key}: {getattr(run_opts, key)}"
-    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
-    find_start(hparams)
+    command = read_command_line(arguments, RULES, find_conflicts)
+    hparams = command.hparams
+    start_of(hparams)
     predictor = find_predictor(hparams)
     require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        hyperparams_to_save=command.hparams_file,
+        overrides=command.overrides,
     )
     run_on_main(hparams["prepare"])
     run_on_main(make_user, args=[hparams])
@@ -215,7 +207,7 @@ def configure(arguments):
     run_on_main(
         remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
     )
-    return hparams, run_opts
+    return hparams, command.run_opts
 
 
 def main(arguments):

@@ -14,7 +14,6 @@ Mixtures", ICASSP 2022, arXiv 2110.10812.
 Start reading at the bottom.
 """
 
-import logging
 import sys
 from pathlib import Path
 
@@ -34,17 +33,14 @@ from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.training import (
     SkipNonFinite,
-    join_processes,
     leave_processes,
-    load_hparams,
     log_row,
     rank_and_size,
+    read_command_line,
     remember_run,
     require_same_run,
     warmup_cosine,
 )
-
-logger = logging.getLogger(__name__)
 
 RULES = {
     "seed": (int, 0, None),
@@ -240,12 +236,11 @@ def configure(arguments):
     -------
     hparams, run_opts, overrides : dict, RunOptions, str
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    run_opts = join_processes(run_opts)
-    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
+    command = read_command_line(arguments, RULES, find_conflicts)
+    hparams = command.hparams
     for corpus in (*hparams["corpora"].values(), hparams["rooms"]):
         run_on_main(corpus["prepare"])
-    return hparams, run_opts, overrides
+    return hparams, command.run_opts, command.overrides
 
 
 def main(arguments):

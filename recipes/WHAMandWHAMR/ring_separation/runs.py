@@ -2,14 +2,11 @@
 
 import json
 import logging
-import math
 from pathlib import Path
 
-from speechbrain.utils.checkpoints import Checkpointer
-
-from speechbrain_ext.models.separator import check_state_dict, read_state_dict
 from speechbrain_ext.training import (
     differences,
+    find_start,
     run_configuration,
     without_free,
 )
@@ -129,51 +126,8 @@ def identity(hparams):
     return values
 
 
-def find_start(hparams):
-    """Find the weights that a run starts from.
-
-    Arguments
-    ---------
-    hparams : dict
-        `start_from` is null, or the output folder of another run.
-
-    Returns
-    -------
-    path : Path or None
-        Of its selected checkpoint's separator.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder, or no checkpoint in it.
-    """
-    if hparams["start_from"] is None:
-        return None
-    save = Path(hparams["start_from"]) / "save"
-    found = None
-    if save.is_dir():
-        found = Checkpointer(save).find_checkpoint(min_key=hparams["selection"])
-    if found is None:
-        raise FileNotFoundError(
-            f"start_from: there is no checkpoint in {save}; give the output "
-            "folder of a run of this recipe"
-        )
-    if math.isnan(found.meta[hparams["selection"]]):
-        raise ValueError(
-            f"start_from: the checkpoints in {save} were not measured by "
-            f"selection {hparams['selection']!r}; choose the one that the run "
-            "was made with"
-        )
-    return found.paramfiles["separator"]
-
-
-def load_start(hparams):
-    """Give the separator the weights of `start_from`, if there is one."""
-    path = find_start(hparams)
-    if path is None:
-        return
-    separator = hparams["separator"]
-    weights = read_state_dict(path)
-    check_state_dict(path, expected=separator.state_dict(), found=weights)
-    separator.load_state_dict(weights)
-    logger.info("Starting from %s", path)
+def start_of(hparams):
+    """Find the weights that a run starts from, or None."""
+    return find_start(
+        hparams["start_from"], selection=hparams["selection"], part="separator"
+    )

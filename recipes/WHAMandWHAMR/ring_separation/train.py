@@ -14,7 +14,6 @@ Speech Separation", arXiv 2604.08415.
 Start reading at the bottom.
 """
 
-import logging
 import sys
 
 import evaluate
@@ -28,18 +27,16 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_ext.losses import align, pit, scer, si_sdr
 from speechbrain_ext.training import (
     SkipNonFinite,
-    join_processes,
     leave_processes,
     linear_ramp,
-    load_hparams,
+    load_start,
     log_row,
     rank_and_size,
+    read_command_line,
     remember_run,
     require_same_run,
     warmup_cosine,
 )
-
-logger = logging.getLogger(__name__)
 
 RULES = {
     "seed": (int, 0, None),
@@ -103,6 +100,8 @@ def find_conflicts(values):
 
 class RingSeparation(SkipNonFinite, sb.Brain):
     """Separator trained by SI-SDR with PIT, and SCER round a ring."""
+
+    predictor = None  # of frame SNRs, where targets are purified
 
     def compute_forward(self, batch, stage):
         """Mix on the device and separate.
@@ -224,7 +223,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
 
 def train(hparams, run_opts):
     """Fit the separator, going on where an interrupted run stopped."""
-    runs.load_start(hparams)
+    load_start(hparams["separator"], runs.start_of(hparams))
     brain = RingSeparation(
         modules=hparams["modules"],
         opt_class=hparams["optimizer"],
@@ -269,25 +268,24 @@ def configure(arguments):
     -------
     hparams, run_opts : dict, RunOptions
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    run_opts = join_processes(run_opts)
-    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
+    command = read_command_line(arguments, RULES, find_conflicts)
+    hparams = command.hparams
     runs.require_reference(hparams)
     if hparams["selection"] == "blind":
         selection.load_judge(hparams)
-    runs.find_start(hparams)
+    runs.start_of(hparams)
     find_predictor(hparams)
     require_same_run(hparams["output_folder"], runs.identity(hparams))
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        hyperparams_to_save=command.hparams_file,
+        overrides=command.overrides,
     )
     run_on_main(hparams["prepare"])
     run_on_main(
         remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
     )
-    return hparams, run_opts
+    return hparams, command.run_opts
 
 
 def main(arguments):
