@@ -83,11 +83,11 @@ def run_rows(folder, recipe, rows):
     return output + run([*many, folder / "commands.json"])
 
 
-def table_rows(dataset):
-    """The rows of tests/recipes.csv of one data set's recipes."""
+def table_rows(task):
+    """The rows of tests/recipes.csv of the recipe in a folder of this name."""
     with open(ROOT / "tests/recipes.csv", newline="") as table:
         rows = list(csv.DictReader(table))
-    return [row for row in rows if row["Dataset"] == dataset]
+    return [r for r in rows if Path(r["Script_file"]).parent.name == task]
 
 
 def train_command(hparams_file, **options):

@@ -30,7 +30,7 @@ from speechbrain_ext.training import load_hparams
 
 RECIPE = ROOT / "recipes/FUSS/mixit_separation"
 FOLDER_FILE = RECIPE / "hparams/mixit_folder.yaml"
-ROWS = table_rows("FUSS")
+ROWS = table_rows(RECIPE.name)
 BLIND = [n for n, row in enumerate(ROWS) if "mixtures" in row["Hparam_file"]]
 KNOWN = [n for n in range(len(ROWS)) if n not in BLIND]
 SMALL = {

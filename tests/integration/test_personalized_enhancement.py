@@ -41,7 +41,7 @@ from speechbrain_ext.training import load_hparams
 RECIPE = ROOT / "recipes/LibriSpeech/personalized_enhancement"
 REAL_FILE = RECIPE / "hparams/pse_real.yaml"
 FOLDER_FILE = RECIPE / "hparams/pse_folder.yaml"
-ROWS = table_rows("LibriSpeech")
+ROWS = table_rows(RECIPE.name)
 USERS = ("u1", "u2")
 SMALL = {
     "segment_seconds": 0.25,

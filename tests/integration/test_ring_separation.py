@@ -32,7 +32,7 @@ from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.training import load_hparams
 
-ROWS = table_rows("WHAMandWHAMR")
+ROWS = table_rows("ring_separation")
 SOURCES = 2 * SMALL["ring_size"] * SMALL["test_rings"]
 STEPS = SMALL["number_of_epochs"] * SMALL["rings_per_epoch"]
 

@@ -3,8 +3,6 @@
 import csv
 import json
 import re
-import shlex
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +15,9 @@ from commands import (
     ROOT,
     import_from,
     kill_at,
+    row_arguments,
     run,
+    run_rows,
     table_rows,
     train_command,
     with_processes,
@@ -30,9 +30,7 @@ from speechbrain_ext.training import load_hparams
 
 RECIPE = ROOT / "recipes/LibriSpeech/robust_asr"
 FOLDER_FILE = RECIPE / "hparams/robust_asr_folder.yaml"
-ROWS = [
-    row for row in table_rows("LibriSpeech") if "robust" in row["Script_file"]
-]
+ROWS = table_rows(RECIPE.name)
 STAGES = ("enhancer", "clean", "multi", "frozen", "joint")
 ONE = "{" + ", ".join(f"{stage}: 1" for stage in STAGES) + "}"
 SMALL = {
@@ -95,14 +93,9 @@ def make_spoken(folder):
 
 def arguments_of(row, trees, output):
     """The options of a row, after the hyperparameter file."""
-    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
-    examples = int("token_share" in flags)
+    examples = int("token_share" in row["test_debug_flags"])
     options = {**SMALL, "examples": examples, "output_folder": output}
-    command = train_command(ROOT / row["Hparam_file"], **options)
-    return [str(w) for w in command[2:]] + [
-        "--noprogressbar",
-        *shlex.split(flags),
-    ]
+    return row_arguments(row, trees, **options)
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +109,7 @@ def variants(trees, tmp_path_factory):
     # the second and third take over what the first has trained
     for number in (1, 2):
         commands[number].append(f"--start_from={folder / '0'}")
-    (folder / "commands.json").write_text(json.dumps(commands[1:]))
-    many = [sys.executable, Path(__file__).with_name("many.py"), RECIPE]
-    outputs = run([sys.executable, ROOT / "train.py", *commands[0]])
-    outputs += run([*many, folder / "commands.json"])
-    return folder, commands, outputs
+    return folder, commands, run_rows(folder, RECIPE, commands)
 
 
 @pytest.mark.parametrize("number", range(len(ROWS)))

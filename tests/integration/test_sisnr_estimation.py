@@ -23,7 +23,7 @@ from speechbrain_ext.inference import SISNREstimator
 from speechbrain_ext.models import SpectralConvTasNet
 
 RECIPE = ROOT / "recipes/REAL-M/sisnr_estimation"
-ROWS = table_rows("REAL-M")
+ROWS = table_rows(RECIPE.name)
 POOL = {
     "pool_epochs": 3,
     "pool_batches": 2,
