@@ -47,11 +47,10 @@ from tokens import fit_tokenizer
 from speechbrain_ext.training import (
     History,
     SkipNonFinite,
-    join_processes,
     leave_processes,
-    load_hparams,
     log_row,
     rank_and_size,
+    read_command_line,
     warmup_cosine,
 )
 
@@ -286,21 +285,17 @@ def configure(arguments):
     -------
     hparams, run_opts : dict, RunOptions
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
-    run_opts = join_processes(run_opts)
-    for key in ("precision", "max_grad_norm"):
-        if key in run_opts.overridden_args:  # SpeechBrain keeps these apart
-            overrides += f"\n{key}: {getattr(run_opts, key)}"
-    hparams = load_hparams(hparams_file, overrides, RULES, find_conflicts)
+    command = read_command_line(arguments, RULES, find_conflicts)
+    hparams = command.hparams
     for name in (*(plan.name for plan in chosen_stages(hparams)), TOKENIZER):
         StageFolder(hparams, name).check()
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        hyperparams_to_save=command.hparams_file,
+        overrides=command.overrides,
     )
     run_on_main(hparams["prepare"])
-    return hparams, run_opts
+    return hparams, command.run_opts
 
 
 def main(arguments):
