@@ -5,6 +5,7 @@ as by Arthur and Vassilvitskii, "k-means++", SODA 2007.
 """
 
 from collections.abc import Iterable
+from itertools import chain
 
 import torch
 from torch import nn
@@ -112,7 +113,7 @@ class AcousticTokenizer(nn.Module):
             )
         self._begin(torch.cat(first), generator)
         recent = torch.zeros_like(self.counts)
-        for index, frames in enumerate([*first, *batches], start=1):
+        for index, frames in enumerate(chain(first, batches), start=1):
             recent += self._move(frames.float())
             if index % PATIENCE == 0:
                 self._begin_anew(frames.float(), recent == 0, generator)

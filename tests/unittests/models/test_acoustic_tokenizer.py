@@ -1,5 +1,7 @@
 """K-means over frames."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -57,6 +59,23 @@ def test_an_empty_cluster_begins_anew():
     fit(tokenizer, [near] * 2 + [far] * 60 + [both] * 20)
     assert len(tokenizer(both).unique()) == 4
     assert len(tokenizer(far).unique()) > 1
+
+
+def test_batches_are_not_kept():
+    """All frames of a large corpus do not fit into memory."""
+    given, most = [], 0
+
+    def batches():
+        nonlocal most
+        for _ in range(40):
+            frames = torch.randn(30, 2)
+            given.append(weakref.ref(frames))
+            most = max(most, sum(batch() is not None for batch in given))
+            yield frames
+
+    fit(AcousticTokenizer(3, 2), batches())
+    assert len(given) == 40
+    assert most <= 5  # two that it begins with, and those in hand
 
 
 def test_equal_frames_do_no_harm():
