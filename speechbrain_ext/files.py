@@ -1,7 +1,8 @@
 """Writing files so that no one ever sees half of one."""
 
+import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,3 +40,30 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
+    r"""Write rows as a CSV file, which is replaced whole.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file; its columns stand in the order of their first appearance.
+    rows : sequence of Mapping
+        Column to value; a cell that a row lacks is empty.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.csv"
+    >>> write_csv(path, [{"step": 1}, {"step": 2, "loss": 0.5}])
+    >>> path.read_text()
+    'step,loss\n1,\n2,0.5\n'
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    with (
+        replaced(path) as partial,
+        open(partial, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,14 +1,13 @@
 """Separate, enhance or transcribe files, judge and rank separators."""
 
 import argparse
-import csv
 import json
 import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, write_csv
 from speechbrain_ext.hub import PublishError
 from speechbrain_ext.inference.enhancer import Enhancer
 from speechbrain_ext.inference.scoring import (
@@ -193,13 +192,7 @@ def transcribe_command(options: argparse.Namespace) -> None:
 def write(rows: list[dict], options: argparse.Namespace) -> None:
     """Write rows as CSV and as JSON, where asked for."""
     if options.csv:
-        with (
-            replaced(options.csv) as partial,
-            open(partial, "w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(options.csv, rows)
     if options.json:
         with replaced(options.json) as partial:
             partial.write_text(

@@ -1,6 +1,5 @@
 """The course of a training run, kept so that an interruption loses nothing."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from speechbrain.utils.checkpoints import (
 )
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import write_csv
 
 
 @register_checkpoint_hooks
@@ -83,19 +82,9 @@ class History:
         row.update({k: total / n for k, (total, n) in sums.items()})
         row.update(latest)
         self.rows.append(row)
-        names = ["step", "stage"]
-        for row in self.rows:
-            names += [name for name in row if name not in names]
-        if not if_main_process():
-            return self.rows[-1]
-        with (
-            replaced(self.path) as partial,
-            open(partial, "w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        return self.rows[-1]
+        if if_main_process():
+            write_csv(self.path, self.rows)
+        return row
 
     @mark_as_saver
     def _save(self, path):

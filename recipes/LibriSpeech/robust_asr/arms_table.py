@@ -3,7 +3,7 @@
 from collections import defaultdict
 from statistics import fmean, stdev
 
-from page import AGREEMENT, CLEAN
+from page import AGREEMENT, CLEAN, points
 
 from speechbrain_ext.evaluation import COLUMNS, error_rate_against_snr
 from speechbrain_ext.training import entry_of
@@ -141,22 +141,8 @@ def draw(rows, folder, prefix=""):
     for corpus in sorted({row["corpus"] for row in rows}):
         arms = []
         for row in rows:
-            conditions = {
-                name: figures
-                for name, figures in row["conditions"].items()
-                if name != NOISY
-            }
-            snrs = [
-                None if name == CLEAN else float(name.split()[0])
-                for name in conditions
-            ]
-            rates = [figures["wer"] for figures in conditions.values()]
             if row["corpus"] == corpus:
-                arms.append(
-                    {
-                        "name": MEANING[row["arm"]],
-                        "snr_db": snrs,
-                        "wer": rates,
-                    }
-                )
+                conditions = dict(row["conditions"])
+                del conditions[NOISY]
+                arms.append({"name": MEANING[row["arm"]], **points(conditions)})
         error_rate_against_snr(folder / f"{prefix}wer_{corpus}.png", arms=arms)

@@ -1,6 +1,5 @@
 """Evaluation of the trained recogniser: words, sound, tokens."""
 
-import csv
 import json
 import statistics
 from pathlib import Path
@@ -32,7 +31,7 @@ from speechbrain_ext.evaluation import (
     without_nan,
     write_report,
 )
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, write_csv
 from speechbrain_ext.hub import publish_command
 from speechbrain_ext.models import frame_mask
 
@@ -51,15 +50,12 @@ def make_conditions(hparams):
         Name of the condition to NoisyUtterances; the noise of an utterance
         is the same at every SNR.
     """
-    test = sb.Stage.TEST
-    conditions = {
+    return {
         name_of(snr): make_utterances(
-            hparams, test, noisy=True, snr_db=[snr, snr]
+            hparams, sb.Stage.TEST, noisy=snr is not None, snr_db=[snr, snr]
         )
-        for snr in hparams["test_snr_db"]
+        for snr in (*hparams["test_snr_db"], None)
     }
-    conditions[CLEAN] = make_utterances(hparams, test, noisy=False)
-    return conditions
 
 
 @torch.no_grad()
@@ -222,7 +218,7 @@ def evaluate(hparams, conditions, arguments):
         content = without_nan({"info": info, "metrics": summary})
         text = json.dumps(content, indent=2, allow_nan=False)
         partial.write_text(text + "\n")
-    write_rows(folder / "utterances.csv", rows)
+    write_csv(folder / "utterances.csv", rows)
     write_report(
         folder,
         title="Recognition in noise",
@@ -236,15 +232,3 @@ def evaluate(hparams, conditions, arguments):
     print(f"Figures and page with players: {folder}/index.html")
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(folder)}")
-
-
-def write_rows(path, rows):
-    """Write a line for each utterance and condition."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with (
-        replaced(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -14,7 +14,6 @@ Start reading at the bottom.
 """
 
 import argparse
-import csv
 import json
 import statistics
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from page import name_of
 from tqdm import tqdm
 
 from speechbrain_ext.corpora import folder as corpus
@@ -31,7 +31,7 @@ from speechbrain_ext.evaluation import (
     error_rate_against_snr,
     word_errors,
 )
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, write_csv
 from speechbrain_ext.hub import PublishError, load_folder
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.losses import si_sdr
@@ -111,8 +111,7 @@ def measure(conditions, enhancers, recogniser, sample_rate):
     rows = []
     for snr, utterances in conditions.items():
         texts, heard, levels = [], {}, {}
-        label = "clean" if snr is None else f"{snr:g} dB"
-        for batch in tqdm(utterances.loader, label):
+        for batch in tqdm(utterances.loader, name_of(snr)):
             speech = utterances.mix(batch)
             texts += speech.texts
             for name, enhancer in enhancers.items():
@@ -174,13 +173,7 @@ def write(rows, folder):
     folder = Path(folder)
     with replaced(folder / "judge.json") as partial:
         partial.write_text(json.dumps(rows, indent=2) + "\n")
-    with (
-        replaced(folder / "judge.csv") as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "judge.csv", rows)
     arms = {}
     for row in rows:
         arm = arms.setdefault(row["enhancer"], {"snr_db": [], "wer": []})
@@ -195,10 +188,10 @@ def write(rows, folder):
 def make_table(rows):
     """Write a table: a line for each enhancer, a column for each SNR."""
     snrs = list(dict.fromkeys(row["snr_db"] for row in rows))
-    heads = ["clean" if snr is None else f"{snr:g} dB" for snr in snrs]
+    heads = " | ".join(map(name_of, snrs))
     lines = [
-        f"| word errors of Whisper tiny.en | {' | '.join(heads)} |",
-        "|---" * (len(heads) + 1) + "|",
+        f"| word errors of Whisper tiny.en | {heads} |",
+        "|---" * (len(snrs) + 1) + "|",
     ]
     for name in dict.fromkeys(row["enhancer"] for row in rows):
         cells = [f"{r['wer']:.1f} %" for r in rows if r["enhancer"] == name]

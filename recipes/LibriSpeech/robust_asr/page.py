@@ -19,8 +19,8 @@ AGREEMENT = "agreement"
 
 
 def name_of(snr):
-    """Name the condition of an SNR in dB."""
-    return f"{snr:g} dB"
+    """Name the condition of an SNR in dB; None is clean speech."""
+    return CLEAN if snr is None else f"{snr:g} dB"
 
 
 def make_example(row, signals, sample_rate):
@@ -53,7 +53,7 @@ def draw(hparams, summary):
 
 
 def points(summary):
-    """Turn a summary into the points of a curve."""
+    """Turn a summary, or some of its conditions, into points of a curve."""
     return {
         "snr_db": [
             None if name == CLEAN else float(name.split()[0])
