@@ -15,6 +15,7 @@ from .processes import (
     rank_and_size,
 )
 from .same_run import (
+    data_identity,
     differences,
     remember_run,
     require_same_run,
@@ -43,6 +44,7 @@ __all__ = [
     "MuonWithAdam",
     "SkipNonFinite",
     "average_seeds",
+    "data_identity",
     "differences",
     "entry_of",
     "merge",

@@ -80,6 +80,40 @@ def without_free(configuration: Mapping) -> dict:
     }
 
 
+def data_identity(hparams: Mapping) -> dict:
+    """Tell which data a run works on, wherever it is called from.
+
+    Arguments
+    ---------
+    hparams : Mapping
+        With "manifest", a path, and "prepare", a partial function. Whether
+        that downloads is no matter.
+
+    Returns
+    -------
+    values : dict
+        "manifest" and "corpus", with absolute paths, for `require_same_run`.
+
+    Example
+    -------
+    >>> from functools import partial
+    >>> prepare = partial(print, folder="/out", seed=1, download=True)
+    >>> data_identity({"manifest": "/out/manifest.csv", "prepare": prepare})
+    {'manifest': '/out/manifest.csv', 'corpus': {'folder': '/out', 'seed': 1}}
+    """
+    corpus = {
+        key: os.path.abspath(value)
+        if key.endswith("folder") and value is not None
+        else value
+        for key, value in hparams["prepare"].keywords.items()
+        if key != "download"
+    }
+    return {
+        "manifest": os.path.abspath(hparams["manifest"]),
+        "corpus": corpus,
+    }
+
+
 def differences(ours: Mapping, theirs: Mapping) -> list[str]:
     """Name the keys whose values are not the same, sorted.
 

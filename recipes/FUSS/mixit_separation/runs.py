@@ -1,9 +1,12 @@
 """What makes two runs the same run."""
 
 import hashlib
-import os
 
-from speechbrain_ext.training import run_configuration, without_free
+from speechbrain_ext.training import (
+    data_identity,
+    run_configuration,
+    without_free,
+)
 
 
 def configuration(hparams):
@@ -67,13 +70,4 @@ def identity(hparams):
     # its layers tell the arguments that it was made with
     layers = hashlib.sha256(str(hparams["network"]).encode()).hexdigest()
     values["network"] += f", layers {layers[:16]}"
-    values["manifest"] = os.path.abspath(hparams["manifest"])
-    # whether the corpus was fetched, or from where it is called, is no change
-    values["corpus"] = {
-        key: os.path.abspath(value)
-        if key.endswith("folder") and value is not None
-        else value
-        for key, value in hparams["prepare"].keywords.items()
-        if key != "download"
-    }
-    return values
+    return values | data_identity(hparams)

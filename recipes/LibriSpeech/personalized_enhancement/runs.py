@@ -6,7 +6,11 @@ import os
 from data import is_personal
 from networks import choose_network
 
-from speechbrain_ext.training import run_configuration, without_free
+from speechbrain_ext.training import (
+    data_identity,
+    run_configuration,
+    without_free,
+)
 
 SHARED = (
     *("stage", "sample_rate", "segment_seconds", "batch_size"),
@@ -57,13 +61,7 @@ def identity(hparams):
     # its layers tell the arguments that it was made with
     layers = hashlib.sha256(str(choose_network(hparams)).encode()).hexdigest()
     values["network"] += f", layers {layers[:16]}"
-    values["manifest"] = os.path.abspath(hparams["manifest"])
-    values["corpus"] = {
-        key: os.path.abspath(value)
-        if key.endswith("folder") and value is not None
-        else value
-        for key, value in hparams["prepare"].keywords.items()
-    }
+    values |= data_identity(hparams)
     places = ["start_from"]
     if is_personal(hparams) and hparams["purification"] == "predicted":
         places.append("predictor")

@@ -13,6 +13,7 @@ import torch
 from speechbrain_ext.files import replaced
 from speechbrain_ext.training import (
     AtomicCheckpointer,
+    data_identity,
     differences,
     remember_run,
     require_same_run,
@@ -125,13 +126,7 @@ def identity(hparams, name):
     values |= {key: hparams[key] for key in keys}
     for part in parts:
         values[part] = digest(str(getattr(hparams["joint"], part)))
-    values["manifest"] = os.path.abspath(hparams["manifest"])
-    values["corpus"] = {
-        key: os.path.abspath(value)
-        if key.endswith("folder") and value is not None
-        else value
-        for key, value in hparams["prepare"].keywords.items()
-    }
+    values |= data_identity(hparams)
     for other in before:
         values[f"stage {other}"] = digest(json.dumps(identity(hparams, other)))
     return json.loads(json.dumps(values))

@@ -1,8 +1,10 @@
 import json
+from functools import partial
 
 import pytest
 
 from speechbrain_ext.training import (
+    data_identity,
     differences,
     remember_run,
     require_same_run,
@@ -40,3 +42,18 @@ def test_a_folder_of_no_run_is_free(tmp_path):
 def test_only_our_keys_are_compared():
     assert differences({"a": 1}, {"a": 1, "b": 2}) == []
     assert differences({"a": 1, "b": None}, {"a": 2}) == ["a"]
+
+
+def test_data_are_the_same_from_wherever_they_are_called(tmp_path, monkeypatch):
+    def identity(folder, **options):
+        prepare = partial(print, data_folder=folder, noise_folder=None)
+        prepare = partial(prepare, **options)
+        return data_identity(
+            {"manifest": f"{folder}/manifest.csv", "prepare": prepare}
+        )
+
+    whole = identity(str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert identity("data") == identity("data", download=True) == whole
+    assert identity("data", seed=1) != whole
+    assert identity("other") != whole
