@@ -179,6 +179,10 @@ def test_the_release_recognises_as_the_run_did(number, variants):
     card = (folder / "release/README.md").read_text()
     assert "word error rate, clean" in card
     assert str(folder) not in card
+    # the stage of noisy speech made the tokens only
+    learnt_noise = number == 0
+    assert ("mixed at -5 to 15 dB" in card) == learnt_noise
+    assert ("multi 1" in card) == learnt_noise
 
 
 def load(arguments):
@@ -324,6 +328,8 @@ def recipe():
         ({"snr_db": 5}, "snr_db: 5 is no list of two numbers"),
         ({"speeds": [0.0]}, "must be above 0"),
         ({"test_splits": []}, "test_splits: .. is no list of names"),
+        ({"metrics": ["pesk"]}, "metrics: .'pesk'. is no list of some of si_s"),
+        ({"start_from": 3}, "start_from: 3 is no folder"),
         ({"epochs": {"joint": 0}}, "epochs: joint has 0, no number above 0"),
         ({"epochs": 3}, "a number for each of the stages enhancer, clean"),
         ({"learning_rate": {"joint": "x"}}, "learning_rate: joint has 'x'"),
@@ -337,6 +343,13 @@ def test_bad_options_are_told_before_data_is_touched(
     with pytest.raises(ValueError, match=message):
         recipe.configure([str(word) for word in command[2:]])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_start_without_a_finished_stage_is_told(recipe, tmp_path):
+    options = {"data_folder": "/nowhere", "start_from": tmp_path}
+    command = train_command(FOLDER_FILE, **options)
+    with pytest.raises(FileNotFoundError, match="no finished stage in"):
+        recipe.configure([str(word) for word in command[2:]])
 
 
 @pytest.mark.parametrize(

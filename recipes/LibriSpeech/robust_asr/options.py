@@ -3,6 +3,7 @@
 from stages import STAGES
 
 FRONT_ENDS = ["none", "separate", "joint"]
+METRICS = ["si_sdr", "pesq", "stoi", "estoi"]
 RULES = {
     "seed": (int, 0, None),
     "sample_rate": (int, 4000, 96000),
@@ -39,6 +40,8 @@ RULES = {
 def find_conflicts(values):
     """List what is legal by itself but not together, for `load_hparams`."""
     mistakes = find_stage_mistakes(values) + find_list_mistakes(values)
+    if not isinstance(values["start_from"], str | None):
+        mistakes.append(f"start_from: {values['start_from']!r} is no folder")
     alphabet = values["alphabet"]
     if not isinstance(alphabet, str) or len(set(alphabet)) != len(alphabet):
         mistakes.append(
@@ -106,8 +109,13 @@ def find_list_mistakes(values):
             mistakes.append(f"snr_db: {found!r}, the lower one comes first")
         elif key == "speeds" and min(found) <= 0:
             mistakes.append(f"speeds: {found!r} must be above 0")
-    for key in ("train_splits", "valid_splits", "test_splits", "metrics"):
+    for key in ("train_splits", "valid_splits", "test_splits"):
         found = values[key]
         if not isinstance(found, list) or not found:
             mistakes.append(f"{key}: {found!r} is no list of names")
+    found = values["metrics"]
+    if not isinstance(found, list) or any(n not in METRICS for n in found):
+        mistakes.append(
+            f"metrics: {found!r} is no list of some of {', '.join(METRICS)}"
+        )
     return mistakes

@@ -90,12 +90,15 @@ def make_card(hparams, summary, arguments):
     """
     corpus, _ = describe_corpus(hparams["prepare"])
     rows = read_speech(hparams, Stage.TRAIN)
-    rows += read_manifest(
-        hparams["manifest"], kind="noise", split=NOISE_SPLITS[Stage.TRAIN]
-    )
+    noisy = any(stage.noisy for stage in released_stages(hparams))
+    if noisy:
+        rows += read_manifest(
+            hparams["manifest"], kind="noise", split=NOISE_SPLITS[Stage.TRAIN]
+        )
     licences = sorted({row.licence or "not stated" for row in rows})
     return Card(
-        name=f"Recogniser for noisy speech, trained on {corpus}",
+        name=f"Recogniser for {'noisy' if noisy else 'clean'} speech, "
+        f"trained on {corpus}",
         summary=describe_training(hparams),
         data=describe_data(hparams, rows),
         command=training_command(arguments, root=ROOT),
@@ -124,6 +127,14 @@ def make_card(hparams, summary, arguments):
     )
 
 
+def released_stages(hparams):
+    """List the stages that trained what is released."""
+    stages = chosen_stages(hparams)
+    if hparams["recogniser_training"] == "clean":
+        return [stage for stage in stages if stage.name == "clean"]
+    return stages
+
+
 def describe_training(hparams):
     """Tell what the model is, and how it learnt."""
     joint = hparams["joint"]
@@ -147,7 +158,7 @@ def describe_training(hparams):
         )
     epochs = ", ".join(
         f"{stage.name} {hparams['epochs'][stage.name]}"
-        for stage in chosen_stages(hparams)
+        for stage in released_stages(hparams)
     )
     return f"{text} Epochs of the stages: {epochs}; seed {hparams['seed']}."
 
@@ -161,11 +172,11 @@ def describe_data(hparams, rows):
         for kind in ("speech", "noise")
         if (found := [row for row in rows if row.kind == kind])
     ]
+    text = f"Corpus `{corpus}`. {description} {' and '.join(parts)}"
+    if len(parts) == 1:
+        return f"{text}, without noise."
     low, high = hparams["snr_db"]
-    return (
-        f"Corpus `{corpus}`. {description} {' and '.join(parts)}, mixed at "
-        f"{low:g} to {high:g} dB."
-    )
+    return f"{text}, mixed at {low:g} to {high:g} dB."
 
 
 def describe_limits(hparams):

@@ -137,6 +137,29 @@ def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def require_start(folder):
+    """Raise unless a folder holds a finished stage.
+
+    Arguments
+    ---------
+    folder : str or None
+        The key `start_from`.
+
+    Raises
+    ------
+    FileNotFoundError
+        The message names the folder and the mend.
+    """
+    if folder is None:
+        return
+    stages = Path(folder) / "stages"
+    if not any(stages.glob(f"*/{FINISHED}")):
+        raise FileNotFoundError(
+            f"start_from: there is no finished stage in {stages}; give the "
+            "output folder of a run of this recipe, or null"
+        )
+
+
 class StageFolder:
     """Where a stage is kept, or found finished.
 

@@ -40,6 +40,7 @@ from stages import (
     StageFolder,
     chosen_stages,
     load_teacher,
+    require_start,
     trained_parts,
 )
 from tokens import fit_tokenizer
@@ -287,6 +288,7 @@ def configure(arguments):
     """
     command = read_command_line(arguments, RULES, find_conflicts)
     hparams = command.hparams
+    require_start(hparams["start_from"])
     for name in (*(plan.name for plan in chosen_stages(hparams)), TOKENIZER):
         StageFolder(hparams, name).check()
     sb.create_experiment_directory(
