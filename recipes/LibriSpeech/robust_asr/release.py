@@ -95,6 +95,9 @@ def make_card(hparams, summary, arguments):
         rows += read_manifest(
             hparams["manifest"], kind="noise", split=NOISE_SPLITS[Stage.TRAIN]
         )
+    tags = ["automatic-speech-recognition", "pytorch"]
+    if hparams["front_end"] != "none":
+        tags.append("speech-enhancement")
     licences = sorted({row.licence or "not stated" for row in rows})
     return Card(
         name=f"Recogniser for {'noisy' if noisy else 'clean'} speech, "
@@ -110,7 +113,7 @@ def make_card(hparams, summary, arguments):
             f"on have licences of their own: {'; '.join(licences)}."
         ),
         citation=CITATION,
-        tags=("automatic-speech-recognition", "speech-enhancement", "pytorch"),
+        tags=tags,
         pipeline_tag="automatic-speech-recognition",
         metrics=[
             Metric(
