@@ -511,6 +511,28 @@ def test_the_table_compares_arms_user_by_user(arms, tmp_path, monkeypatch):
     assert stored["configuration"] == {"epochs": 5}
 
 
+def test_the_predictors_have_a_table_of_their_own(arms, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
+    for entry in arms.plan(["mini"]):
+        if entry.arm == "snr_predictor":
+            values = {
+                "error_db": 5.0 + entry.seed,
+                **{"correlation": 0.8, "noise_hidden": 60.4},
+                **{"noise_hidden_oracle": 50.0, "speech_hidden": 30.0},
+                "speech_hidden_oracle": 6.0,
+            }
+            metrics = {name: {"mean": mean} for name, mean in values.items()}
+            target = tmp_path / entry.name
+            target.mkdir(parents=True)
+            content = {"info": {"configuration": {}}, "metrics": metrics}
+            (target / "metrics.json").write_text(json.dumps(content))
+    (row,) = table_of(arms, tmp_path)
+    assert row["seeds"] == "3" and row["correlation"] == "0.80"
+    assert row["error of a frame's level"] == "7.00 ± 1.00 dB"
+    assert row["noise hidden by predicted (true) weights"] == "60 (50) %"
+    assert row["speech hidden likewise"] == "30 (6) %"
+
+
 def test_only_the_same_seeds_and_users_noise_are_compared(
     arms, tmp_path, monkeypatch
 ):

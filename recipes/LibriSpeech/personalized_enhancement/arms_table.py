@@ -21,6 +21,7 @@ MEANING = {
 }
 CONTROL = "uniform"
 SCORES = ("pesq_wb", "estoi")
+PREDICTOR = "snr_predictor"
 
 
 def rows_of(plan, figures):
@@ -40,7 +41,8 @@ def rows_of(plan, figures):
         "seeds" (those that all users have), "users" (user to seed to the
         improvements of its mixtures), "si_sdri" (mean over users and seeds)
         with its deviation over the seeds, "pesq_wb" and "estoi" (means over
-        the runs, where they were measured).
+        the runs, where they were measured); before them those of
+        `predictor_rows`.
     """
     groups = defaultdict(list)
     for run in plan:
@@ -49,7 +51,7 @@ def rows_of(plan, figures):
             order = list(MEANING).index(run.arm)
             key = (run.corpus, run.model, run.hidden, run.noisy, order)
             groups[key].append((run.seed, entry))
-    rows = []
+    rows = predictor_rows(plan, figures)
     for (corpus, model, hidden, noisy, order), runs in sorted(
         groups.items(), key=lambda group: group[0]
     ):
@@ -77,6 +79,36 @@ def rows_of(plan, figures):
             )
         rows.append(row)
     return rows
+
+
+def predictor_rows(plan, figures):
+    """Average the figures of each corpus's predictors over seeds.
+
+    Arguments
+    ---------
+    plan, figures
+        See `rows_of`.
+
+    Returns
+    -------
+    rows : list of dict
+        "corpus", "arm" (PREDICTOR), "seeds" (how many), and the means of its
+        results page.
+    """
+    found = defaultdict(list)
+    for run in plan:
+        entry = entry_of(run, figures)
+        if entry is not None and run.arm == PREDICTOR:
+            found[run.corpus].append(entry["metrics"])
+    return [
+        {
+            "corpus": corpus,
+            "arm": PREDICTOR,
+            "seeds": len(metrics),
+            **average_seeds(metrics),
+        }
+        for corpus, metrics in sorted(found.items())
+    ]
 
 
 def means_of(row):
@@ -136,7 +168,39 @@ def compare(row, control):
 
 
 def markdown(rows):
-    """Write the README's table."""
+    """Write the README's two tables: of the predictors, and of the arms."""
+    predictors = [row for row in rows if row["arm"] == PREDICTOR]
+    arms = [row for row in rows if row["arm"] != PREDICTOR]
+    parts = [
+        table(part)
+        for table, part in ((of_predictors, predictors), (of_arms, arms))
+        if part
+    ]
+    return "\n\n".join(parts)
+
+
+def of_predictors(rows):
+    """Write the table of the predictors."""
+    lines = [
+        "| corpus | seeds | error of a frame's level | correlation | noise "
+        "hidden by predicted (true) weights | speech hidden likewise |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        hidden = " | ".join(
+            f"{row[name]:.0f} ({row[name + '_oracle']:.0f}) %"
+            for name in ("noise_hidden", "speech_hidden")
+        )
+        lines.append(
+            f"| {row['corpus']} | {row['seeds']} "
+            f"| {show_decibels(row, 'error_db')} "
+            f"| {row['correlation']:.2f} | {hidden} |"
+        )
+    return "\n".join(lines)
+
+
+def of_arms(rows):
+    """Write the table of the arms."""
     lines = [
         "| corpus | model | arm | seeds | SI-SDRi, mean over users | by user "
         "| PESQ | eSTOI | against the generalist | against p = 1 "
@@ -185,6 +249,8 @@ def draw(rows, folder, prefix=""):
     """Draw the box plots of each corpus and model: a box for each arm."""
     groups = defaultdict(dict)
     for row in rows:
+        if row["arm"] == PREDICTOR:
+            continue
         values = [
             value
             for seeds in row["users"].values()
