@@ -49,10 +49,10 @@ def rows_of(plan, figures):
         entry = entry_of(run, figures)
         if entry is not None and run.arm in MEANING:
             order = list(MEANING).index(run.arm)
-            key = (run.corpus, run.model, run.hidden, run.noisy, order)
+            key = (run.corpus, run.hidden, run.noisy, order)
             groups[key].append((run.seed, entry))
     rows = predictor_rows(plan, figures)
-    for (corpus, model, hidden, noisy, order), runs in sorted(
+    for (corpus, hidden, noisy, order), runs in sorted(
         groups.items(), key=lambda group: group[0]
     ):
         users = defaultdict(dict)
@@ -62,7 +62,7 @@ def rows_of(plan, figures):
         seeds = sorted(set.intersection(*map(set, users.values())))
         row = {
             "corpus": corpus,
-            "model": f"{model} {hidden}" if model == "gru" else model,
+            "model": f"GRU {hidden}",
             "noisy": noisy,
             "arm": list(MEANING)[order],
             "seeds": seeds,
@@ -258,7 +258,8 @@ def draw(rows, folder, prefix=""):
         ]
         groups[setting_of(row)][MEANING[row["arm"]]] = values
     for (corpus, model, noisy), arms in groups.items():
-        name = f"{corpus}_{model.replace(' ', '')}" + "_noisy" * noisy
+        name = f"{corpus}_{model.lower().replace(' ', '')}"
+        name += "_noisy" * noisy
         title = f"{corpus}, {model}" + ", noisier users" * noisy
         improvement_boxes(
             folder / f"{prefix}boxes_{name}.png", groups=arms, title=title
