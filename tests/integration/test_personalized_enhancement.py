@@ -377,7 +377,7 @@ def test_a_users_folder_has_no_clean_speech(recipe, tmp_path, options, message):
     [
         ({"user": "u3"}, "user: the corpus has no user 'u3'; it has u1, u2"),
         ({"predictor": "deaf"}, "seem to hold no speech: in 0.0 %"),
-        ({"window": 256}, "has frames of 128 samples every 32; window"),
+        ({"window": 256}, "window of 128 samples, and the window here is 256"),
         ({"sample_rate": 16000}, "is a predictor for 8000 Hz, and is to"),
     ],
 )
