@@ -391,6 +391,20 @@ def test_what_does_not_fit_the_data_is_told(
         configure(recipe, REAL_FILE, options)
 
 
+@pytest.mark.parametrize("share, warned", [(0.2, True), (0.5, False)])
+def test_little_speech_is_told(
+    recipe, trees, tmp_path, monkeypatch, capsys, share, warned
+):
+    monkeypatch.setattr(
+        recipe.checks, "share_with_speech", lambda *found: share
+    )
+    configure(recipe, REAL_FILE, options_for(trees, tmp_path / "out"))
+    captured = capsys.readouterr()
+    told = captured.out + captured.err
+    assert f"In {100 * share:.0f} % of the frames" in told
+    assert ("That is little" in told) == warned
+
+
 def test_another_arm_needs_another_folder(recipe, trees, tmp_path, variants):
     folder, commands, _ = variants
     number = next(n for n, row in enumerate(ROWS) if "=u1" in str(row))
