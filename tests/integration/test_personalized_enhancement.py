@@ -464,7 +464,6 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
             assert f"mini/{arm}/gru64/bf_emma/seed{seed}" in names
     assert "mini/predicted/gru256/bf_emma/seed1" in names
     assert "mini/generalist/gru256/seed1" in names
-    assert "real/uniform_noisy/gru64/ls26/seed1" in names
     assert "mini/oracle_noisy/gru64/bf_emma/seed1" in names
     for entry in arms.plan(arms.corpora):
         for first in arms.needed(entry):

@@ -137,7 +137,8 @@ class PersonalArms(Comparison):
         for corpus in corpora:
             others = [arm for arm in ARMS if arm not in CLAIM]
             plan += self.for_users(corpus, others, 1)
-            plan += self.for_users(corpus, CLAIM, 1, noisy=True)
+            if corpus == "mini":
+                plan += self.for_users(corpus, CLAIM, 1, noisy=True)
             plan.append(Run(corpus, "generalist", 1, hidden=256))
             plan += self.for_users(
                 corpus, ("uniform", "predicted"), 1, hidden=256
