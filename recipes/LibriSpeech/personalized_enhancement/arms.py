@@ -139,6 +139,7 @@ class PersonalArms(Comparison):
             plan += self.for_users(corpus, others, 1)
             if corpus == "mini":
                 plan += self.for_users(corpus, CLAIM, 1, noisy=True)
+        for corpus in corpora:
             plan.append(Run(corpus, "generalist", 1, hidden=256))
             plan += self.for_users(
                 corpus, ("uniform", "predicted"), 1, hidden=256
