@@ -462,8 +462,8 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
     for seed in (1, 2, 3):
         for arm in ("uniform", "predicted", "oracle"):
             assert f"mini/{arm}/gru64/bf_emma/seed{seed}" in names
-    assert "mini/predicted/gru256/bf_emma/seed1" in names
-    assert "mini/generalist/gru256/seed1" in names
+    assert "real/predicted/gru256/ls26/seed1" in names
+    assert "real/generalist/gru256/seed1" in names
     assert "mini/oracle_noisy/gru64/bf_emma/seed1" in names
     for entry in arms.plan(arms.corpora):
         for first in arms.needed(entry):
@@ -519,6 +519,10 @@ def test_the_table_compares_arms_user_by_user(arms, tmp_path, monkeypatch):
     # four users of the same sign: the smallest that Wilcoxon's test can give
     tests = rows[2]["p: t, Wilcoxon (users), Wilcoxon (mixtures)"]
     assert tests.split(", ")[1] == "0.125"
+    probability = import_from(RECIPE, "arms_table").show_probability
+    assert [probability(p) for p in (None, 0.0, 0.0004, 0.0123)] == [
+        *("-", "< 0.001", "< 0.001", "0.012")
+    ]
     path = tmp_path / "reference/arms_boxes_mini_gru64.png"
     assert path.stat().st_size > 0
     stored = arms.read_stored()["mini"]

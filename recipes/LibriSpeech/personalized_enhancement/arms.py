@@ -139,10 +139,10 @@ class PersonalArms(Comparison):
             plan += self.for_users(corpus, others, 1)
             if corpus == "mini":
                 plan += self.for_users(corpus, CLAIM, 1, noisy=True)
-        for corpus in corpora:
-            plan.append(Run(corpus, "generalist", 1, hidden=256))
+        if self.data_corpus in corpora:
+            plan.append(Run(self.data_corpus, "generalist", 1, hidden=256))
             plan += self.for_users(
-                corpus, ("uniform", "predicted"), 1, hidden=256
+                self.data_corpus, ("uniform", "predicted"), 1, hidden=256
             )
         return plan
 

@@ -224,7 +224,7 @@ def of_arms(rows):
         tests = "-"
         if found[1]:
             tests = ", ".join(
-                "-" if found[1][name] is None else f"{found[1][name]:.3f}"
+                show_probability(found[1][name])
                 for name in ("t", "wilcoxon", "mixtures")
             )
         by_user = ", ".join(f"{u} {m:.2f}" for u, m in means_of(row).items())
@@ -238,6 +238,13 @@ def of_arms(rows):
             f"| {by_user} | {scores} | {deltas} | {tests} |"
         )
     return "\n".join(lines)
+
+
+def show_probability(value):
+    """Write a p-value, which is never 0; a dash where there is none."""
+    if value is None:
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def setting_of(row):
