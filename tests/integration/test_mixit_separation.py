@@ -463,7 +463,7 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
         for arm in ("plain", "sparsity20", "covariance30", "semantic10"):
             for outputs in (4, 8):
                 assert f"{corpus}/{arm}/M{outputs}/seed1" in names
-        assert f"{corpus}/supervised/M4/seed1" in names
+    assert "folder/supervised/M4/seed1" in names
     for outputs, weights in ((4, (5, 10, 20, 40)), (8, (20, 30, 40, 80))):
         for weight in weights:
             assert f"folder/sparsity{weight}/M{outputs}/seed1" in names
