@@ -18,6 +18,8 @@ from speechbrain_ext.evaluation.plot_style import (
     save,
 )
 
+LONG_NAME = 9  # characters that fit below a box
+
 
 def improvement_boxes(
     path, *, groups, label="SI-SDR improvement (dB)", title=""
@@ -88,11 +90,13 @@ def improvement_boxes(
             axes.plot(
                 place + spread, values, ".", color=PALE, markersize=3, zorder=3
             )
+        # names that would run into each other are written aslant
+        aslant = max(map(len, finite)) > LONG_NAME
         axes.set_xticks(
             range(1, len(finite) + 1),
             list(finite),
-            rotation=30 if len(finite) > 3 else 0,
-            ha="right" if len(finite) > 3 else "center",
+            rotation=30 if aslant else 0,
+            ha="right" if aslant else "center",
         )
         axes.set_ylabel(label)
         if title:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.refusal import Limits, RefusedError
@@ -120,6 +120,7 @@ def write_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
     }
     with replaced(path) as partial:
         if path.suffix == ".safetensors":
-            save_file(copies, partial)
+            # save_file makes files that nobody else may read
+            partial.write_bytes(save(copies))
         else:
             torch.save(copies, partial)

@@ -6,11 +6,15 @@ import torch
 
 from speechbrain_ext.hub import find_release, load_folder
 
+SHIPPED = Path(__file__).with_name("frame_snr_predictor")
+
 
 def load_predictor(
     source: str | Path,
     *,
     sample_rate: int,
+    window: int | None = None,
+    hop: int | None = None,
     savedir: str | Path | None = None,
     trust: bool = False,
 ) -> torch.nn.Module:
@@ -19,10 +23,13 @@ def load_predictor(
     Arguments
     ---------
     source : str or Path
-        A release folder or the results folder that it lies in, or a hub
-        repository `USER/NAME`.
+        A release folder or the results folder that it lies in, a hub
+        repository `USER/NAME`, or "shipped": the one that comes with the
+        package, for 16 kHz, trained on the corpus `mini`.
     sample_rate : int
         Of the signals that it will be given, in Hz.
+    window, hop : int or None
+        Of the frames that it must have, in samples; None takes any.
     savedir, trust
         See `speechbrain_ext.hub.load_folder`.
 
@@ -39,15 +46,20 @@ def load_predictor(
     RefusedError
         If the folder asks for more than a model needs.
     ValueError
-        If it holds no predictor, or one for another rate.
+        If it holds no predictor, or one for another rate or other frames.
 
     Example
     -------
+    >>> predictor = load_predictor("shipped", sample_rate=16000)
+    >>> predictor(torch.randn(2, 16000)).shape  # in dB
+    torch.Size([2, 63])
     >>> load_predictor("/nowhere", sample_rate=16000)
     Traceback (most recent call last):
     FileNotFoundError: /nowhere is neither a folder nor a hub repository ...
     """
-    folder = find_release(source) if Path(source).is_dir() else source
+    folder = SHIPPED if source == "shipped" else source
+    if Path(folder).is_dir():
+        folder = find_release(folder)
     loaded = load_folder(folder, savedir=savedir, trust=trust)
     if loaded.modules.keys() != {"predictor"}:
         raise ValueError(
@@ -60,4 +72,15 @@ def load_predictor(
             f"{source} is a predictor for {rate} Hz, and is to work at "
             f"{sample_rate} Hz; train one with --sample_rate={sample_rate}"
         )
-    return loaded.modules["predictor"].requires_grad_(False)
+    predictor = loaded.modules["predictor"].requires_grad_(False)
+    for name, wanted, found in (
+        ("window", window, predictor.n_fft),
+        ("hop", hop, predictor.hop),
+    ):
+        if wanted not in (None, found):
+            raise ValueError(
+                f"{source} is a predictor for frames with a {name} of {found} "
+                f"samples, and the {name} here is {wanted}; train one with "
+                f"--{name}={wanted}"
+            )
+    return predictor

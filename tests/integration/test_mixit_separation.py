@@ -24,6 +24,7 @@ from commands import (
 )
 from trees import make_fuss, voice
 
+from speechbrain_ext.evaluation import summarise
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.training import load_hparams
@@ -212,6 +213,24 @@ def check_release(folder, arguments):
     card = (folder / "release/README.md").read_text()
     assert "for any sounds, trained on" in card
     assert str(folder) not in card
+
+
+def test_the_small_model_gives_the_figures_of_its_card(prepared):
+    mini = f"prepared_folder: {prepared}/mini_8000"
+    hparams = load_hparams(RECIPE / "hparams/mixit_mini.yaml", mini)
+    hparams["prepare"]()
+    mixtures = import_from(RECIPE, "data").make_mixtures(hparams, sb.Stage.TEST)
+    evaluate = import_from(RECIPE, "evaluate")
+    small = Separator.from_hparams(RECIPE / "small")
+    rows, _ = evaluate.score(
+        small.module, mixtures, examples=0, sample_rate=small.sample_rate
+    )
+    summary = summarise(rows)
+    card = (RECIPE / "small/README.md").read_text()
+    for name, label in evaluate.FIGURES.items():
+        (figure,) = re.findall(rf"\| {re.escape(label)} \| (\S+) dB \|", card)
+        assert summary[name] == pytest.approx(float(figure), abs=0.05), name
+    assert summary["msi"] > 2 and summary["one_source"] > 5
 
 
 # One run, interrupted, and in several processes ------------------------------
@@ -444,7 +463,7 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
         for arm in ("plain", "sparsity20", "covariance30", "semantic10"):
             for outputs in (4, 8):
                 assert f"{corpus}/{arm}/M{outputs}/seed1" in names
-        assert f"{corpus}/supervised/M4/seed1" in names
+    assert "folder/supervised/M4/seed1" in names
     for outputs, weights in ((4, (5, 10, 20, 40)), (8, (20, 30, 40, 80))):
         for weight in weights:
             assert f"folder/sparsity{weight}/M{outputs}/seed1" in names

@@ -377,7 +377,7 @@ def test_a_users_folder_has_no_clean_speech(recipe, tmp_path, options, message):
     [
         ({"user": "u3"}, "user: the corpus has no user 'u3'; it has u1, u2"),
         ({"predictor": "deaf"}, "seem to hold no speech: in 0.0 %"),
-        ({"window": 256}, "has frames of 128 samples every 32; window"),
+        ({"window": 256}, "window of 128 samples, and the window here is 256"),
         ({"sample_rate": 16000}, "is a predictor for 8000 Hz, and is to"),
     ],
 )
@@ -389,6 +389,20 @@ def test_what_does_not_fit_the_data_is_told(
     options = options_for(trees, tmp_path / "out", **options)
     with pytest.raises(ValueError, match=message):
         configure(recipe, REAL_FILE, options)
+
+
+@pytest.mark.parametrize("share, warned", [(0.2, True), (0.5, False)])
+def test_little_speech_is_told(
+    recipe, trees, tmp_path, monkeypatch, capsys, share, warned
+):
+    monkeypatch.setattr(
+        recipe.checks, "share_with_speech", lambda *found: share
+    )
+    configure(recipe, REAL_FILE, options_for(trees, tmp_path / "out"))
+    captured = capsys.readouterr()
+    told = captured.out + captured.err
+    assert f"In {100 * share:.0f} % of the frames" in told
+    assert ("That is little" in told) == warned
 
 
 def test_another_arm_needs_another_folder(recipe, trees, tmp_path, variants):
@@ -448,8 +462,8 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
     for seed in (1, 2, 3):
         for arm in ("uniform", "predicted", "oracle"):
             assert f"mini/{arm}/gru64/bf_emma/seed{seed}" in names
-    assert "mini/predicted/gru256/bf_emma/seed1" in names
-    assert "mini/generalist/conv_tasnet64/seed1" in names
+    assert "real/predicted/gru256/ls26/seed1" in names
+    assert "real/generalist/gru256/seed1" in names
     assert "mini/oracle_noisy/gru64/bf_emma/seed1" in names
     for entry in arms.plan(arms.corpora):
         for first in arms.needed(entry):
@@ -478,7 +492,7 @@ def test_the_table_compares_arms_user_by_user(arms, tmp_path, monkeypatch):
     monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
     shift = {"uniform": 0.0, "predicted": 1.0, "oracle": 1.5}
     for entry in arms.plan(["mini"]):
-        if entry.hidden != 64 or entry.model != "gru" or entry.noisy:
+        if entry.hidden != 64 or entry.noisy:
             continue
         if entry.arm in shift:
             own = 0.1 * len(entry.user) + entry.seed + shift[entry.arm]
@@ -505,10 +519,36 @@ def test_the_table_compares_arms_user_by_user(arms, tmp_path, monkeypatch):
     # four users of the same sign: the smallest that Wilcoxon's test can give
     tests = rows[2]["p: t, Wilcoxon (users), Wilcoxon (mixtures)"]
     assert tests.split(", ")[1] == "0.125"
+    probability = import_from(RECIPE, "arms_table").show_probability
+    assert [probability(p) for p in (None, 0.0, 0.0004, 0.0123)] == [
+        *("-", "< 0.001", "< 0.001", "0.012")
+    ]
     path = tmp_path / "reference/arms_boxes_mini_gru64.png"
     assert path.stat().st_size > 0
     stored = arms.read_stored()["mini"]
     assert stored["configuration"] == {"epochs": 5}
+
+
+def test_the_predictors_have_a_table_of_their_own(arms, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
+    for entry in arms.plan(["mini"]):
+        if entry.arm == "snr_predictor":
+            values = {
+                "error_db": 5.0 + entry.seed,
+                **{"correlation": 0.8, "noise_hidden": 60.4},
+                **{"noise_hidden_oracle": 50.0, "speech_hidden": 30.0},
+                "speech_hidden_oracle": 6.0,
+            }
+            metrics = {name: {"mean": mean} for name, mean in values.items()}
+            target = tmp_path / entry.name
+            target.mkdir(parents=True)
+            content = {"info": {"configuration": {}}, "metrics": metrics}
+            (target / "metrics.json").write_text(json.dumps(content))
+    (row,) = table_of(arms, tmp_path)
+    assert row["seeds"] == "3" and row["correlation"] == "0.80"
+    assert row["error of a frame's level"] == "7.00 ± 1.00 dB"
+    assert row["noise hidden by predicted (true) weights"] == "60 (50) %"
+    assert row["speech hidden likewise"] == "30 (6) %"
 
 
 def test_only_the_same_seeds_and_users_noise_are_compared(
@@ -516,8 +556,7 @@ def test_only_the_same_seeds_and_users_noise_are_compared(
 ):
     monkeypatch.setattr(type(arms), "reference", tmp_path / "reference")
     for entry in arms.plan(["mini"]):
-        plain = entry.hidden == 64 and entry.model == "gru"
-        if plain and entry.arm in ("uniform", "mse"):
+        if entry.hidden == 64 and entry.arm in ("uniform", "mse"):
             # seeds differ by far more than arms do
             value = 10 * entry.seed + 100 * entry.noisy
             if entry.arm == "mse":

@@ -87,8 +87,8 @@ class MixITArms(Comparison):
                 plan += [
                     Run(corpus, arm, outputs, 1, weight) for arm, weight in arms
                 ]
-            plan.append(Run(corpus, "supervised", 4, 1))
             if corpus == self.data_corpus:
+                plan.append(Run(corpus, "supervised", 4, 1))
                 plan += [
                     Run(corpus, "sparsity", outputs, 1, weight)
                     for outputs, weights in SWEEP.items()

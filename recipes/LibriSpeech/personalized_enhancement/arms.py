@@ -52,7 +52,7 @@ ARMS = {
 }
 CLAIM = ("uniform", "predicted", "oracle")  # three seeds
 # what is trained once for all users may take longer
-STAGE = {"number_of_epochs": 8}
+EPOCHS = {"snr_predictor": 8, "generalist": 16}
 # around the users of an extra setting, in dB; the paper's is in the YAML
 NOISY = [-5.0, 5.0]
 
@@ -66,7 +66,6 @@ class Run:
     seed: int
     hidden: int = 64
     user: str = "all"
-    model: str = "gru"
     noisy: bool = False  # whether the users' recordings are noisier
 
     @property
@@ -74,7 +73,7 @@ class Run:
         """Folder of the run below the output folder."""
         parts = [self.corpus, self.arm + "_noisy" * self.noisy]
         if self.arm != "snr_predictor":
-            parts.append(f"{self.model}{self.hidden}")
+            parts.append(f"gru{self.hidden}")
         if self.user != "all":
             parts.append(self.user)
         return "/".join([*parts, f"seed{self.seed}"])
@@ -83,7 +82,6 @@ class Run:
         """Options of the run on the recipe's command line."""
         options = {
             "seed": self.seed,
-            "model": self.model,
             "hidden": self.hidden,
             "user": self.user,
             "examples": 1,
@@ -92,7 +90,8 @@ class Run:
             options["user_snr_db"] = NOISY
         if self.arm in ARMS:
             return {**options, "stage": "personalize", **ARMS[self.arm]}
-        return {**options, "stage": self.arm, **PLAIN, **STAGE}
+        options["number_of_epochs"] = EPOCHS[self.arm]
+        return {**options, "stage": self.arm, **PLAIN}
 
     @property
     def start(self):
@@ -131,20 +130,20 @@ class PersonalArms(Comparison):
         """All runs, the ones that carry the claim first."""
         plan = []
         for corpus in corpora:
+            plan.append(Run(corpus, "generalist", 1))
             for seed in (1, 2, 3):
                 plan.append(Run(corpus, "snr_predictor", seed))
-                if seed == 1:
-                    plan.append(Run(corpus, "generalist", seed))
-                arms = list(ARMS) if seed == 1 else CLAIM
-                plan += self.for_users(corpus, arms, seed)
-            others = [{"hidden": 256}]
+                plan += self.for_users(corpus, CLAIM, seed)
+        for corpus in corpora:
+            others = [arm for arm in ARMS if arm not in CLAIM]
+            plan += self.for_users(corpus, others, 1)
             if corpus == "mini":
-                others.append({"model": "conv_tasnet"})
                 plan += self.for_users(corpus, CLAIM, 1, noisy=True)
-            for options in others:
-                plan.append(Run(corpus, "generalist", 1, **options))
-                arms = ("uniform", "predicted")
-                plan += self.for_users(corpus, arms, 1, **options)
+        if self.data_corpus in corpora:
+            plan.append(Run(self.data_corpus, "generalist", 1, hidden=256))
+            plan += self.for_users(
+                self.data_corpus, ("uniform", "predicted"), 1, hidden=256
+            )
         return plan
 
     def for_users(self, corpus, arms, seed, **options):

@@ -21,6 +21,7 @@ MEANING = {
 }
 CONTROL = "uniform"
 SCORES = ("pesq_wb", "estoi")
+PREDICTOR = "snr_predictor"
 
 
 def rows_of(plan, figures):
@@ -40,17 +41,18 @@ def rows_of(plan, figures):
         "seeds" (those that all users have), "users" (user to seed to the
         improvements of its mixtures), "si_sdri" (mean over users and seeds)
         with its deviation over the seeds, "pesq_wb" and "estoi" (means over
-        the runs, where they were measured).
+        the runs, where they were measured); before them those of
+        `predictor_rows`.
     """
     groups = defaultdict(list)
     for run in plan:
         entry = entry_of(run, figures)
         if entry is not None and run.arm in MEANING:
             order = list(MEANING).index(run.arm)
-            key = (run.corpus, run.model, run.hidden, run.noisy, order)
+            key = (run.corpus, run.hidden, run.noisy, order)
             groups[key].append((run.seed, entry))
-    rows = []
-    for (corpus, model, hidden, noisy, order), runs in sorted(
+    rows = predictor_rows(plan, figures)
+    for (corpus, hidden, noisy, order), runs in sorted(
         groups.items(), key=lambda group: group[0]
     ):
         users = defaultdict(dict)
@@ -60,7 +62,7 @@ def rows_of(plan, figures):
         seeds = sorted(set.intersection(*map(set, users.values())))
         row = {
             "corpus": corpus,
-            "model": f"{model} {hidden}" if model == "gru" else model,
+            "model": f"GRU {hidden}",
             "noisy": noisy,
             "arm": list(MEANING)[order],
             "seeds": seeds,
@@ -77,6 +79,36 @@ def rows_of(plan, figures):
             )
         rows.append(row)
     return rows
+
+
+def predictor_rows(plan, figures):
+    """Average the figures of each corpus's predictors over seeds.
+
+    Arguments
+    ---------
+    plan, figures
+        See `rows_of`.
+
+    Returns
+    -------
+    rows : list of dict
+        "corpus", "arm" (PREDICTOR), "seeds" (how many), and the means of its
+        results page.
+    """
+    found = defaultdict(list)
+    for run in plan:
+        entry = entry_of(run, figures)
+        if entry is not None and run.arm == PREDICTOR:
+            found[run.corpus].append(entry["metrics"])
+    return [
+        {
+            "corpus": corpus,
+            "arm": PREDICTOR,
+            "seeds": len(metrics),
+            **average_seeds(metrics),
+        }
+        for corpus, metrics in sorted(found.items())
+    ]
 
 
 def means_of(row):
@@ -136,7 +168,39 @@ def compare(row, control):
 
 
 def markdown(rows):
-    """Write the README's table."""
+    """Write the README's two tables: of the predictors, and of the arms."""
+    predictors = [row for row in rows if row["arm"] == PREDICTOR]
+    arms = [row for row in rows if row["arm"] != PREDICTOR]
+    parts = [
+        table(part)
+        for table, part in ((of_predictors, predictors), (of_arms, arms))
+        if part
+    ]
+    return "\n\n".join(parts)
+
+
+def of_predictors(rows):
+    """Write the table of the predictors."""
+    lines = [
+        "| corpus | seeds | error of a frame's level | correlation | noise "
+        "hidden by predicted (true) weights | speech hidden likewise |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        hidden = " | ".join(
+            f"{row[name]:.0f} ({row[name + '_oracle']:.0f}) %"
+            for name in ("noise_hidden", "speech_hidden")
+        )
+        lines.append(
+            f"| {row['corpus']} | {row['seeds']} "
+            f"| {show_decibels(row, 'error_db')} "
+            f"| {row['correlation']:.2f} | {hidden} |"
+        )
+    return "\n".join(lines)
+
+
+def of_arms(rows):
+    """Write the table of the arms."""
     lines = [
         "| corpus | model | arm | seeds | SI-SDRi, mean over users | by user "
         "| PESQ | eSTOI | against the generalist | against p = 1 "
@@ -160,7 +224,7 @@ def markdown(rows):
         tests = "-"
         if found[1]:
             tests = ", ".join(
-                "-" if found[1][name] is None else f"{found[1][name]:.3f}"
+                show_probability(found[1][name])
                 for name in ("t", "wilcoxon", "mixtures")
             )
         by_user = ", ".join(f"{u} {m:.2f}" for u, m in means_of(row).items())
@@ -176,6 +240,13 @@ def markdown(rows):
     return "\n".join(lines)
 
 
+def show_probability(value):
+    """Write a p-value, which is never 0; a dash where there is none."""
+    if value is None:
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def setting_of(row):
     """Name what a row shares with its control."""
     return row["corpus"], row["model"], row["noisy"]
@@ -185,6 +256,8 @@ def draw(rows, folder, prefix=""):
     """Draw the box plots of each corpus and model: a box for each arm."""
     groups = defaultdict(dict)
     for row in rows:
+        if row["arm"] == PREDICTOR:
+            continue
         values = [
             value
             for seeds in row["users"].values()
@@ -192,7 +265,8 @@ def draw(rows, folder, prefix=""):
         ]
         groups[setting_of(row)][MEANING[row["arm"]]] = values
     for (corpus, model, noisy), arms in groups.items():
-        name = f"{corpus}_{model.replace(' ', '')}" + "_noisy" * noisy
+        name = f"{corpus}_{model.lower().replace(' ', '')}"
+        name += "_noisy" * noisy
         title = f"{corpus}, {model}" + ", noisier users" * noisy
         improvement_boxes(
             folder / f"{prefix}boxes_{name}.png", groups=arms, title=title

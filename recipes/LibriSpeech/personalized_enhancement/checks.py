@@ -3,8 +3,9 @@
 Silent and unreadable files are found when the corpus is prepared.  That
 there is speech at all is told by the predictor: where hardly any frame is
 predicted to hold more speech than noise, there is none.  (A crowd passes for
-speech.)  Whether there is a second voice cannot be told: to the predictor it
-is speech like the first.
+speech, and noise unlike any that the predictor has heard may; so a share that
+is low for speech is told.)  Whether there is a second voice cannot be told: to
+the predictor it is speech like the first.
 """
 
 import logging
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 # Share of the frames that must be predicted above 0 dB.
 LEAST_SHARE = 0.1
+DOUBTFUL_SHARE = 0.3
 LEAST_SECONDS = 60
 # what is looked at: so many recordings, so much of each
 RECORDINGS = 30
@@ -70,6 +72,11 @@ def check_user(hparams, predictor):
         "recordings of others out.",
         100 * share,
     )
+    if share < DOUBTFUL_SHARE:
+        logger.warning(
+            "That is little: there may be no speech in some of the "
+            "recordings, or more noise than speech. Listen to them."
+        )
 
 
 @torch.no_grad()

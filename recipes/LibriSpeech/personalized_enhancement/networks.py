@@ -60,23 +60,16 @@ def find_predictor(hparams):
     """
     if not needs_predictor(hparams):
         return None
-    source = hparams["predictor"]
     try:
-        predictor = load_predictor(source, sample_rate=hparams["sample_rate"])
+        return load_predictor(
+            hparams["predictor"],
+            **{key: hparams[key] for key in ("sample_rate", "window", "hop")},
+        )
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"predictor: {error}. Train one by --stage=snr_predictor, or give "
             "its folder as --predictor=DIR"
         ) from error
-    found = predictor.n_fft, predictor.hop
-    wanted = hparams["window"], hparams["hop"]
-    if found != wanted:
-        raise ValueError(
-            f"predictor: {source} has frames of {found[0]} samples every "
-            f"{found[1]}; window and hop of the loss are {wanted[0]} and "
-            f"{wanted[1]}"
-        )
-    return predictor
 
 
 def start_of(hparams):

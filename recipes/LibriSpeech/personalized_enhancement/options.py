@@ -115,7 +115,7 @@ def find_personal_conflicts(values):
     if values["purification"] == "predicted" and values["predictor"] is None:
         mistakes.append(
             "predictor: purification by predicted levels needs one; give the "
-            "results folder of --stage=snr_predictor"
+            "results folder of --stage=snr_predictor, or shipped"
         )
     return mistakes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import speechbrain as sb
 from data import is_personal, make_speech, speech_of
-from networks import choose_network
+from networks import choose_network, selection_key
 
 from speechbrain_ext.evaluation import COLUMNS
 from speechbrain_ext.hub import (
@@ -149,7 +149,7 @@ def describe_training(hparams):
         f"{hparams['number_of_epochs']} epochs of "
         f"{hparams['batches_per_epoch']} batches of {hparams['batch_size']} "
         f"segments of {hparams['segment_seconds']:g} s, seed "
-        f"{hparams['seed']}; checkpoint selected by: {hparams['selection']}."
+        f"{hparams['seed']}; checkpoint selected by: {selection_key(hparams)}."
     )
 
 

@@ -67,5 +67,7 @@ def identity(hparams):
         places.append("predictor")
     for key in places:
         place = hparams[key]
-        values[key] = os.path.abspath(place) if place is not None else None
+        # another than a folder is a name, of the hub or of what is shipped
+        known = place is not None and os.path.isdir(place)
+        values[key] = os.path.abspath(place) if known else place
     return values

@@ -124,6 +124,11 @@ def test_release_is_loaded_by_us_and_by_speechbrain(layout, tmp_path):
             assert torch.equal(weights[key], value)
 
 
+def test_whoever_may_read_the_card_may_read_the_weights(folder):
+    modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
+    assert set(modes.values()) == {modes["README.md"]}, modes
+
+
 def test_card_has_metadata_and_sections(folder):
     text = (folder / "README.md").read_text()
     _, head, body = text.split("---\n", 2)
