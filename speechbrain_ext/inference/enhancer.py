@@ -96,10 +96,42 @@ class Enhancer(Separator):
             If it is empty, damaged, silent or not finite.
         """
         waveform, rate = read_recording(path)
-        enhanced = self.enhance(waveform[None], rate)[0].cpu()
-        written = Path(folder) / f"{Path(path).stem}_enhanced.wav"
-        with replaced(written) as partial:
-            soundfile.write(
-                partial, enhanced.numpy(), rate, "FLOAT", format="WAV"
-            )
-        return written
+        enhanced = self.enhance(waveform[None], rate)[0]
+        return write_enhanced(enhanced, rate, path, folder)
+
+
+def write_enhanced(
+    enhanced: torch.Tensor,
+    sample_rate: int,
+    path: str | os.PathLike,
+    folder: str | os.PathLike,
+) -> Path:
+    """Write what was made of a recording as NAME_enhanced.wav.
+
+    Arguments
+    ---------
+    enhanced : torch.Tensor
+        Shape (time,).
+    sample_rate : int
+        In Hz.
+    path : str or Path
+        The recording, whose NAME it gets.
+    folder : str or Path
+        Where it is written, as 32-bit floats; made if missing.
+
+    Returns
+    -------
+    path : Path
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> write_enhanced(torch.zeros(8000), 8000, "a.flac", folder).name
+    'a_enhanced.wav'
+    """
+    written = Path(folder) / f"{Path(path).stem}_enhanced.wav"
+    with replaced(written) as partial:
+        soundfile.write(
+            partial, enhanced.cpu().numpy(), sample_rate, "FLOAT", format="WAV"
+        )
+    return written

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.inference.enhancer import Enhancer
+from speechbrain_ext.inference.enhancer import Enhancer, write_enhanced
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.separator import change_rate
 from speechbrain_ext.models import CharacterTable
@@ -181,6 +181,10 @@ class Transcriber:
         ValueError
             If the shape is another, or samples are not finite.
         """
+        return [self._transcribe(s) for s in self._heard(waveforms, sample_rate)]
+
+    def _heard(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
+        """Give what the recogniser hears: at its rate, enhanced if it can be."""
         if waveforms.ndim != 2 or waveforms.shape[1] == 0:
             raise ValueError(
                 f"waveforms of shape {tuple(waveforms.shape)}; they must be "
@@ -194,8 +198,9 @@ class Transcriber:
         signals = change_rate(waveforms.float(), sample_rate, self.sample_rate)
         if self.enhancer is not None:
             signals = self.enhance(signals, self.sample_rate)
-        return [self._transcribe(signal) for signal in signals]
+        return signals
 
+    @torch.inference_mode()
     def transcribe_file(
         self,
         path: str | os.PathLike,
@@ -224,10 +229,16 @@ class Transcriber:
         ValueError
             If enhanced audio is asked for, and there is no enhancer.
         """
-        waveform, rate = read_recording(path)
         if enhanced_folder is not None:
-            self._require_enhancer().enhance_file(path, enhanced_folder)
-        return self.transcribe(waveform[None], rate)[0]
+            self._require_enhancer()
+        waveform, rate = read_recording(path)
+        heard = self._heard(waveform[None], rate)
+        if enhanced_folder is not None:
+            enhanced = change_rate(heard, self.sample_rate, rate)
+            write_enhanced(
+                enhanced[0, : len(waveform)], rate, path, enhanced_folder
+            )
+        return self._transcribe(heard[0])
 
     def _require_enhancer(self) -> Enhancer:
         """Give the enhancer, or refuse."""
