@@ -1,5 +1,6 @@
 """The recipe's data: utterances with their texts, and noise."""
 
+import dataclasses
 import logging
 
 import speechbrain as sb
@@ -11,9 +12,9 @@ from speechbrain_ext.training import rank_and_size
 logger = logging.getLogger(__name__)
 
 NOISE_SPLITS = {
-    sb.Stage.TRAIN: "train",
-    sb.Stage.VALID: "valid",
-    sb.Stage.TEST: "test",
+    sb.Stage.TRAIN: "train_noise_split",
+    sb.Stage.VALID: "valid_noise_split",
+    sb.Stage.TEST: "test_noise_split",
 }
 
 
@@ -68,6 +69,35 @@ def read_speech(hparams, stage):
             "longest_seconds, and set closed_vocabulary to false"
         )
     return kept
+
+
+def read_noise(hparams, stage):
+    """List the noises of a stage, of the hyperparameter file's data."""
+    return read_manifest(
+        hparams["manifest"], kind="noise", split=hparams[NOISE_SPLITS[stage]]
+    )
+
+
+def repeat(recordings, times):
+    """List recordings several times, so that each gets several noises.
+
+    Arguments
+    ---------
+    recordings : sequence of Recording
+        Of speech.
+    times : int
+        How often; the second has #2 behind its id, and so on.
+
+    Returns
+    -------
+    recordings : list of Recording
+    """
+    again = [
+        dataclasses.replace(recording, id=f"{recording.id}#{number}")
+        for number in range(2, times + 1)
+        for recording in recordings
+    ]
+    return [*recordings, *again]
 
 
 def words_of(recording):
@@ -127,7 +157,7 @@ def make_utterances(
         Decides splits, order and batch size. Training draws others in every
         epoch; validation and test are always the same.
     noisy : bool
-        Whether noise is added.
+        Whether noise is added; in the test then `test_draws` noises to each.
     snr_db : sequence of float, optional
         Lowest and highest; by default that of the training.
     rank, world_size : int
@@ -138,11 +168,9 @@ def make_utterances(
     utterances : NoisyUtterances
     """
     speech, training = read_speech(hparams, stage), stage == sb.Stage.TRAIN
-    noise = None
-    if noisy:
-        noise = read_manifest(
-            hparams["manifest"], kind="noise", split=NOISE_SPLITS[stage]
-        )
+    noise = read_noise(hparams, stage) if noisy else None
+    if noisy and stage == sb.Stage.TEST:
+        speech = repeat(speech, hparams["test_draws"])
     size = "batch_size" if training else "test_batch_size"
     return NoisyUtterances(
         speech,

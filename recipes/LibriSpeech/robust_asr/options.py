@@ -32,6 +32,7 @@ RULES = {
     "selection": ["objective", "last"],
     "log_interval": (int, 1, None),
     "test_batch_size": (int, 1, None),
+    "test_draws": (int, 1, None),
     "examples": (int, 0, None),
     "num_workers": (int, 0, None),
 }

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from data import NOISE_SPLITS, read_speech
+from data import read_noise, read_speech
 from speechbrain import Stage
 from stages import chosen_stages
 
-from speechbrain_ext.dataio import read_manifest
 from speechbrain_ext.hub import (
     RELEASE,
     Card,
@@ -92,9 +91,7 @@ def make_card(hparams, summary, arguments):
     rows = read_speech(hparams, Stage.TRAIN)
     noisy = any(stage.noisy for stage in released_stages(hparams))
     if noisy:
-        rows += read_manifest(
-            hparams["manifest"], kind="noise", split=NOISE_SPLITS[Stage.TRAIN]
-        )
+        rows += read_noise(hparams, Stage.TRAIN)
     tags = ["automatic-speech-recognition", "pytorch"]
     if hparams["front_end"] != "none":
         tags.append("speech-enhancement")

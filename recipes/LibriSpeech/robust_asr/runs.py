@@ -9,7 +9,7 @@ OTHERS = (
     *("front_end", "recogniser_training", "enhancement_weight"),
     *("enhancement_max_db", "num_clusters", "tokenizer_passes"),
     *("tokenizer_batches", "epochs", "learning_rate", "test_splits"),
-    *("test_snr_db", "metrics"),
+    *("test_noise_split", "test_snr_db", "test_draws", "metrics"),
 )
 
 

@@ -30,13 +30,15 @@ def fit_tokenizer(hparams, teacher, device):
         Of both.
     """
     folder = StageFolder(hparams, TOKENIZER)
-    if not folder.is_finished:
-        run_on_main(find_clusters, args=[hparams, teacher, device, folder])
+    # by all processes: whether it is finished, the first one finds out
+    run_on_main(find_clusters, args=[hparams, teacher, device, folder])
     folder.load_tokenizer(hparams["tokenizer"])
 
 
 def find_clusters(hparams, teacher, device, folder):
-    """Run K-means over the encoder's outputs on clean training speech."""
+    """Run K-means over clean training speech, unless that was done."""
+    if folder.is_finished:
+        return
     folder.begin()
     begin = time.process_time()
     used = hparams["tokenizer"].fit(
