@@ -114,7 +114,7 @@ def variants(trees, tmp_path_factory):
 
 @pytest.mark.parametrize("number", range(len(ROWS)))
 def test_every_variant_trains_and_reports(number, variants):
-    folder, _, output = variants
+    folder, commands, _ = variants
     folder, row = folder / str(number), ROWS[number]
     checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
     there = checks[1].split(",")
@@ -130,7 +130,8 @@ def test_every_variant_trains_and_reports(number, variants):
     with open(folder / "utterances.csv", newline="") as file:
         utterances = list(csv.DictReader(file))
     number_of = content["metrics"]["clean"]["utterances"]
-    assert len(utterances) == 2 * number_of
+    draws = load(commands[number])["test_draws"]
+    assert len(utterances) == (draws + 1) * number_of
     stages = content["info"]["stages"]
     flags = row["test_debug_flags"]
     if "front_end=none" in flags:
@@ -189,6 +190,33 @@ def load(arguments):
     """The hyperparameters of a command line."""
     hparams_file, _, overrides = sb.parse_arguments(arguments)
     return load_hparams(hparams_file, overrides)
+
+
+def test_utterances_are_heard_with_several_noises(variants):
+    """The same ones at every SNR."""
+    _, commands, _ = variants
+    hparams = load([*commands[0], "--test_draws=2", "--test_snr_db=[0.0, 6.0]"])
+    conditions = import_from(RECIPE, "evaluate").make_conditions(hparams)
+    noises = {name: read_noises(part) for name, part in conditions.items()}
+    assert set(noises) == {"0 dB", "6 dB", "clean"}
+    number = len(noises["clean"])
+    assert len(noises["0 dB"]) == 2 * number
+    assert not any(noise.any() for noise in noises["clean"].values())
+    for name in noises["clean"]:
+        first, second = noises["0 dB"][name], noises["0 dB"][f"{name}#2"]
+        assert not torch.allclose(first, second, atol=0.01 * first.abs().max())
+        weaker = noises["6 dB"][name] * 10 ** (6 / 20)
+        assert torch.allclose(first, weaker, atol=0.01 * first.abs().max())
+
+
+def read_noises(utterances):
+    """The noise of each utterance, by its name."""
+    noises = {}
+    for batch in utterances.loader:
+        speech = utterances.mix(batch)
+        found = speech.noisy - speech.clean
+        noises |= dict(zip(speech.ids, found, strict=True))
+    return noises
 
 
 # Gradients -------------------------------------------------------------------
@@ -431,7 +459,7 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
     for arm in claimed:
         assert f"mini/{arm}/seed1" in names
     for seed in (1, 2, 3):
-        for arm in ("joint", "both", "shuffled"):
+        for arm in ("joint", "cbpc", "both", "shuffled"):
             assert f"mini/{arm}/seed{seed}" in names
     for entry in arms.plan(["mini"]):
         start = entry.start

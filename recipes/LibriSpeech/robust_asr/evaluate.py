@@ -47,8 +47,8 @@ def make_conditions(hparams):
     Returns
     -------
     conditions : dict
-        Name of the condition to NoisyUtterances; the noise of an utterance
-        is the same at every SNR.
+        Name of the condition to NoisyUtterances; the noises of an utterance
+        are the same at every SNR.
     """
     return {
         name_of(snr): make_utterances(
