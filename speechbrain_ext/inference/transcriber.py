@@ -181,10 +181,11 @@ class Transcriber:
         ValueError
             If the shape is another, or samples are not finite.
         """
-        return [self._transcribe(s) for s in self._heard(waveforms, sample_rate)]
+        heard = self._heard(waveforms, sample_rate)
+        return [self._transcribe(signal) for signal in heard]
 
     def _heard(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
-        """Give what the recogniser hears: at its rate, enhanced if it can be."""
+        """Give what is recognised: at the module's rate, maybe enhanced."""
         if waveforms.ndim != 2 or waveforms.shape[1] == 0:
             raise ValueError(
                 f"waveforms of shape {tuple(waveforms.shape)}; they must be "

@@ -11,12 +11,6 @@ from speechbrain_ext.training import rank_and_size
 
 logger = logging.getLogger(__name__)
 
-NOISE_SPLITS = {
-    sb.Stage.TRAIN: "train_noise_split",
-    sb.Stage.VALID: "valid_noise_split",
-    sb.Stage.TEST: "test_noise_split",
-}
-
 
 def read_speech(hparams, stage):
     """List the utterances of a stage, after their texts were checked.
@@ -72,10 +66,13 @@ def read_speech(hparams, stage):
 
 
 def read_noise(hparams, stage):
-    """List the noises of a stage, of the hyperparameter file's data."""
-    return read_manifest(
-        hparams["manifest"], kind="noise", split=hparams[NOISE_SPLITS[stage]]
-    )
+    """List the noises of a stage."""
+    split = {
+        sb.Stage.TRAIN: hparams["train_noise_split"],
+        sb.Stage.VALID: hparams["valid_noise_split"],
+        sb.Stage.TEST: hparams["test_noise_split"],
+    }[stage]
+    return read_manifest(hparams["manifest"], kind="noise", split=split)
 
 
 def repeat(recordings, times):

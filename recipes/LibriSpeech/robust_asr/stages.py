@@ -74,9 +74,7 @@ COMMON = (
     *("closed_vocabulary", "longest_seconds", "speeds", "batch_size"),
     *("test_batch_size", "warmup", "precision", "max_grad_norm", "selection"),
 )
-NOISE = (
-    *("snr_db", "clean_share", "train_noise_split", "valid_noise_split"),
-)
+NOISE = ("snr_db", "clean_share", "train_noise_split", "valid_noise_split")
 CONTRASTIVE = (
     *("cbpc_share", "info_nce_share", "token_share", "shuffle_labels"),
     *("temperature", "sampled_frames", "frames_per_cluster", "balance_steps"),
