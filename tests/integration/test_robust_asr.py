@@ -478,6 +478,11 @@ def finish(folder, entry, wer):
             "stages": {"clean": {"cpu_seconds": 90}},
         },
         "metrics": {"-5 dB": worse, "0 dB": noisy, "clean": clean},
+        "mistakes": {
+            "-5 dB": {"a": [round(wer), 100], "b": [0, 100]},
+            "0 dB": {"a": [3, 100], "a#2": [2, 100], "b": [0, 100]},
+            "clean": {"a": [1, 100], "b": [0, 100]},
+        },
     }
     (folder / entry.name).mkdir(parents=True)
     (folder / entry.name / "metrics.json").write_text(json.dumps(content))
@@ -489,6 +494,8 @@ def test_the_table_averages_over_seeds(arms, tmp_path, monkeypatch):
     for entry in plan:
         if entry.arm in ("noisy", "both"):
             finish(tmp_path, entry, 20.0 + entry.seed)
+        if entry.arm == "joint":
+            finish(tmp_path, entry, 30.0 + entry.seed)
     arms.store(arms.read_figures(plan, tmp_path))
     table = (tmp_path / "reference/arms_results.md").read_text()
     assert (
@@ -499,9 +506,18 @@ def test_the_table_averages_over_seeds(arms, tmp_path, monkeypatch):
         "| mini | noisy speech, recogniser of clean speech | 1 | 9.00 | 1.00 "
         "| 50.0 % |" in table
     )
+    # ten words of 500, all of them in an utterance of 300
+    assert (
+        "| mini | joint + CBPC + InfoNCE | joint, without contrastive terms "
+        "| -2.0 [-3.3, +0.0] | -2.0, -2.0, -2.0 | +0.0 [+0.0, +0.0] |" in table
+    )
     assert (tmp_path / "reference/arms_wer_mini.png").stat().st_size > 0
     stored = arms.read_stored()["mini"]["runs"]["mini/both/seed1"]
     assert set(stored["conditions"]) == {"-5 dB", "0 dB", "clean"}
+    assert stored["mistakes"] == {
+        "a": [26, 300, 1, 100],
+        "b": [0, 200, 0, 100],
+    }
 
 
 class Deaf:

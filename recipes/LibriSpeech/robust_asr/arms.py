@@ -19,7 +19,7 @@ from pathlib import Path
 
 import arms_table
 import runs
-from page import AGREEMENT, QUALITY
+from page import AGREEMENT, CLEAN, QUALITY
 
 from speechbrain_ext.training import Comparison
 
@@ -112,7 +112,35 @@ class RobustArms(Comparison):
         }
         stages = content["info"]["stages"]
         minutes = sum(s["cpu_seconds"] for s in stages.values()) / 60
-        return {"conditions": figures, "cpu_minutes": round(minutes, 1)}
+        return {
+            "conditions": figures,
+            "mistakes": sum_mistakes(content["mistakes"]),
+            "cpu_minutes": round(minutes, 1),
+        }
+
+
+def sum_mistakes(conditions):
+    """Add up each utterance's wrong words over all SNRs and their noises.
+
+    Arguments
+    ---------
+    conditions : dict
+        Condition to utterance (with #2 and so on for further noises) to the
+        number of wrong words and of all.
+
+    Returns
+    -------
+    mistakes : dict
+        Utterance to four numbers: those two in noise, and those two clean.
+    """
+    mistakes = {}
+    for condition, utterances in conditions.items():
+        first = 2 * (condition == CLEAN)
+        for name, counts in utterances.items():
+            found = mistakes.setdefault(name.partition("#")[0], [0, 0, 0, 0])
+            found[first] += counts[0]
+            found[first + 1] += counts[1]
+    return mistakes
 
 
 if __name__ == "__main__":

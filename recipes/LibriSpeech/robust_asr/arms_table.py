@@ -3,7 +3,9 @@
 from collections import defaultdict
 from statistics import fmean, stdev
 
+import numpy as np
 from page import AGREEMENT, CLEAN, points
+from scipy.stats import bootstrap
 
 from speechbrain_ext.evaluation import COLUMNS, error_rate_against_snr
 from speechbrain_ext.training import entry_of
@@ -20,6 +22,20 @@ MEANING = {
     "shuffled": "joint + CBPC with shuffled labels",
 }
 NOISY = "mean"
+# an arm, and the one that it is held against
+COMPARED = (
+    ("joint", "separate"),
+    ("tokens", "joint"),
+    ("cbpc", "joint"),
+    ("info_nce", "joint"),
+    ("both", "joint"),
+    ("both", "tokens"),
+    ("both", "separate"),
+    ("shuffled", "joint"),
+    ("cbpc", "shuffled"),
+    ("both", "shuffled"),
+)
+RESAMPLES = 9999
 
 
 def rows_of(plan, figures):
@@ -35,22 +51,25 @@ def rows_of(plan, figures):
     Returns
     -------
     rows : list of dict
-        "corpus", "arm", "seeds", "cpu_minutes" (the most of a seed), and
-        "conditions": name to figure to a list with a value for each seed; the
-        condition "mean" is that over all SNRs.
+        "corpus", "arm", "seeds", "cpu_minutes" (the most of a seed),
+        "mistakes" (seed to utterance to counts), and "conditions": name to
+        figure to a list with a value for each seed; the condition "mean" is
+        that over all SNRs.
     """
-    groups = defaultdict(list)
+    groups = defaultdict(dict)
     for run in plan:
         entry = entry_of(run, figures)
         if entry is not None:
-            groups[run.corpus, list(MEANING).index(run.arm)].append(entry)
+            place = run.corpus, list(MEANING).index(run.arm)
+            groups[place][run.seed] = entry
     return [
         {
             "corpus": corpus,
             "arm": list(MEANING)[order],
             "seeds": len(entries),
-            "cpu_minutes": max(entry["cpu_minutes"] for entry in entries),
-            "conditions": gather([e["conditions"] for e in entries]),
+            "cpu_minutes": max(e["cpu_minutes"] for e in entries.values()),
+            "mistakes": {s: e["mistakes"] for s, e in entries.items()},
+            "conditions": gather([e["conditions"] for e in entries.values()]),
         }
         for (corpus, order), entries in sorted(groups.items())
     ]
@@ -92,6 +111,77 @@ def over_snrs(conditions):
     }
 
 
+def compare(row, control):
+    """Compare the word errors of two arms: the same seeds and utterances.
+
+    Arguments
+    ---------
+    row, control : dict
+        From `rows_of`.
+
+    Returns
+    -------
+    found : dict or None
+        "noisy" and "clean", each with "delta", the difference of the word
+        error rates in percent, "low" and "high", 95 % of what it is when the
+        utterances are drawn again (bootstrap), and "seeds", the difference of
+        each. None if they share no seed.
+    """
+    seeds = sorted(row["mistakes"].keys() & control["mistakes"].keys())
+    if not seeds:
+        return None
+    names = sorted(row["mistakes"][seeds[0]])
+    # seeds, utterances, counts
+    ours, theirs = (
+        np.array([[arm["mistakes"][s][name] for name in names] for s in seeds])
+        for arm in (row, control)
+    )
+    found = {}
+    for place, condition in enumerate(("noisy", CLEAN)):
+        words = ours[0, :, 2 * place + 1]
+        more = ours[:, :, 2 * place] - theirs[:, :, 2 * place]
+        drawn = bootstrap(
+            (more.mean(0), words),
+            lambda more, words, axis: 100 * more.sum(axis) / words.sum(axis),
+            paired=True,
+            method="percentile",
+            n_resamples=RESAMPLES,
+            rng=0,
+        ).confidence_interval
+        found[condition] = {
+            "delta": 100 * more.mean(0).sum() / words.sum(),
+            "low": drawn.low,
+            "high": drawn.high,
+            "seeds": (100 * more.sum(1) / words.sum()).tolist(),
+        }
+    return found
+
+
+def differences(rows):
+    """Write the table of arms against others."""
+    lines = [
+        "| corpus | arm | against | WER in noise | of each seed | WER clean |",
+        "|---" * 6 + "|",
+    ]
+    arms = {(row["corpus"], row["arm"]): row for row in rows}
+    for corpus in dict.fromkeys(row["corpus"] for row in rows):
+        for arm, control in COMPARED:
+            pair = arms.get((corpus, arm)), arms.get((corpus, control))
+            found = compare(*pair) if all(pair) else None
+            if found is None:
+                continue
+            cells = [
+                "{delta:+.1f} [{low:+.1f}, {high:+.1f}]".format(**figures)
+                for figures in found.values()
+            ]
+            seeds = ", ".join(f"{v:+.1f}" for v in found["noisy"]["seeds"])
+            lines.append(
+                f"| {corpus} | {MEANING[arm]} | {MEANING[control]} "
+                f"| {cells[0]} | {seeds} | {cells[1]} |"
+            )
+    return lines if len(lines) > 2 else []
+
+
 def show(values, digits=1):
     """Write a mean, with its deviation where there are several seeds."""
     if not values:
@@ -103,7 +193,7 @@ def show(values, digits=1):
 
 
 def markdown(rows):
-    """Write the README's two tables: words, and sound."""
+    """Write the README's tables: words, sound, and differences."""
     if not rows:
         return ""
     names = [n for n in rows[0]["conditions"] if n != NOISY] + [NOISY]
@@ -133,7 +223,7 @@ def markdown(rows):
         cells = [show(mean.get(name), 2) for name in quality]
         shares = [100 * share for share in mean[AGREEMENT]]
         sound.append(f"{begin}| {' | '.join(cells)} | {show(shares)} % |")
-    return "\n".join([*words, "", *sound])
+    return "\n".join([*words, "", *sound, "", *differences(rows)]).strip()
 
 
 def draw(rows, folder, prefix=""):

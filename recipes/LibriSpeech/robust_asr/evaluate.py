@@ -160,6 +160,8 @@ def summarise(rows, folder):
     -------
     summary : dict
         "wer" and "cer" in percent, means of all else.
+    mistakes : dict
+        Utterance to how many words are wrong, and how many there are.
     """
     summary = {"utterances": len(rows)}
     condition = rows[0]["condition"].replace(" ", "_")
@@ -174,12 +176,17 @@ def summarise(rows, folder):
         with replaced(folder / f"{name}_{condition}.txt") as partial:
             with open(partial, "w", encoding="utf-8") as file:
                 errors.write_stats(file)
+        if name == "wer":
+            mistakes = {
+                found["key"]: [found["num_edits"], found["num_ref_tokens"]]
+                for found in errors.scores
+            }
     for name in (*QUALITY, AGREEMENT):
         values = [row[name] for row in rows if name in row]
         values = [value for value in values if value == value]
         if values:
             summary[name] = statistics.fmean(values)
-    return summary
+    return summary, mistakes
 
 
 def evaluate(hparams, conditions, arguments):
@@ -196,10 +203,10 @@ def evaluate(hparams, conditions, arguments):
     """
     folder = Path(hparams["output_folder"])
     teacher = load_teacher(hparams)
-    rows, examples, summary = [], [], {}
+    rows, examples, summary, mistakes = [], [], {}, {}
     for condition, utterances in conditions.items():
         found, shown = score(hparams, teacher, condition, utterances)
-        summary[condition] = summarise(found, folder)
+        summary[condition], mistakes[condition] = summarise(found, folder)
         rows += found
         examples += shown
     stages = {
@@ -215,7 +222,9 @@ def evaluate(hparams, conditions, arguments):
         },
     }
     with replaced(folder / "metrics.json") as partial:
-        content = without_nan({"info": info, "metrics": summary})
+        content = without_nan(
+            {"info": info, "metrics": summary, "mistakes": mistakes}
+        )
         text = json.dumps(content, indent=2, allow_nan=False)
         partial.write_text(text + "\n")
     write_csv(folder / "utterances.csv", rows)
