@@ -195,7 +195,7 @@ def load(arguments):
 def test_utterances_are_heard_with_several_noises(variants):
     """The same ones at every SNR."""
     _, commands, _ = variants
-    hparams = load([*commands[0], "--test_draws=2", "--test_snr_db=[0.0, 6.0]"])
+    hparams = load(commands[0]) | {"test_draws": 2, "test_snr_db": [0.0, 6.0]}
     conditions = import_from(RECIPE, "evaluate").make_conditions(hparams)
     noises = {name: read_noises(part) for name, part in conditions.items()}
     assert set(noises) == {"0 dB", "6 dB", "clean"}
