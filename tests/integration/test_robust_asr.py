@@ -459,7 +459,7 @@ def test_the_plan_holds_every_arm_that_is_claimed(arms):
     for arm in claimed:
         assert f"mini/{arm}/seed1" in names
     for seed in (1, 2, 3):
-        for arm in ("joint", "cbpc", "both", "shuffled"):
+        for arm in ("joint", "tokens", "cbpc", "both", "shuffled"):
             assert f"mini/{arm}/seed{seed}" in names
     for entry in arms.plan(["mini"]):
         start = entry.start

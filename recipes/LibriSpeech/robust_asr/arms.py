@@ -39,7 +39,7 @@ ARMS = {
     "both": {**JOINT, "cbpc_share": SHARE, "info_nce_share": SHARE},
     "shuffled": {**JOINT, "cbpc_share": SHARE, "shuffle_labels": True},
 }
-THREE_SEEDS = ("joint", "cbpc", "both", "shuffled")
+THREE_SEEDS = ("joint", "tokens", "cbpc", "both", "shuffled")
 
 
 @dataclasses.dataclass(frozen=True)
