@@ -528,7 +528,11 @@ class Deaf:
 
     def transcribe(self, waveform, sample_rate):
         assert waveform.ndim == 1 and sample_rate == 8000
-        return "it's a test"
+        return self.say()
+
+    def say(self):
+        """More than there is to hear."""
+        return "it's a test" + 6 * " again"
 
 
 def test_the_judge_compares_before_and_after(
@@ -549,7 +553,12 @@ def test_the_judge_compares_before_and_after(
     assert "| (not enhanced) | " in output and "0/release | " in output
     rows = json.loads((tmp_path / "judged/judge.json").read_text())
     assert [row["snr_db"] for row in rows] == [0, 0, None, None]
-    assert rows[0]["wer"] == rows[1]["wer"] > 0
+    assert rows[0]["wer"] == rows[1]["wer"] > 100
+    assert rows[0]["wer_bounded"] == 100
+    with open(tmp_path / "judged/judge_utterances.csv", newline="") as file:
+        texts = list(csv.DictReader(file))
+    assert len(texts) == 4 * 4
+    assert {row["hypothesis"] for row in texts} == {Deaf(1).say()}
     assert rows[0]["si_sdr"] == pytest.approx(0.0, abs=1.0)
     assert (tmp_path / "judged/judge.png").stat().st_size > 0
     with pytest.raises(SystemExit, match="holds the modules|has 2 outputs"):

@@ -105,14 +105,19 @@ def measure(conditions, enhancers, recogniser, sample_rate):
     Returns
     -------
     rows : list of dict
-        "enhancer", "snr_db", "wer" in percent, "words", and the mean
+        "enhancer", "snr_db", "wer" and "wer_bounded" in percent (for the
+        second, an utterance has at most as many errors as words: in noise,
+        Whisper may repeat a phrase without end), "words", and the mean
         "si_sdr" in dB, None for clean speech.
+    utterances : list of dict
+        "enhancer", "snr_db", "utterance", "reference", "hypothesis".
     """
-    rows = []
+    rows, everything = [], []
     for snr, utterances in conditions.items():
-        texts, heard, levels = [], {}, {}
+        names, texts, heard, levels = [], [], {}, {}
         for batch in tqdm(utterances.loader, name_of(snr)):
             speech = utterances.mix(batch)
+            names += speech.ids
             texts += speech.texts
             for name, enhancer in enhancers.items():
                 signal = speech.noisy
@@ -123,18 +128,29 @@ def measure(conditions, enhancers, recogniser, sample_rate):
                 value = si_sdr(estimate=signal.cpu(), target=speech.clean)
                 levels.setdefault(name, []).append(value.item())
         for name in enhancers:
-            found = word_errors(texts, heard[name])
+            what = {"enhancer": name, "snr_db": snr}
+            found = [
+                word_errors([text], [guess])
+                for text, guess in zip(texts, heard[name], strict=True)
+            ]
+            words = sum(one["words"] for one in found)
+            errors = sum(one["errors"] for one in found)
+            bounded = sum(min(one["errors"], one["words"]) for one in found)
             level = None if snr is None else statistics.fmean(levels[name])
             rows.append(
                 {
-                    "enhancer": name,
-                    "snr_db": snr,
-                    "wer": 100 * found["rate"],
-                    "words": found["words"],
+                    **what,
+                    "wer": 100 * errors / words,
+                    "wer_bounded": 100 * bounded / words,
+                    "words": words,
                     "si_sdr": level,
                 }
             )
-    return rows
+            everything += [
+                {**what, "utterance": i, "reference": t, "hypothesis": h}
+                for i, t, h in zip(names, texts, heard[name], strict=True)
+            ]
+    return rows, everything
 
 
 def run(options):
@@ -168,9 +184,10 @@ def run(options):
     return measure(conditions, {BEFORE: None, **enhancers}, recogniser, rate)
 
 
-def write(rows, folder):
-    """Write judge.json, judge.csv and judge.png into a folder."""
+def write(rows, utterances, folder):
+    """Write judge.json, .csv and .png, and judge_utterances.csv."""
     folder = Path(folder)
+    write_csv(folder / "judge_utterances.csv", utterances)
     with replaced(folder / "judge.json") as partial:
         partial.write_text(json.dumps(rows, indent=2) + "\n")
     write_csv(folder / "judge.csv", rows)
@@ -178,7 +195,7 @@ def write(rows, folder):
     for row in rows:
         arm = arms.setdefault(row["enhancer"], {"snr_db": [], "wer": []})
         arm["snr_db"].append(row["snr_db"])
-        arm["wer"].append(row["wer"])
+        arm["wer"].append(row["wer_bounded"])
     error_rate_against_snr(
         folder / "judge.png",
         arms=[{"name": name, **arm} for name, arm in arms.items()],
@@ -194,7 +211,11 @@ def make_table(rows):
         "|---" * (len(snrs) + 1) + "|",
     ]
     for name in dict.fromkeys(row["enhancer"] for row in rows):
-        cells = [f"{r['wer']:.1f} %" for r in rows if r["enhancer"] == name]
+        cells = [
+            f"{row['wer_bounded']:.1f} %"
+            for row in rows
+            if row["enhancer"] == name
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -212,16 +233,16 @@ def main(arguments):
     add("--sample_rate", type=int, help="by default the lowest enhancer's")
     add("--prepared_folder", help="where the data is converted to")
     add("--seed", type=int, default=0)
-    add("--folder", help="where judge.json, .csv and .png are written")
+    add("--folder", help="where figures, texts and a plot are written")
     options = parser.parse_args(arguments)
     try:
-        rows = run(options)
+        rows, utterances = run(options)
     except (ValueError, OSError, ImportError, PublishError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     print(make_table(rows))
     print(f"on {rows[0]['words']} words")
     if options.folder:
-        write(rows, options.folder)
+        write(rows, utterances, options.folder)
 
 
 if __name__ == "__main__":
