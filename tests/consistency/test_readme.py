@@ -98,6 +98,19 @@ def test_what_the_estimator_chose_is_the_stored():
         )
 
 
+def test_what_the_judge_heard_is_the_stored():
+    text = (ROBUST / "README.md").read_text()
+    for name in ("judge", "judge_generalists"):
+        stored = json.loads((ROBUST / f"reference/{name}.json").read_text())
+        rows = {}
+        for row in stored:
+            cells = rows.setdefault(row["enhancer"], [row["enhancer"]])
+            cells.append(f"{row['wer_bounded']:.1f} %")
+        assert len(rows) > 2
+        for cells in rows.values():
+            assert f"| {' | '.join(cells)} |" in text
+
+
 @pytest.mark.parametrize(
     "readme",
     [
