@@ -36,6 +36,7 @@ from speechbrain_ext.evaluation.recognition import (
 )
 from speechbrain_ext.evaluation.recognition_plots import (
     error_rate_against_snr,
+    error_rate_differences,
 )
 from speechbrain_ext.evaluation.report import (
     Example,
@@ -70,6 +71,7 @@ __all__ = [
     "compare_with_listeners",
     "course_over_epochs",
     "error_rate_against_snr",
+    "error_rate_differences",
     "improvement_boxes",
     "listening_plot",
     "match_mixture_level",

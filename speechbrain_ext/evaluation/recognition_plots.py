@@ -69,6 +69,64 @@ def error_rate_against_snr(path, *, arms):
         return save(figure, path)
 
 
+def error_rate_differences(path, *, pairs):
+    """Draw how the word error rates of systems differ from another's.
+
+    Arguments
+    ---------
+    path : str or Path
+        PNG to write.
+    pairs : list of dict
+        A line each, from the top: "name"; and for "noisy" and "clean" speech
+        a dict of "delta", "low" and "high", the difference in percent (below 0
+        it is better) and where it lies.
+
+    Returns
+    -------
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        There are no pairs.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "differences.png"
+    >>> found = {"delta": -2.0, "low": -3.0, "high": -1.0}
+    >>> pair = {"name": "CBPC", "noisy": found, "clean": found}
+    >>> error_rate_differences(path, pairs=[pair]).name
+    'differences.png'
+    """
+    if not pairs:
+        raise ValueError("nothing to draw: there are no pairs")
+    with rc_context(STYLE):
+        size = (7.2, 1.4 + 0.45 * len(pairs))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.add_subplot()
+        for index, condition in enumerate(("noisy", "clean")):
+            colour, marker = look(index)
+            found = [pair[condition] for pair in pairs]
+            axes.errorbar(
+                [one["delta"] for one in found],
+                [row + 0.15 * (2 * index - 1) for row in range(len(pairs))],
+                xerr=[
+                    [one["delta"] - one["low"] for one in found],
+                    [one["high"] - one["delta"] for one in found],
+                ],
+                fmt=marker,
+                color=colour,
+                capsize=3,
+                label=f"{condition} speech",
+            )
+        axes.axvline(0.0, color="0.4", linewidth=1)
+        axes.set_yticks(range(len(pairs)), [pair["name"] for pair in pairs])
+        axes.invert_yaxis()
+        axes.set_xlabel("difference of the word error rate (%); left is better")
+        figure.legend(loc="outside lower center", ncols=2)
+        return save(figure, path)
+
+
 def _draw_arm(axes, index, arm, clean):
     """Draw the line of one system, and the spread of its seeds."""
     colour, marker = look(index)

@@ -511,7 +511,9 @@ def test_the_table_averages_over_seeds(arms, tmp_path, monkeypatch):
         "| mini | joint + CBPC + InfoNCE | joint, without contrastive terms "
         "| -2.0 [-3.3, +0.0] | -2.0, -2.0, -2.0 | +0.0 [+0.0, +0.0] |" in table
     )
-    assert (tmp_path / "reference/arms_wer_mini.png").stat().st_size > 0
+    for name in ("wer", "differences"):
+        picture = tmp_path / f"reference/arms_{name}_mini.png"
+        assert picture.stat().st_size > 0
     stored = arms.read_stored()["mini"]["runs"]["mini/both/seed1"]
     assert set(stored["conditions"]) == {"-5 dB", "0 dB", "clean"}
     assert stored["mistakes"] == {

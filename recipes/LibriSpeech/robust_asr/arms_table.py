@@ -7,7 +7,11 @@ import numpy as np
 from page import AGREEMENT, CLEAN, points
 from scipy.stats import bootstrap
 
-from speechbrain_ext.evaluation import COLUMNS, error_rate_against_snr
+from speechbrain_ext.evaluation import (
+    COLUMNS,
+    error_rate_against_snr,
+    error_rate_differences,
+)
 from speechbrain_ext.training import entry_of
 
 MEANING = {
@@ -29,6 +33,7 @@ COMPARED = (
     ("cbpc", "joint"),
     ("info_nce", "joint"),
     ("both", "joint"),
+    ("cbpc", "tokens"),
     ("both", "tokens"),
     ("both", "separate"),
     ("shuffled", "joint"),
@@ -36,6 +41,8 @@ COMPARED = (
     ("both", "shuffled"),
 )
 RESAMPLES = 9999
+# so bad that the others could not be told apart beside it
+UNDRAWN = ("noisy",)
 
 
 def rows_of(plan, figures):
@@ -227,12 +234,23 @@ def markdown(rows):
 
 
 def draw(rows, folder, prefix=""):
-    """Plot the word error rates of each corpus against the SNR."""
+    """Plot each corpus: errors against the SNR, and differences from joint."""
     for corpus in sorted({row["corpus"] for row in rows}):
-        arms = []
-        for row in rows:
-            if row["corpus"] == corpus:
+        arms = {row["arm"]: row for row in rows if row["corpus"] == corpus}
+        lines = []
+        for arm, row in arms.items():
+            if arm not in UNDRAWN or len(arms) == 1:
                 conditions = dict(row["conditions"])
                 del conditions[NOISY]
-                arms.append({"name": MEANING[row["arm"]], **points(conditions)})
-        error_rate_against_snr(folder / f"{prefix}wer_{corpus}.png", arms=arms)
+                lines.append({"name": MEANING[arm], **points(conditions)})
+        error_rate_against_snr(folder / f"{prefix}wer_{corpus}.png", arms=lines)
+        pairs = [
+            {"name": MEANING[arm], **found}
+            for arm, control in COMPARED
+            if control == "joint" and {arm, control} <= arms.keys()
+            if (found := compare(arms[arm], arms[control]))
+        ]
+        if pairs:
+            error_rate_differences(
+                folder / f"{prefix}differences_{corpus}.png", pairs=pairs
+            )

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from pictures import assert_picture
 
-from speechbrain_ext.evaluation import error_rate_against_snr
+from speechbrain_ext.evaluation import (
+    error_rate_against_snr,
+    error_rate_differences,
+)
 
 
 def arm(name="joint", **values):
@@ -47,3 +50,25 @@ def test_what_cannot_be_drawn(tmp_path):
     with pytest.raises(ValueError, match="'joint': 1 SNRs for 3 error rates"):
         error_rate_against_snr(path, arms=[arm(snr_db=[0])])
     assert not path.exists()
+
+
+def test_differences_with_their_intervals(tmp_path, figures):
+    worse = {"delta": 1.0, "low": -1.0, "high": 4.0}
+    better = {"delta": -2.0, "low": -3.0, "high": -0.5}
+    pairs = [
+        {"name": "first", "noisy": better, "clean": worse},
+        {"name": "second", "noisy": worse, "clean": worse},
+    ]
+    path = error_rate_differences(tmp_path / "differences.png", pairs=pairs)
+    assert_picture(path)
+    (axes,) = figures[0].axes
+    noisy, clean = axes.containers
+    np.testing.assert_equal(noisy[0].get_xdata(), [-2.0, 1.0])
+    np.testing.assert_equal(clean[0].get_xdata(), [1.0, 1.0])
+    (bars,) = noisy[2]
+    ends = [segment[:, 0].tolist() for segment in bars.get_segments()]
+    assert ends == [[-3.0, -0.5], [-1.0, 4.0]]
+    bottom, top = axes.get_ylim()
+    assert bottom > top  # the first is on top
+    with pytest.raises(ValueError, match="there are no pairs"):
+        error_rate_differences(path, pairs=[])
