@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 EXAMPLE_SAMPLES = 8000
 ESTIMATOR = {"encoder", "encoder_out"}
+RECOGNISERS = ({"joint"}, {"recogniser"})
 Run = Callable[[LoadedFolder, torch.Tensor], torch.Tensor]
 
 
@@ -247,7 +248,8 @@ def run_modules(loaded: LoadedFolder, example: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     output : torch.Tensor
-        Estimates (batch, sources, time), levels, or what the module gives.
+        Estimates (batch, sources, time), levels, log-probabilities of a
+        recogniser's tokens, or what the module gives.
 
     Raises
     ------
@@ -268,6 +270,10 @@ def run_modules(loaded: LoadedFolder, example: torch.Tensor) -> torch.Tensor:
     if set(modules) == ESTIMATOR and "stat_pooling" in hparams:
         features = modules["encoder"](example).permute(0, 2, 1)
         return modules["encoder_out"](hparams["stat_pooling"](features))
+    if set(modules) in RECOGNISERS:
+        (module,) = modules.values()
+        output = module(example, example.new_ones(len(example)))
+        return getattr(output, "recognition", output).log_probabilities
     if len(modules) == 1:
         return next(iter(modules.values()))(example)
     raise PublishError(

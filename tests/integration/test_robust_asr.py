@@ -24,6 +24,7 @@ from commands import (
 )
 from trees import make_librispeech, voice, write_noise
 
+from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Transcriber
 from speechbrain_ext.models import frame_mask
 from speechbrain_ext.training import load_hparams
@@ -160,9 +161,11 @@ def test_stages_of_another_run_are_taken_over(variants):
 
 
 @pytest.mark.parametrize("number", (0, 2))
-def test_the_release_recognises_as_the_run_did(number, variants):
+def test_the_release_recognises_as_the_run_did(number, variants, capsys):
     folder, commands, _ = variants
     folder = folder / str(number)
+    publish_main([str(folder), "--repo", "me/asr", "--dry_run"])
+    assert "README.md" in capsys.readouterr().out
     transcriber = Transcriber.from_hparams(folder / "release")
     assert (transcriber.enhancer is None) == (number == 2)
     with open(folder / "utterances.csv", newline="") as file:
