@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = ROOT / "recipes/WHAMandWHAMR/ring_separation/hparams"
 
@@ -114,6 +116,27 @@ def with_processes(command, processes):
         "--rdzv-endpoint=127.0.0.1:0",
         *command[1:],
     ]
+
+
+def worker_command(hparams_file, folder, processes=1, **options):
+    """The worker that trains, and saves what every rank holds in a folder."""
+    options = {"output_folder": folder / "out", **options}
+    command = train_command(hparams_file, **options)
+    command[1] = Path(__file__).with_name("worker.py")
+    command.insert(2, folder)
+    return with_processes(command, processes)
+
+
+def load_rank(folder, rank=0):
+    """What a rank of the worker held."""
+    return torch.load(folder / f"rank{rank}.pt", weights_only=True)
+
+
+def assert_equal(first, second):
+    """Compare two state dicts, bit by bit."""
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
 
 
 def import_from(recipe, name):

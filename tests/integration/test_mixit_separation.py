@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,16 @@ import speechbrain as sb
 import torch
 from commands import (
     ROOT,
+    assert_equal,
     import_from,
     kill_at,
+    load_rank,
     row_arguments,
     run,
     run_rows,
     table_rows,
     train_command,
-    with_processes,
+    worker_command,
 )
 from trees import make_fuss, voice
 
@@ -242,26 +243,11 @@ def command_for(trees, tmp_path, processes=1, **options):
         **TINY,
         "data_folder": trees / "sounds",
         "prepared_folder": trees / "data/sounds",
-        "output_folder": tmp_path / "out",
         "semantic_weight": 1,
         "sparsity_weight": 1,
         **options,
     }
-    command = train_command(FOLDER_FILE, **options)
-    command[1] = Path(__file__).with_name("worker.py")
-    command.insert(2, tmp_path)
-    return with_processes(command, processes)
-
-
-def load(tmp_path, rank=0):
-    state = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-    return state["optimizer_step"], state["parameters"]
-
-
-def assert_equal(first, second):
-    assert first.keys() == second.keys()
-    for name in first:
-        assert torch.equal(first[name], second[name]), name
+    return worker_command(FOLDER_FILE, tmp_path, processes, **options)
 
 
 def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
@@ -277,9 +263,9 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     command = command_for(trees, parts, **options)
     kill_at(10, command, parts / "out/history.csv")
     run(command)
-    steps, parameters = load(parts)
-    assert steps == 40
-    assert_equal(load(whole)[1], parameters)
+    found = load_rank(parts)
+    assert found["optimizer_step"] == 40
+    assert_equal(load_rank(whole)["parameters"], found["parameters"])
     assert (parts / "out/history.csv").read_bytes() == (
         whole / "out/history.csv"
     ).read_bytes()
@@ -287,13 +273,10 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
 
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     run(command_for(trees, tmp_path, processes=2))
-    (steps, first), (_, second) = load(tmp_path, 0), load(tmp_path, 1)
-    assert steps == 6
-    assert_equal(first, second)
-    read = [
-        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)["batches"]
-        for rank in range(2)
-    ]
+    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
+    assert first["optimizer_step"] == 6
+    assert_equal(first["parameters"], second["parameters"])
+    read = [first["batches"], second["batches"]]
     assert [len(batches) for batches in read] == [6, 6]
     assert all(len(batch) == TINY["batch_size"] for batch in read[0])
     assert not any(batch in read[1] for batch in read[0])

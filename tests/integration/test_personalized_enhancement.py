@@ -14,14 +14,16 @@ import speechbrain as sb
 import torch
 from commands import (
     ROOT,
+    assert_equal,
     import_from,
     kill_at,
+    load_rank,
     row_arguments,
     run,
     run_rows,
     table_rows,
     train_command,
-    with_processes,
+    worker_command,
 )
 from trees import (
     make_fsd50k,
@@ -259,20 +261,7 @@ def options_for(trees, output, **options):
 def command_for(trees, tmp_path, processes=1, **options):
     """The worker that saves what every rank holds."""
     options = options_for(trees, tmp_path / "out", **options)
-    command = train_command(REAL_FILE, **options)
-    command[1] = Path(__file__).with_name("worker.py")
-    command.insert(2, tmp_path)
-    return with_processes(command, processes)
-
-
-def load(tmp_path, rank=0):
-    return torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-
-
-def assert_equal(first, second):
-    assert first.keys() == second.keys()
-    for name in first:
-        assert torch.equal(first[name], second[name]), name
+    return worker_command(REAL_FILE, tmp_path, processes, **options)
 
 
 def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
@@ -290,14 +279,14 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     history = parts / "out/history.csv"
     kill_at(10, command, history)
     run(command)
-    assert load(parts)["optimizer_step"] == 60
-    assert_equal(load(whole)["parameters"], load(parts)["parameters"])
+    assert load_rank(parts)["optimizer_step"] == 60
+    assert_equal(load_rank(whole)["parameters"], load_rank(parts)["parameters"])
     assert history.read_bytes() == (whole / "out/history.csv").read_bytes()
 
 
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     run(command_for(trees, tmp_path, processes=2))
-    first, second = load(tmp_path, 0), load(tmp_path, 1)
+    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
     assert first["wrapped"] and first["optimizer_step"] == 6
     assert_equal(first["parameters"], second["parameters"])
     assert first["batches"] != second["batches"]

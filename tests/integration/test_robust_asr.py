@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,14 +12,16 @@ import speechbrain as sb
 import torch
 from commands import (
     ROOT,
+    assert_equal,
     import_from,
     kill_at,
+    load_rank,
     row_arguments,
     run,
     run_rows,
     table_rows,
     train_command,
-    with_processes,
+    worker_command,
 )
 from trees import make_librispeech, voice, write_noise
 
@@ -277,24 +278,9 @@ def command_for(trees, tmp_path, processes=1, **options):
         **TINY,
         "data_folder": trees / "spoken",
         "prepared_folder": trees / "data/spoken",
-        "output_folder": tmp_path / "out",
         **options,
     }
-    command = train_command(FOLDER_FILE, **options)
-    command[1] = Path(__file__).with_name("worker.py")
-    command.insert(2, tmp_path)
-    return with_processes(command, processes)
-
-
-def load_rank(tmp_path, rank=0):
-    state = torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-    return state["optimizer_step"], state["parameters"]
-
-
-def assert_equal(first, second):
-    assert first.keys() == second.keys()
-    for name in first:
-        assert torch.equal(first[name], second[name]), name
+    return worker_command(FOLDER_FILE, tmp_path, processes, **options)
 
 
 def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
@@ -314,23 +300,19 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     history = parts / "out/stages/joint/history.csv"
     kill_at(6, command, history)
     run(command)
-    steps, parameters = load_rank(parts)
-    assert steps == 32
-    assert_equal(load_rank(whole)[1], parameters)
+    found = load_rank(parts)
+    assert found["optimizer_step"] == 32
+    assert_equal(load_rank(whole)["parameters"], found["parameters"])
     other = whole / "out/stages/joint/history.csv"
     assert history.read_bytes() == other.read_bytes()
 
 
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     run(command_for(trees, tmp_path, processes=2, batch_size=2))
-    (steps, first), (_, second) = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
-    assert steps == 2
-    assert_equal(first, second)
-    read = [
-        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)["batches"]
-        for rank in range(2)
-    ]
-    for mine, other in zip(*read, strict=True):
+    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
+    assert first["optimizer_step"] == 2
+    assert_equal(first["parameters"], second["parameters"])
+    for mine, other in zip(first["batches"], second["batches"], strict=True):
         assert not set(mine) & set(other)
 
 

@@ -2,17 +2,18 @@
 
 import csv
 import json
-from pathlib import Path
 
 import pytest
 import torch
 from commands import (
     HPARAMS,
     SMALL,
+    assert_equal,
     kill_at,
+    load_rank,
     run,
     train_command,
-    with_processes,
+    worker_command,
 )
 
 TINY = {
@@ -32,21 +33,10 @@ def command_for(folder, tmp_path, worker=False, processes=1, **options):
         "output_folder": tmp_path / "out",
         **options,
     }
-    command = train_command(HPARAMS / "arms_real.yaml", **options)
+    hparams_file = HPARAMS / "arms_real.yaml"
     if worker:
-        command[1] = Path(__file__).with_name("worker.py")
-        command.insert(2, tmp_path)
-    return with_processes(command, processes)
-
-
-def load(tmp_path, rank=0):
-    return torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-
-
-def assert_equal(first, second):
-    assert first.keys() == second.keys()
-    for name in first:
-        assert torch.equal(first[name], second[name]), name
+        return worker_command(hparams_file, tmp_path, processes, **options)
+    return train_command(hparams_file, **options)
 
 
 def test_everything_is_left_in_the_results_folder(recordings, tmp_path):
@@ -97,8 +87,8 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_model(
     for step in (10, 50):
         kill_at(step, command, parts / "out/history.csv")
     run(command)
-    assert load(parts)["optimizer_step"] == 80
-    assert_equal(load(whole)["parameters"], load(parts)["parameters"])
+    assert load_rank(parts)["optimizer_step"] == 80
+    assert_equal(load_rank(whole)["parameters"], load_rank(parts)["parameters"])
     # no step is missing in the curve, none stands there twice
     assert (parts / "out/history.csv").read_bytes() == (
         whole / "out/history.csv"
@@ -112,7 +102,7 @@ def test_ranks_end_with_the_same_parameters_as_one_process(
     one.mkdir(), two.mkdir()
     options = {"worker": True, "prepared_folder": tmp_path / "data"}
     run(command_for(recordings, two, processes=2, **options))
-    first, second = load(two, 0), load(two, 1)
+    first, second = load_rank(two, 0), load_rank(two, 1)
     assert first["wrapped"] and second["wrapped"]
     assert_equal(first["parameters"], second["parameters"])
     # one process that sees both rings of every step
@@ -125,7 +115,7 @@ def test_ranks_end_with_the_same_parameters_as_one_process(
             grad_accumulation_factor=2,
         )
     )
-    alone = load(one)
+    alone = load_rank(one)
     assert alone["optimizer_step"] == first["optimizer_step"] == 6
     moved = 0.0
     for name, value in alone["parameters"].items():
@@ -141,7 +131,7 @@ def test_a_bad_batch_on_one_rank_is_skipped_on_all(recordings, tmp_path):
         command_for(recordings, tmp_path, worker=True, processes=2),
         POISON="2",
     )
-    first, second = load(tmp_path, 0), load(tmp_path, 1)
+    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
     assert first["skipped_steps"] == second["skipped_steps"] == 1
     assert first["optimizer_step"] == second["optimizer_step"] == 6
     assert_equal(first["parameters"], second["parameters"])
@@ -153,7 +143,7 @@ def test_half_precision_trains(recordings, tmp_path):
         command_for(recordings, tmp_path, worker=True, number_of_epochs=1)
         + ["--precision=bf16"]
     )
-    assert load(tmp_path)["skipped_steps"] == 0
+    assert load_rank(tmp_path)["skipped_steps"] == 0
 
 
 def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
