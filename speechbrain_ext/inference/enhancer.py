@@ -67,9 +67,16 @@ class Enhancer(Separator):
         Raises
         ------
         ValueError
-            If the shape is another, or samples are not finite.
+            If the shape is another, samples are not finite, or the module
+            gives several sources.
         """
-        return self.separate(waveforms, sample_rate)[:, 0]
+        estimates = self.separate(waveforms, sample_rate)
+        if estimates.shape[1] != 1:
+            raise ValueError(
+                f"the module gives {estimates.shape[1]} sources, an enhancer "
+                "one; load it with Separator"
+            )
+        return estimates[:, 0]
 
     def enhance_file(
         self, path: str | os.PathLike, folder: str | os.PathLike

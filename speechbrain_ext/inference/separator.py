@@ -153,16 +153,7 @@ class Separator:
         ValueError
             If the shape is another, or samples are not finite.
         """
-        if waveforms.ndim != 2 or waveforms.shape[1] == 0:
-            raise ValueError(
-                f"waveforms of shape {tuple(waveforms.shape)}; they must be "
-                "(batch, time), with at least one sample"
-            )
-        if not torch.isfinite(waveforms).all():
-            raise ValueError(
-                "waveforms: some samples are NaN or infinite; repair the "
-                "recording first"
-            )
+        check_waveforms(waveforms)
         waveforms = waveforms.float()
         return self._level(self._separate(waveforms, sample_rate), waveforms)
 
@@ -296,6 +287,35 @@ def reorder(piece: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
 def _agreement(*, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Inner product: loud parts decide, and silence decides nothing."""
     return (estimate * target).sum(-1)
+
+
+def check_waveforms(waveforms: torch.Tensor) -> None:
+    """Refuse what is no batch of recordings.
+
+    Arguments
+    ---------
+    waveforms : torch.Tensor
+        To be of shape (batch, time).
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or samples are not finite.
+
+    Example
+    -------
+    >>> check_waveforms(torch.zeros(2, 8000))
+    """
+    if waveforms.ndim != 2 or waveforms.shape[1] == 0:
+        raise ValueError(
+            f"waveforms of shape {tuple(waveforms.shape)}; they must be "
+            "(batch, time), with at least one sample"
+        )
+    if not torch.isfinite(waveforms).all():
+        raise ValueError(
+            "waveforms: some samples are NaN or infinite; repair the "
+            "recording first"
+        )
 
 
 def change_rate(

@@ -9,7 +9,7 @@ from torch import nn
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.inference.enhancer import Enhancer, write_enhanced
 from speechbrain_ext.inference.recordings import read_recording
-from speechbrain_ext.inference.separator import change_rate
+from speechbrain_ext.inference.separator import change_rate, check_waveforms
 from speechbrain_ext.models import CharacterTable
 from speechbrain_ext.models.sisnr_estimator import is_silent
 
@@ -186,16 +186,7 @@ class Transcriber:
 
     def _heard(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """Give what is recognised: at the module's rate, maybe enhanced."""
-        if waveforms.ndim != 2 or waveforms.shape[1] == 0:
-            raise ValueError(
-                f"waveforms of shape {tuple(waveforms.shape)}; they must be "
-                "(batch, time), with at least one sample"
-            )
-        if not torch.isfinite(waveforms).all():
-            raise ValueError(
-                "waveforms: some samples are NaN or infinite; repair the "
-                "recording first"
-            )
+        check_waveforms(waveforms)
         signals = change_rate(waveforms.float(), sample_rate, self.sample_rate)
         if self.enhancer is not None:
             signals = self.enhance(signals, self.sample_rate)

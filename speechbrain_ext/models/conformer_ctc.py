@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from speechbrain.dataio.dataio import length_to_mask
 from speechbrain.lobes.features import Fbank
 from speechbrain.lobes.models.convolution import ConvolutionFrontEnd
 from speechbrain.lobes.models.transformer.TransformerASR import TransformerASR
@@ -164,5 +165,4 @@ def frame_mask(lengths: torch.Tensor, frames: int) -> torch.Tensor:
     tensor([[1, 1, 1, 1],
             [1, 1, 0, 0]], dtype=torch.int32)
     """
-    places = torch.arange(frames, device=lengths.device)
-    return places < (lengths * frames).round()[:, None]
+    return length_to_mask((lengths * frames).round(), max_len=frames).bool()

@@ -146,6 +146,29 @@ def token_agreement(hparams, teacher, speech, waveforms):
     return (same.sum(1) / mask.sum(1)).tolist()
 
 
+def count(rows, split):
+    """Count what was heard wrongly: of the parts of every text.
+
+    Arguments
+    ---------
+    rows : list of dict
+        From `score`.
+    split : Callable
+        A text to its parts: words, or characters.
+
+    Returns
+    -------
+    errors : ErrorRateStats
+    """
+    errors = ErrorRateStats()
+    errors.append(
+        [row["utterance"] for row in rows],
+        [split(row["hypothesis"]) for row in rows],
+        [split(row["reference"]) for row in rows],
+    )
+    return errors
+
+
 def summarise(rows, folder):
     """Average over the utterances of one condition; write the alignments.
 
@@ -165,22 +188,16 @@ def summarise(rows, folder):
     """
     summary = {"utterances": len(rows)}
     condition = rows[0]["condition"].replace(" ", "_")
-    for name, split in (("wer", str.split), ("cer", list)):
-        errors = ErrorRateStats()
-        errors.append(
-            [row["utterance"] for row in rows],
-            [split(row["hypothesis"]) for row in rows],
-            [split(row["reference"]) for row in rows],
-        )
+    found = {"wer": count(rows, str.split), "cer": count(rows, list)}
+    for name, errors in found.items():
         summary[name] = errors.summarize("WER")
         with replaced(folder / f"{name}_{condition}.txt") as partial:
             with open(partial, "w", encoding="utf-8") as file:
                 errors.write_stats(file)
-        if name == "wer":
-            mistakes = {
-                found["key"]: [found["num_edits"], found["num_ref_tokens"]]
-                for found in errors.scores
-            }
+    mistakes = {
+        utterance["key"]: [utterance["num_edits"], utterance["num_ref_tokens"]]
+        for utterance in found["wer"].scores
+    }
     for name in (*QUALITY, AGREEMENT):
         values = [row[name] for row in rows if name in row]
         values = [value for value in values if value == value]

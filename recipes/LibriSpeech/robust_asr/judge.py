@@ -34,7 +34,7 @@ from speechbrain_ext.evaluation import (
 )
 from speechbrain_ext.files import replaced, write_csv
 from speechbrain_ext.hub import PublishError, load_folder
-from speechbrain_ext.inference import Separator
+from speechbrain_ext.inference import Enhancer
 from speechbrain_ext.losses import si_sdr
 
 BEFORE = "(not enhanced)"
@@ -50,13 +50,12 @@ def load_enhancer(source):
 
     Returns
     -------
-    enhancer : Separator
-        With one output.
+    enhancer : Enhancer
     """
     loaded = load_folder(source)
     if "joint" not in loaded.modules:
-        return Separator.from_hparams(source)
-    return Separator(
+        return Enhancer.from_hparams(source)
+    return Enhancer(
         loaded.modules["joint"].enhancer,
         sample_rate=loaded.hparams["sample_rate"],
         chunk_seconds=20.0,
@@ -73,7 +72,7 @@ def load_enhancers(options):
 
     Returns
     -------
-    enhancers : dict of Separator
+    enhancers : dict of Enhancer
         By name.
 
     Raises
@@ -87,12 +86,12 @@ def load_enhancers(options):
         name = name or source
         if name in enhancers:
             raise ValueError(f"--enhancers: {name} is there twice")
-        enhancers[name] = load_enhancer(source)
-        outputs = enhancers[name].separate(torch.randn(1, 8000), 8000).shape[1]
-        if outputs != 1:
-            raise ValueError(
-                f"{source} has {outputs} outputs; an enhancer has one"
-            )
+        try:
+            enhancers[name] = load_enhancer(source)
+            # several outputs are told now, not when the data is prepared
+            enhancers[name].enhance(torch.randn(1, 8000), 8000)
+        except ValueError as error:
+            raise ValueError(f"--enhancers: {option}: {error}") from error
     return enhancers
 
 
@@ -129,7 +128,7 @@ def measure(conditions, enhancers, recogniser, sample_rate):
     ---------
     conditions : dict
         SNR in dB, or None for clean speech, to NoisyUtterances one by one.
-    enhancers : dict of Separator
+    enhancers : dict of Enhancer
         By name; None is no enhancer.
     recogniser : Recogniser
         What recognises.
@@ -156,7 +155,7 @@ def measure(conditions, enhancers, recogniser, sample_rate):
             for name, enhancer in enhancers.items():
                 signal = speech.noisy
                 if enhancer is not None:
-                    signal = enhancer.separate(signal, sample_rate)[:, 0]
+                    signal = enhancer.enhance(signal, sample_rate)
                 text = recogniser.transcribe(signal[0], sample_rate)
                 heard.setdefault(name, []).append(text)
                 value = si_sdr(estimate=signal.cpu(), target=speech.clean)
