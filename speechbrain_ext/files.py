@@ -2,17 +2,22 @@
 
 import csv
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+# A spreadsheet runs a cell that begins with one of these as a formula.
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
 def replaced(path: str | os.PathLike) -> Iterator[Path]:
     """Write to a file beside `path` that takes its place when it is whole.
 
-    If writing fails or is interrupted, what `path` held before stays.  The
-    folder is made where it is missing.
+    If writing fails or is interrupted, `path` keeps its former content. The
+    folder is created where it is missing. The temporary name is short, so
+    that any name that the file system takes can be written.
 
     Arguments
     ---------
@@ -34,7 +39,7 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{secrets.token_hex(4)}.tmp")
     try:
         yield partial
         os.replace(partial, path)
@@ -48,9 +53,10 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
     Arguments
     ---------
     path : str or Path
-        The file; its columns stand in the order of their first appearance.
+        The file; its columns are in the order of their first appearance.
     rows : sequence of Mapping
-        Column to value; a cell that a row lacks is empty.
+        Column to value; a cell that a row lacks is empty. Texts are written
+        as `spreadsheet_safe` gives them.
 
     Example
     -------
@@ -62,8 +68,45 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
     names = dict.fromkeys(name for row in rows for name in row)
     with (
         replaced(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
+        open(
+            partial,
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as file,
     ):
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        for row in rows:
+            writer.writerow(
+                {name: spreadsheet_safe(cell) for name, cell in row.items()}
+            )
+
+
+def spreadsheet_safe(cell: object) -> object:
+    """Quote a text that a spreadsheet would run as a formula.
+
+    Arguments
+    ---------
+    cell : object
+        What is to be written into a CSV file.
+
+    Returns
+    -------
+    cell : object
+        A text that begins with ``=``, ``+``, ``-`` or ``@`` and is no number
+        gets an apostrophe in front; all else is returned as it is.
+
+    Example
+    -------
+    >>> spreadsheet_safe("=1+1"), spreadsheet_safe("-3.5"), spreadsheet_safe(2)
+    ("'=1+1", '-3.5', 2)
+    """
+    if not isinstance(cell, str) or not cell.startswith(FORMULA_SIGNS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
