@@ -1,0 +1,143 @@
+"""Commands end readably, and one bad item does not end the others."""
+
+import errno
+
+import pytest
+
+from speechbrain_ext.console import (
+    Failures,
+    Parser,
+    describe_error,
+    printable,
+    readable_errors,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\x1b[2J", "a\rb", "\x00", "\u202egpj.exe", "\x9b31m", "\ud800", "\u200b"],
+    ids=["escape", "return", "nul", "bidi", "csi", "surrogate", "zero-width"],
+)
+def test_nothing_that_a_terminal_obeys_is_printed(text):
+    shown = printable(f"name {text} end")
+    assert shown.isprintable()
+    shown.encode()  # can be written
+    assert shown.startswith("name ") and shown.endswith(" end")
+
+
+def test_ordinary_text_stays():
+    text = "Sprecherin_ä 東京 «été»\nsecond line"
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize("longest", [10, 11, 500])
+def test_long_text_keeps_both_ends(longest):
+    shown = printable("b" + "x" * 10**6 + "e", longest)
+    assert len(shown) == longest
+    assert shown[0] == "b" and shown[-1] == "e"
+
+
+def parser():
+    parser = Parser(prog="enhance")
+    parser.add_argument("recordings", nargs="+")
+    parser.add_argument("--folder")
+    commands = parser.add_argument_group()
+    commands.add_argument("--number", type=int)
+    return parser
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[""], ["a.wav", " "], ["a.wav", "--folder="], ["a.wav", "--folder", ""]],
+    ids=["first", "second", "equals", "option"],
+)
+def test_empty_arguments_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args(words)
+    assert stop.value.code == 1
+    assert "is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["a", "--number=b"], ["a", "--unknown"]],
+    ids=["missing", "type", "unknown"],
+)
+def test_mistakes_end_with_status_1(words):
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args(words)
+    assert stop.value.code == 1
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (
+            ValueError("sample_rate: 0 is too low"),
+            ["sample_rate: 0 is too low"],
+        ),
+        (OSError(errno.ENOSPC, "No space left", "a.wav"), ["a.wav", "room"]),
+        (FileNotFoundError("there is no file a"), ["there is no file a"]),
+        (FileNotFoundError(2, "No such file", "a.wav"), ["a.wav: No such"]),
+        (KeyError("snr"), ["KeyError", "'snr'", "--traceback"]),
+        (ValueError(), ["ValueError", "--traceback"]),
+    ],
+    ids=["value", "full-disk", "ours", "system", "fault", "nothing-said"],
+)
+def test_errors_are_a_paragraph(error, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        with readable_errors([]):
+            raise error
+    said = capsys.readouterr().err
+    assert stop.value.code == 1
+    assert "Traceback" not in said
+    assert all(word in said for word in words)
+
+
+def test_the_traceback_is_there_for_who_asks(capsys):
+    with pytest.raises(SystemExit):
+        with readable_errors(["a.wav", "--traceback"]):
+            raise ValueError("here")
+    said = capsys.readouterr().err
+    assert "Traceback" in said and "here" in said
+
+
+def test_exits_pass_through():
+    with pytest.raises(SystemExit) as stop:
+        with readable_errors([]):
+            raise SystemExit(2)
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("silent"), FileNotFoundError(2, "gone", "b"), MemoryError()],
+    ids=["value", "vanished", "memory"],
+)
+def test_one_bad_item_does_not_end_the_rest(error, capsys):
+    failures, done = Failures(), []
+    for name in ("a.wav", "b.wav", "c.wav"):
+        with failures.item(name):
+            if name == "b.wav":
+                raise error
+            done.append(name)
+    assert done == ["a.wav", "c.wav"]
+    with pytest.raises(SystemExit) as stop:
+        failures.finish(len(done))
+    assert stop.value.code == 2
+    assert "2 done, 1 skipped" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_all():
+    failures = Failures()
+    with pytest.raises(OSError):
+        with failures.item("a.wav"):
+            raise OSError(errno.ENOSPC, "No space left", "a.wav")
+
+
+def test_nothing_failed():
+    Failures().finish(3)
+
+
+def test_what_speaks_for_itself_is_not_explained():
+    assert describe_error(ValueError(" a: b ")) == "a: b"
