@@ -112,7 +112,7 @@ def describe_absence(root: str | os.PathLike) -> str:
     """
     text = f"there are no audio files in {printable(root)}"
     seen, ours = Counter(), 0
-    for parent, names in _walk(root, (), outputs=True):
+    for _, names in _walk(root, (), outputs=True):
         audio = sum(map(_is_audio, names))
         ours += audio
         seen.update(
