@@ -107,12 +107,17 @@ class Sound(soundfile.SoundFile):
         """Say no: soundfile seeks after reading, which a decoder may not."""
         return False
 
+    @property
+    def said(self) -> int | None:
+        """Samples of a channel that the file says are there, if it does."""
+        if self.view.frames is not None:
+            return self.view.frames
+        is_said = self.view.is_bounded and self.frames < UNKNOWN_64
+        return self.frames if is_said else None
+
     def read_blocks(self, size: int) -> Iterator[np.ndarray]:
         """Read to the end, and compare it with what the file says."""
-        view, done = self.view, 0
-        said = view.frames
-        if said is None and view.is_bounded and self.frames < UNKNOWN_64:
-            said = self.frames
+        view, said, done = self.view, self.said, 0
         while True:
             # never across the end that the file tells: behind it, an error
             # only means that something else is attached
@@ -282,8 +287,10 @@ def _undecodable(view: View, error: soundfile.LibsndfileError) -> Exception:
     for magic, name in FOREIGN:
         if re.match(magic, head, re.DOTALL | re.IGNORECASE):
             return UnusableAudio(f"cannot be decoded: it is {name}")
-    reason = (error.error_string or "damaged or truncated").rstrip(".")
+    reason = "damaged or truncated"
+    if view.is_bounded and error.error_string:
+        reason = printable(error.error_string.rstrip("."))
     return UnusableAudio(
-        f"cannot be decoded: {printable(reason)}; if another program plays "
-        "it, convert it to WAV or FLAC"
+        f"cannot be decoded: {reason}; if another program plays it, convert "
+        "it to WAV or FLAC"
     )

@@ -20,6 +20,7 @@ SILENT_PEAK = 1e-4
 BLOCK_BYTES = 8 * 2**20
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 MOST_CHANNELS = 64
+MOST_SECONDS = 24 * 3600
 # Longest result of `decode`: 4.6 hours at 16 kHz.
 MOST_BYTES = 2**30
 # A file that grows by more than this, to more than 256 MiB, holds next to no
@@ -54,14 +55,16 @@ class AudioBlocks:
         Samples of a channel read so far: the length after an iteration.
     peak : float
         Largest deviation from the mean, of what was read so far.
+    said_frames : int
+        The length where the size of the file tells it, 0 otherwise.
 
     Raises
     ------
     UnusableAudio
         If the file is empty, no regular file, no audio, lacks the channel,
-        or has a rate or number of channels that no recording has. While
-        iterating: if it is damaged, truncated, holds no samples, or values
-        that are not finite.
+        or has a rate, number of channels or length that no recording has.
+        While iterating: if it is damaged, truncated, holds no samples, or
+        values that are not finite.
     OSError
         If the file cannot be opened or read.
 
@@ -84,7 +87,7 @@ class AudioBlocks:
     ) -> None:
         self.channel = channel
         self.block_seconds = block_seconds
-        self.frames = 0
+        self.frames = self.said_frames = 0
         self.peak = 0.0
         self._file = open_regular(path)
         try:
@@ -100,6 +103,8 @@ class AudioBlocks:
         with Sound(self._views[0]) as sound:
             self.sample_rate = sound.samplerate
             self.channels = sound.channels
+            if sound.format not in ("FLAC", "MP3", "OGG"):
+                self.said_frames = sound.said or 0
             self.is_pcm16 = (
                 sound.format in ("WAV", "WAVEX")
                 and sound.subtype == "PCM_16"
@@ -119,6 +124,20 @@ class AudioBlocks:
             raise UnusableAudio(
                 f"has {self.channels} channels; channel {self.channel} was "
                 "asked for"
+            )
+
+        self._check_length(self.said_frames)
+
+    def _check_length(self, frames: int) -> None:
+        """Refuse what is longer than any recording, or all but empty."""
+        if frames > MOST_SECONDS * self.sample_rate:
+            raise UnusableAudio(
+                f"lasts longer than {MOST_SECONDS / 3600:g} hours; split it"
+            )
+        size = 4 * frames * self.channels
+        if size > max(LEAST_EXPANDED, MOST_EXPANSION * self._size):
+            raise UnusableAudio(
+                f"expands to more than {MOST_EXPANSION} times its size"
             )
 
     def __enter__(self) -> "AudioBlocks":
@@ -144,11 +163,7 @@ class AudioBlocks:
             else:
                 mono = block.mean(axis=1)
             self.frames += len(mono)
-            decoded = 4 * self.frames * self.channels
-            if decoded > max(LEAST_EXPANDED, MOST_EXPANSION * self._size):
-                raise UnusableAudio(
-                    f"expands to more than {MOST_EXPANSION} times its size"
-                )
+            self._check_length(self.frames)
             total += float(mono.sum(dtype=np.float64))
             low = min(low, float(mono.min()))
             high = max(high, float(mono.max()))
@@ -251,17 +266,20 @@ def decode(
     >>> decode(path, sample_rate=8000).waveform.shape
     (800,)
     """
+    most = MOST_BYTES // 4
+    too_long = UnusableAudio(
+        f"lasts longer than the {most / sample_rate / 3600:.1f} hours that "
+        "fit into memory; split it"
+    )
     pieces, time = [], 0
     with AudioBlocks(path, channel=channel) as blocks:
+        if blocks.said_frames / blocks.sample_rate > most / sample_rate:
+            raise too_long
         for piece in resampled(blocks, blocks.sample_rate, sample_rate):
             pieces.append(piece)
             time += len(piece)
-            if 4 * time > MOST_BYTES:
-                hours = MOST_BYTES / 4 / sample_rate / 3600
-                raise UnusableAudio(
-                    f"lasts longer than {hours:.1f} hours, which do not fit "
-                    "into memory; split it"
-                )
+            if time > most:
+                raise too_long
     if not allow_silence:
         blocks.require_sound()
     # the pieces go as the waveform grows: it is in memory once
@@ -318,7 +336,8 @@ def resampled(
             part = np.ascontiguousarray(block[start : start + size])
             piece = stream.resample_chunk(part)
             given += len(piece)
-            yield piece
+            if len(piece):
+                yield piece
     # soxr rounds the length down: two samples more, of which some are cut off
     silence = np.zeros(2 * (rate // sample_rate + 1), np.float32)
     piece = stream.resample_chunk(silence, last=True)

@@ -125,6 +125,6 @@ def truncated() -> UnusableAudio:
 
 
 def peek(file: BinaryIO, offset: int, count: int) -> bytes:
-    """Read some bytes from a place."""
-    file.seek(offset)
+    """Read some bytes from a place, where there are any."""
+    file.seek(max(0, offset))
     return file.read(count)

@@ -300,17 +300,32 @@ def crc(content, bits, polynomial):
     return value
 
 
-def test_a_small_file_that_grows_without_end(tmp_path):
-    """16 bytes for four seconds: 80 minutes of a constant in 20 kB."""
+def test_a_small_file_that_grows_without_end(tmp_path, monkeypatch):
+    """Sixteen bytes for four seconds of a constant."""
+    monkeypatch.setattr(decoding, "LEAST_EXPANDED", 2**24)
     path = tmp_path / "x.flac"
     header = b"fLaC\x80\0\0\x22" + b"\xff\xff" * 2 + bytes(6)
     rate = 16000 << 44 | 15 << 36
-    frames = b"".join(flac_frame(n, 65535) for n in range(1200))
+    frames = b"".join(flac_frame(n, 65535) for n in range(100))
     path.write_bytes(header + rate.to_bytes(8, "big") + bytes(16) + frames)
     with AudioBlocks(path) as blocks:
         assert len(next(iter(blocks))) == 160_000
     with pytest.raises(UnusableAudio, match="more than 2000 times its size"):
         decode(path, sample_rate=8000)
+
+
+def test_a_file_that_is_longer_than_any_recording(tmp_path):
+    """A hole takes no place on the disk, and hours to decode."""
+    path = tmp_path / "x.wav"
+    soundfile.write(path, tone(1000), 1000)
+    content = bytearray(path.read_bytes())
+    content[40:44] = b"\xff" * 4
+    path.write_bytes(content)
+    os.truncate(path, 44 + 2 * 1000 * 86_000)
+    AudioBlocks(path)
+    os.truncate(path, 44 + 2 * 1000 * 87_000)
+    with pytest.raises(UnusableAudio, match="longer than 24 hours"):
+        AudioBlocks(path)
 
 
 def test_what_does_not_fit_into_memory(tmp_path, monkeypatch):
