@@ -1,89 +1,201 @@
-"""Decoding: any audio file in, one mono waveform at one rate out.
+"""Decoding: any audio file in, mono blocks or one waveform out.
 
 A file is either usable or refused with the reason; nothing in between.
 """
 
 import os
-import struct
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from itertools import chain
-from math import ceil, gcd
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
-import torch
-from torchaudio.transforms import Resample
+import soxr
 
-# Endings of files that are taken for audio. Some of them (m4a ...) cannot
-# be decoded here; they are found all the same, so that they are reported.
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .opus .mp3 .aif .aiff .au .sph .m4a .aac .wma".split()
-)
+from speechbrain_ext.corpora.containers import Sound, views_of
+from speechbrain_ext.corpora.views import UnusableAudio, open_regular
 
-# Peak below which a file counts as silent: -80 dB of full scale, three
-# steps of PCM-16.
+# Largest deviation from its mean below which a file counts as silent: -80 dB
+# of full scale, three steps of PCM-16.
 SILENT_PEAK = 1e-4
 
-BLOCK_SECONDS = 60
-# Two rates whose reduced ratio p:q has a larger product than this need a
-# resampling kernel of more than some 200 MB.
-LARGEST_RATIO_PRODUCT = 30_000_000
+BLOCK_BYTES = 8 * 2**20
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+MOST_CHANNELS = 64
+MOST_SECONDS = 24 * 3600
+# Longest result of `decode`: 4.6 hours at 16 kHz.
+MOST_BYTES = 2**30
+# A file that grows by more than this, to more than 256 MiB, holds next to no
+# sound, and was made to fill a memory or a disk.
+MOST_EXPANSION, LEAST_EXPANDED = 2_000, 2**28
 
 
-def find_audio(
-    root: str | os.PathLike, *, exclude: Iterable[str | os.PathLike] = ()
-) -> list[Path]:
-    """Find the audio files below a folder.
+class AudioBlocks:
+    """A file as mono blocks: the memory it takes does not grow with it.
 
-    Links are followed, but no folder is entered twice. Files and folders
-    whose name begins with a dot are passed over.
+    Iterating reads the file from the start, each time anew.
 
     Arguments
     ---------
-    root : str or PathLike
-        The folder.
-    exclude : iterable of str or PathLike
-        Folders not to enter.
+    path : str or PathLike
+        The file, in any format that libsndfile reads.
+    channel : int, optional
+        The channel to keep, from 0. By default the mean of all channels.
+    block_seconds : float
+        Length of a block; shorter where a block of all channels would take
+        more than ``BLOCK_BYTES``.
 
-    Returns
-    -------
-    paths : list of Path
-        Below `root` as it is given, sorted.
+    Attributes
+    ----------
+    sample_rate : int
+        In Hz.
+    channels : int
+        Channels of the file.
+    is_pcm16 : bool
+        Whether the file is a WAV of 16-bit integers with a true header.
+    frames : int
+        Samples of a channel read so far: the length after an iteration.
+    peak : float
+        Largest deviation from the mean, of what was read so far.
+    said_frames : int
+        The length where the size of the file tells it, 0 otherwise.
+
+    Raises
+    ------
+    UnusableAudio
+        If the file is empty, no regular file, no audio, lacks the channel,
+        or has a rate, number of channels or length that no recording has.
+        While iterating: if it is damaged, truncated, holds no samples, or
+        values that are not finite.
+    OSError
+        If the file cannot be opened or read.
 
     Example
     -------
-    >>> folder = getfixture("tmp_path")
-    >>> (folder / "a.wav").touch()
-    >>> [path.name for path in find_audio(folder)]
-    ['a.wav']
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, [[0.5, 0.25], [-0.5, 0.25]] * 400, 8000)
+    >>> with AudioBlocks(path, block_seconds=0.05) as blocks:
+    ...     print([len(block) for block in blocks], blocks.peak)
+    [400, 400] 0.25
     """
-    closed = {os.path.abspath(path) for path in exclude}
-    found, entered = [], set()
-    for parent, folders, names in os.walk(root, followlinks=True):
-        if os.path.realpath(parent) in entered:
-            folders.clear()
-            continue
-        entered.add(os.path.realpath(parent))
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".")
-            and os.path.abspath(os.path.join(parent, name)) not in closed
-        ]
-        found += [
-            Path(parent, name)
-            for name in names
-            if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
-            and not name.startswith(".")
-        ]
-    return sorted(found)
 
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        channel: int | None = None,
+        block_seconds: float = 10.0,
+    ) -> None:
+        self.channel = channel
+        self.block_seconds = block_seconds
+        self.frames = self.said_frames = 0
+        self.peak = 0.0
+        self._file = open_regular(path)
+        try:
+            self._inspect()
+        except BaseException:
+            self._file.close()
+            raise
 
-class UnusableAudio(ValueError):
-    """A file that cannot serve as a recording; the message is the reason."""
+    def _inspect(self) -> None:
+        """Read the header, and refuse what no recording has."""
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._views = views_of(self._file)
+        with Sound(self._views[0]) as sound:
+            self.sample_rate = sound.samplerate
+            self.channels = sound.channels
+            if sound.format not in ("FLAC", "MP3", "OGG"):
+                self.said_frames = sound.said or 0
+            self.is_pcm16 = (
+                sound.format in ("WAV", "WAVEX")
+                and sound.subtype == "PCM_16"
+                and not self._views[0].is_changed
+            )
+        if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
+            raise UnusableAudio(
+                f"has a rate of {self.sample_rate} Hz; rates from "
+                f"{LOWEST_RATE} to {HIGHEST_RATE} Hz are read"
+            )
+        if self.channels > MOST_CHANNELS:
+            raise UnusableAudio(
+                f"has {self.channels} channels; at most {MOST_CHANNELS} are "
+                "read"
+            )
+        if self.channel is not None and self.channel >= self.channels:
+            raise UnusableAudio(
+                f"has {self.channels} channels; channel {self.channel} was "
+                "asked for"
+            )
+
+        self._check_length(self.said_frames)
+
+    def _check_length(self, frames: int) -> None:
+        """Refuse what is longer than any recording, or all but empty."""
+        if frames > MOST_SECONDS * self.sample_rate:
+            raise UnusableAudio(
+                f"lasts longer than {MOST_SECONDS / 3600:g} hours; split it"
+            )
+        size = 4 * frames * self.channels
+        if size > max(LEAST_EXPANDED, MOST_EXPANSION * self._size):
+            raise UnusableAudio(
+                f"expands to more than {MOST_EXPANSION} times its size"
+            )
+
+    def __enter__(self) -> "AudioBlocks":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        size = min(
+            int(self.block_seconds * self.sample_rate),
+            BLOCK_BYTES // (4 * self.channels),
+        )
+        self.frames, self.peak = 0, 0.0
+        total, low, high = 0.0, np.inf, -np.inf
+        for block in self._decoded(max(1, size)):
+            if not np.isfinite(block).all():
+                raise UnusableAudio("holds values that are not finite (NaN)")
+            if self.channel is not None:
+                mono = np.ascontiguousarray(block[:, self.channel])
+            elif self.channels == 1:
+                mono = block[:, 0]
+            else:
+                mono = block.mean(axis=1)
+            self.frames += len(mono)
+            self._check_length(self.frames)
+            total += float(mono.sum(dtype=np.float64))
+            low = min(low, float(mono.min()))
+            high = max(high, float(mono.max()))
+            mean = total / self.frames
+            self.peak = max(high - mean, mean - low)
+            yield mono
+        if self.frames == 0:
+            raise UnusableAudio("holds no samples")
+
+    def _decoded(self, size: int) -> Iterator[np.ndarray]:
+        """Decode the views in turn, in blocks of shape (time, channels)."""
+        for view in self._views:
+            view.seek(0)
+            with Sound(view) as sound:
+                shape = sound.samplerate, sound.channels
+                if shape != (self.sample_rate, self.channels):
+                    raise UnusableAudio(
+                        "its parts differ in their rates or channels"
+                    )
+                yield from sound.read_blocks(size)
+
+    def require_sound(self) -> None:
+        """Refuse a silent file, after an iteration.
+
+        Raises
+        ------
+        UnusableAudio
+            If no sample deviates from the mean by ``SILENT_PEAK``: an
+            offset alone is no sound.
+        """
+        if self.peak < SILENT_PEAK:
+            raise UnusableAudio(f"silent: no sample above {SILENT_PEAK:g}")
 
 
 class Decoded(NamedTuple):
@@ -99,7 +211,7 @@ class Decoded(NamedTuple):
     channels : int
         Channels of the file.
     is_pcm16 : bool
-        Whether the file is a WAV of 16-bit integers.
+        Whether the file is a WAV of 16-bit integers with a true header.
     """
 
     waveform: np.ndarray
@@ -119,9 +231,7 @@ def decode(
 
     The file is decoded and resampled in blocks, so that memory grows with
     the length of the result only, not with the rate and the channels of the
-    file. Resampling is by a Kaiser-windowed sinc of 64 zero crossings: flat
-    within 0.1 dB to 90 % of the lower Nyquist frequency, 6 dB down at 95 %,
-    and free of aliases.
+    file.
 
     Arguments
     ---------
@@ -142,52 +252,48 @@ def decode(
     Raises
     ------
     UnusableAudio
-        If the file is empty, no audio, truncated, silent (no sample above
-        ``SILENT_PEAK``), has values that are not finite, lacks the channel,
-        or has a rate that cannot be converted.
+        If `AudioBlocks` refuses it, or if it is silent: nowhere further from
+        its mean than ``SILENT_PEAK``.
     OSError
-        If the file cannot be opened.
+        If the file cannot be opened or read.
 
     Example
     -------
-    >>> import tempfile
-    >>> path = os.path.join(tempfile.mkdtemp(), "tone.wav")
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "tone.wav"
     >>> tone = np.sin(np.arange(1600) / 5) * [[0.5], [0.3]]
     >>> soundfile.write(path, tone.T, 16000)
     >>> decode(path, sample_rate=8000).waveform.shape
     (800,)
     """
-    if _lacks_its_end(path):
-        raise UnusableAudio("truncated: its last part is missing")
-    try:
-        with soundfile.SoundFile(path) as file:
-            declared = file.frames
-            if channel is not None and channel >= file.channels:
-                raise UnusableAudio(
-                    f"has {file.channels} channels; channel {channel} was "
-                    "asked for"
-                )
-            blocks = _Blocks(file, channel)
-            pieces = list(resampled(blocks, file.samplerate, sample_rate))
-            shape = (
-                file.samplerate,
-                file.channels,
-                file.format in ("WAV", "WAVEX") and file.subtype == "PCM_16",
-            )
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string or "damaged or truncated"
-        raise UnusableAudio(f"cannot be decoded: {reason}") from error
-    if blocks.frames == 0:
-        raise UnusableAudio("holds no samples")
-    if blocks.frames < 0.98 * declared:  # an MP3 may only estimate it
-        raise UnusableAudio(
-            f"truncated: {blocks.frames} of {declared} samples are there"
-        )
-    if blocks.peak < SILENT_PEAK and not allow_silence:
-        raise UnusableAudio(f"silent: no sample above {SILENT_PEAK:g}")
-    waveform = np.concatenate(pieces)
-    peak = np.abs(waveform).max()
-    return Decoded(waveform / max(peak, np.float32(1.0)), *shape)
+    most = MOST_BYTES // 4
+    too_long = UnusableAudio(
+        f"lasts longer than the {most / sample_rate / 3600:.1f} hours that "
+        "fit into memory; split it"
+    )
+    pieces, time = [], 0
+    with AudioBlocks(path, channel=channel) as blocks:
+        if blocks.said_frames / blocks.sample_rate > most / sample_rate:
+            raise too_long
+        for piece in resampled(blocks, blocks.sample_rate, sample_rate):
+            pieces.append(piece)
+            time += len(piece)
+            if time > most:
+                raise too_long
+    if not allow_silence:
+        blocks.require_sound()
+    # the pieces go as the waveform grows: it is in memory once
+    waveform = np.empty(time, np.float32)
+    while pieces:
+        piece = pieces.pop()
+        waveform[time - len(piece) : time] = piece
+        time -= len(piece)
+    peak = max(waveform.max(), -waveform.min())
+    if peak > 1:
+        waveform /= peak
+    return Decoded(
+        waveform, blocks.sample_rate, blocks.channels, blocks.is_pcm16
+    )
 
 
 def resampled(
@@ -207,14 +313,9 @@ def resampled(
     Returns
     -------
     blocks : iterator of numpy.ndarray
-        Consecutive parts of the resampled waveform: the same values as if
-        it had been resampled at once, ceil(time * sample_rate / rate) in
-        all.
-
-    Raises
-    ------
-    UnusableAudio
-        If the ratio of the rates would need a kernel that is too large.
+        Consecutive parts of the resampled waveform, none above
+        ``BLOCK_BYTES`` by much: the same values whatever the blocks,
+        ceil(time * sample_rate / rate) in all.
 
     Example
     -------
@@ -225,106 +326,19 @@ def resampled(
     if rate == sample_rate:
         yield from blocks
         return
-    common = gcd(rate, sample_rate)
-    if (rate // common) * (sample_rate // common) > LARGEST_RATIO_PRODUCT:
-        raise UnusableAudio(
-            f"its rate of {rate} Hz cannot be converted to {sample_rate} Hz; "
-            "convert it with another program"
-        )
-    resample = _resampler(rate, sample_rate)
-    # One second on either side of what is resampled is far more than the
-    # kernel reaches; whole seconds keep the two sampling grids aligned.
-    margin = np.zeros(rate, np.float32)
-    held = margin
-    for block in chain(blocks, (margin,)):
-        held = np.concatenate((held, block))
-        body = len(held) - 2 * rate
-        if block is not margin:
-            body -= body % rate
-        if body > 0:
-            piece = torch.from_numpy(held[: body + 2 * rate])
-            stop = sample_rate + ceil(body * sample_rate / rate)
-            yield resample(piece)[sample_rate:stop].numpy()
-            held = held[body:]
-
-
-class _Blocks:
-    """Mono blocks of an open file; counts frames and finds the peak."""
-
-    def __init__(self, file: soundfile.SoundFile, channel: int | None):
-        self.file = file
-        self.channel = channel
-        self.frames = 0
-        self.peak = 0.0
-
-    def __iter__(self):
-        size = BLOCK_SECONDS * self.file.samplerate
-        while True:
-            block = self.file.read(size, dtype="float32", always_2d=True)
-            if not len(block):
-                return
-            if not np.isfinite(block).all():
-                raise UnusableAudio("holds values that are not finite (NaN)")
-            if self.channel is not None:
-                mono = block[:, self.channel]
-            elif block.shape[1] == 1:
-                mono = block[:, 0]
-            else:
-                mono = block.mean(axis=1)
-            self.frames += len(mono)
-            self.peak = max(self.peak, float(np.abs(mono).max()))
-            yield mono
-
-
-@lru_cache(maxsize=4)
-def _resampler(rate: int, sample_rate: int) -> Resample:
-    """Make the resampler; its kernel costs more than many a short file."""
-    return Resample(
-        rate,
-        sample_rate,
-        resampling_method="sinc_interp_kaiser",
-        lowpass_filter_width=64,
-        rolloff=0.9475937167399596,
-        beta=14.769656459379492,
-    )
-
-
-def _lacks_its_end(path: str | os.PathLike) -> bool:
-    """Tell whether a WAV or Ogg file is shorter than its structure says.
-
-    libsndfile reads such files without complaint. For the other formats the
-    number of decoded samples tells.
-    """
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
-            raise UnusableAudio("empty file")
-        file.seek(0)
-        magic = file.read(12)
-        if magic[:4] == b"RIFF" and magic[8:] == b"WAVE":
-            return _wav_lacks_its_end(file, size)
-        if magic[:4] == b"OggS":
-            return _ogg_lacks_its_end(file, size)
-    return False
-
-
-def _wav_lacks_its_end(file, size: int) -> bool:
-    """Walk the chunks to the samples and compare lengths."""
-    while len(header := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", header)
-        if name == b"data":
-            # Programs that write to a pipe leave a huge length behind.
-            return file.tell() + length > size and length < 0x7FFFF000
-        file.seek(length + length % 2, os.SEEK_CUR)
-    return True
-
-
-def _ogg_lacks_its_end(file, size: int) -> bool:
-    """Look whether the last page is whole (RFC 3533, section 6)."""
-    longest_page = 27 + 255 + 255 * 255
-    file.seek(max(0, size - longest_page))
-    tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return True
-    return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    stream = soxr.ResampleStream(rate, sample_rate, 1, quality="VHQ")
+    # how much of a block to take at once, so that the result is bounded too
+    size = max(1, BLOCK_BYTES // 4 * rate // max(rate, sample_rate))
+    taken = given = 0
+    for block in blocks:
+        taken += len(block)
+        for start in range(0, len(block), size):
+            part = np.ascontiguousarray(block[start : start + size])
+            piece = stream.resample_chunk(part)
+            given += len(piece)
+            if len(piece):
+                yield piece
+    # soxr rounds the length down: two samples more, of which some are cut off
+    silence = np.zeros(2 * (rate // sample_rate + 1), np.float32)
+    piece = stream.resample_chunk(silence, last=True)
+    yield piece[: -(-taken * sample_rate // rate) - given]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate
-from speechbrain_ext.corpora.decoding import AUDIO_SUFFIXES, find_audio
+from speechbrain_ext.corpora.finding import describe_absence, find_audio
 
 
 def require_folder(folder: str | os.PathLike, *, argument: str) -> Path:
@@ -86,10 +86,7 @@ def list_audio(
     root = require_folder(folder, argument=argument)
     found = find_audio(root, exclude=exclude)
     if not found:
-        raise ValueError(
-            f"{argument}: there are no audio files in {root}; looked for "
-            + ", ".join(sorted(AUDIO_SUFFIXES))
-        )
+        raise ValueError(f"{argument}: {describe_absence(root)}")
     return found
 
 

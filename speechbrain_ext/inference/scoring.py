@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.corpora.decoding import find_audio
+from speechbrain_ext.corpora.finding import find_audio
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.separator import Separator
 from speechbrain_ext.inference.sisnr_estimator import SISNREstimator

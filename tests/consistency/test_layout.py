@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "losses",
         "models",
         "corpora.decoding",
+        "corpora.finding",
         "evaluation.levels",
         "hub",
     },

@@ -1,0 +1,202 @@
+"""Finding audio files below a folder, and saying what was passed over."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from speechbrain_ext.console import printable
+from speechbrain_ext.outputs import Mark, is_output, read_mark
+
+logger = logging.getLogger(__name__)
+
+# Endings of what libsndfile reads, and of audio and video that it does not
+# read. The latter are found all the same, so that they are reported.
+AUDIO_SUFFIXES = frozenset(
+    """
+    .wav .wave .bwf .w64 .rf64 .bw64 .aif .aiff .aifc .au .snd .caf .flac
+    .ogg .oga .opus .mp1 .mp2 .mp3 .mpa .mpga .m2a .sph .nist .wv1 .wv2 .voc
+    .avr .paf .fap .ircam .sf .svx .8svx .16svx .pvf .htk .sds .sd2 .xi .wve
+
+    .webm .weba .mkv .mka .mp4 .m4a .m4b .m4p .m4r .m4v .mov .qt .3gp .3gpp
+    .3g2 .aac .adts .ac3 .ec3 .eac3 .dts .amr .awb .wma .wmv .asf .avi .mpg
+    .mpeg .vob .ts .mts .m2ts .flv .f4v .f4a .ogv .ogx .ogm .spx .ape .wv
+    .tta .tak .shn .ofr .mpc .mp+ .alac .dsf .dff .ra .rm .rmvb .gsm .vox
+    .dss .ds2 .qcp .oma .g722 .g729 .sln .pcm .raw .ulaw .alaw
+    """.split()
+)
+
+
+def find_audio(
+    root: str | os.PathLike,
+    *,
+    exclude: Iterable[str | os.PathLike] = (),
+    outputs: bool = False,
+) -> list[Path]:
+    """Find the audio files below a folder.
+
+    Links are followed, but no folder is entered twice. Files and folders
+    whose name begins with a dot are passed over. What this project has
+    written (see `speechbrain_ext.outputs`) is passed over with a warning,
+    unless the folder itself is such a folder.
+
+    Arguments
+    ---------
+    root : str or PathLike
+        The folder.
+    exclude : iterable of str or PathLike
+        Folders not to enter.
+    outputs : bool
+        Whether to take what this project has written as well.
+
+    Returns
+    -------
+    paths : list of Path
+        Below `root` as it is given, sorted. Links to files that are not
+        there, and names of audio that are no files, are among them: reading
+        them tells the reason.
+
+    Raises
+    ------
+    OSError
+        If the folder itself cannot be read. Folders below it that cannot be
+        read are passed over with a warning.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "a.wav").touch()
+    >>> [path.name for path in find_audio(folder)]
+    ['a.wav']
+    """
+    mark = _mark_of(root)
+    outputs = outputs or (mark is not None and mark.whole)
+    found = []
+    for parent, names, mark in _walk(root, exclude, outputs):
+        paths = {name: os.path.join(parent, name) for name in names}
+        audio = [paths[name] for name in names if _is_audio(name)]
+        for name in names:
+            # of a folder, perhaps; one of a file is among the audio
+            if not _is_audio(name) and _is_dangling(paths[name]):
+                logger.warning(
+                    "the link %s is passed over: it leads nowhere",
+                    printable(paths[name]),
+                )
+        if mark is not None and not outputs:
+            others = [path for path in audio if not is_output(path, mark)]
+            if len(others) < len(audio):
+                logger.warning(
+                    "%s: %d files that %s wrote are passed over",
+                    printable(parent),
+                    len(audio) - len(others),
+                    printable(mark.maker, 80),
+                )
+            audio = others
+        found += map(Path, audio)
+    return sorted(found)
+
+
+def describe_absence(root: str | os.PathLike) -> str:
+    """Say that a folder holds no audio files, and what it holds instead.
+
+    Arguments
+    ---------
+    root : str or PathLike
+        A folder in which `find_audio` found nothing.
+
+    Returns
+    -------
+    text : str
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path") / "texts"
+    >>> folder.mkdir()
+    >>> (folder / "a.txt").touch()
+    >>> print(describe_absence(folder))
+    there are no audio files in ...texts; the files there end in .txt (1)
+    """
+    text = f"there are no audio files in {printable(root)}"
+    seen, ours = Counter(), 0
+    for _, names, _ in _walk(root, (), outputs=True):
+        audio = sum(map(_is_audio, names))
+        ours += audio
+        seen.update(
+            os.path.splitext(name)[1].lower() or "no ending"
+            for name in names
+            if not _is_audio(name)
+        )
+    if ours:
+        text += (
+            f"; {ours} that are there were written by this project, or lie "
+            "in folders left out: give their folder itself to read them"
+        )
+    if seen:
+        order = sorted(seen, key=lambda ending: (-seen[ending], ending))
+        named = [f"{ending} ({seen[ending]})" for ending in order[:8]]
+        if len(seen) > 8:
+            named.append("...")
+        text += f"; the files there end in {printable(', '.join(named))}"
+    return text
+
+
+def _is_audio(name: str) -> bool:
+    """Tell by the ending whether a file is audio."""
+    return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+
+
+def _is_dangling(path: str) -> bool:
+    """Tell whether a link leads nowhere."""
+    return os.path.islink(path) and not os.path.exists(path)
+
+
+def _walk(
+    root: str | os.PathLike,
+    exclude: Iterable[str | os.PathLike],
+    outputs: bool,
+) -> Iterator[tuple[str, list[str], Mark | None]]:
+    """Give each folder below a root, the names of its files, and its mark."""
+
+    def tell(error: OSError) -> None:
+        if error.filename == os.fspath(root):
+            raise error
+        logger.warning(
+            "the folder %s is passed over: %s",
+            printable(error.filename),
+            error.strerror,
+        )
+
+    closed = {os.path.realpath(path) for path in exclude}
+    entered = set()
+    for parent, folders, names in os.walk(root, onerror=tell, followlinks=True):
+        place = os.path.realpath(parent)
+        if place in entered:
+            folders.clear()
+            continue
+        entered.add(place)
+        mark = _mark_of(parent)
+        if mark is not None and mark.whole and not outputs:
+            logger.warning(
+                "the folder %s is passed over: %s wrote it; give it itself to "
+                "read it",
+                printable(parent),
+                printable(mark.maker, 80),
+            )
+            folders.clear()
+            continue
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".")
+            and os.path.realpath(os.path.join(parent, name)) not in closed
+        ]
+        yield parent, [name for name in names if name[0] != "."], mark
+
+
+def _mark_of(folder: str | os.PathLike) -> Mark | None:
+    """Read a mark; one that cannot be read is no mark."""
+    try:
+        return read_mark(folder)
+    except OSError:
+        return None
