@@ -1,12 +1,19 @@
 """What every training script does about processes and logs."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from speechbrain.core import RunOptions
-from speechbrain.utils.distributed import ddp_init_group, if_main_process
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    main_process_only,
+)
 from speechbrain.utils.train_logger import TensorboardLogger, TrainLogger
+
+from speechbrain_ext.console import describe_error
+from speechbrain_ext.files import naming
 
 
 def join_processes(run_opts: RunOptions) -> RunOptions:
@@ -43,6 +50,56 @@ def rank_and_size() -> tuple[int, int]:
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
+def run_on_main(
+    function: Callable, args: Sequence = (), kwargs: Mapping | None = None
+) -> object:
+    """Run a function on the main process, while the others wait.
+
+    As SpeechBrain's function of this name, but an error there ends all of
+    them: the others would otherwise wait for ever.
+
+    Arguments
+    ---------
+    function : Callable
+        What is run.
+    args, kwargs : sequence, Mapping
+        Its arguments.
+
+    Returns
+    -------
+    result : object
+        Of the function, on all processes.
+
+    Raises
+    ------
+    Exception
+        What the function raised; a RuntimeError of the same text on the other
+        processes.
+
+    Example
+    -------
+    >>> run_on_main(max, [2, 3])
+    3
+    """
+    kwargs = kwargs or {}
+    if not torch.distributed.is_initialized():
+        return function(*args, **kwargs)
+    raised = []
+
+    @main_process_only
+    def run():
+        try:
+            return function(*args, **kwargs), None
+        except Exception as error:
+            raised.append(error)
+            return None, describe_error(error)
+
+    result, reason = run()
+    if reason is not None:
+        raise raised[0] if raised else RuntimeError(reason)
+    return result
+
+
 def leave_processes() -> None:
     """Leave the group that `join_processes` joined, if there is one."""
     if torch.distributed.is_initialized():
@@ -67,7 +124,10 @@ def log_row(
     """
     values = {k: v for k, v in row.items() if k not in ("step", "stage")}
     stage = row["stage"]
-    text_log.log_stats({"step": row["step"]}, **{f"{stage}_stats": values})
-    if if_main_process():
+    with naming(text_log.save_file):
+        text_log.log_stats({"step": row["step"]}, **{f"{stage}_stats": values})
+    if not if_main_process():
+        return
+    with naming(tensorboard.save_dir):
         for name, value in values.items():
             tensorboard.writer.add_scalar(f"{stage}/{name}", value, row["step"])
