@@ -96,10 +96,13 @@ def read_option(
     """
     if not text.strip():
         raise ValueError("it is empty; give a value")
-    if rule is None and isinstance(default, bool):
-        rule = [True, False]
     if rule is not None:
         return _read_by_rule(text, rule)
+    if isinstance(default, bool):
+        value = _read_by_rule(text, [True, False])
+        if not isinstance(value, bool):
+            raise ValueError(f"{_shown(text)} is none of True, False")
+        return value
     tag = getattr(getattr(default, "tag", None), "value", None) or ""
     is_path = _PATH.fullmatch(key) and not isinstance(default, Mapping)
     if (
@@ -120,17 +123,15 @@ def read_option(
         raise ValueError(
             f"{_shown(text)} cannot be read as YAML: {reason}"
         ) from error
-    for wanted, name in (
-        (Mapping, "mapping, such as '{size: 3}'"),
-        (list, "list, such as '[1, 2]'"),
-        (Number, "number"),
+    if hasattr(default, "tag") and isinstance(default, Mapping):
+        if default.tag.value and not isinstance(value, Mapping):
+            raise ValueError(
+                f"{_shown(value)} is no mapping, such as '{{size: 3}}'"
+            )
+    if isinstance(default, Number) and (
+        isinstance(value, bool) or not isinstance(value, Number | None)
     ):
-        if isinstance(default, wanted):
-            null = value is None and wanted is not Mapping
-            if not (null or isinstance(value, wanted)) or (
-                wanted is Number and isinstance(value, bool)
-            ):
-                raise ValueError(f"{_shown(value)} is no {name}")
+        raise ValueError(f"{_shown(value)} is no number")
     return value
 
 

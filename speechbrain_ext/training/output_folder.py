@@ -49,7 +49,7 @@ def find_place_mistakes(values: Mapping) -> list[str]:
     for key, place in written.items():
         there = next(p for p in (place, *place.parents) if os.path.exists(p))
         if not there.is_dir():
-            mistakes.append(f"{key}: {there} is a file, and no folder")
+            return [f"{key}: {there} is a file, and no folder"]
     for key, value in values.items():
         if (
             key in written
