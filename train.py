@@ -75,7 +75,7 @@ def headline_files():
 
 def main(arguments):
     """Run the recipe's script as if it had been started itself."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or {"-h", "--help"} & set(arguments):
         known = "\n  ".join(headline_files() + recipe_files())
         print(f"{__doc__}\nHyperparameter files:\n  {known}")
         raise SystemExit(0 if arguments else MISTAKE)

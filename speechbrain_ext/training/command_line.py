@@ -44,6 +44,8 @@ _RUN_RULES = {
 }
 # keys that say how many batches an epoch has
 _BATCHES = ("rings_per_epoch", "batches_per_epoch")
+# output folders of this process, the last of which an error is likely about
+_CLAIMED = []
 
 
 class CommandLine(NamedTuple):
@@ -73,13 +75,23 @@ def run_recipe(main: Callable[[list[str]], None]) -> None:
     Arguments
     ---------
     main : Callable
-        Given the arguments of this process, but for `--traceback`.
+        Given the arguments of this process, but for `--traceback`. With
+        `--help` the text that opens its module is shown instead.
     """
+    words = [word for word in sys.argv[1:] if word != "--traceback"]
+    if {"-h", "--help"} & set(words):
+        print(sys.modules[main.__module__].__doc__)
+        return
+    # a log that cannot be written is told by what else cannot
+    logging.raiseExceptions = False
     with readable_errors():
         try:
-            main([word for word in sys.argv[1:] if word != "--traceback"])
-        except Exception:
+            main(words)
+        except Exception as error:
             _log_traceback()
+            nameless = isinstance(error, OSError) and error.filename is None
+            if nameless and error.errno is not None and _CLAIMED:
+                error.filename = _CLAIMED[-1]
             raise
 
 
@@ -162,6 +174,7 @@ def read_command_line(
     run_opts = join_processes(run_opts)
     folder, claims = checked.values["output_folder"], []
     run_on_main(lambda: claims.append(claim_output(folder, lock=lock)))
+    _CLAIMED.append(folder)
     hparams = build_hparams(hparams_file, checked)
     # the lock is held as long as this is there
     hparams["output_claim"] = claims

@@ -13,7 +13,6 @@ from speechbrain.utils.distributed import (
 from speechbrain.utils.train_logger import TensorboardLogger, TrainLogger
 
 from speechbrain_ext.console import describe_error
-from speechbrain_ext.files import naming
 
 
 def join_processes(run_opts: RunOptions) -> RunOptions:
@@ -124,10 +123,7 @@ def log_row(
     """
     values = {k: v for k, v in row.items() if k not in ("step", "stage")}
     stage = row["stage"]
-    with naming(text_log.save_file):
-        text_log.log_stats({"step": row["step"]}, **{f"{stage}_stats": values})
-    if not if_main_process():
-        return
-    with naming(tensorboard.save_dir):
+    text_log.log_stats({"step": row["step"]}, **{f"{stage}_stats": values})
+    if if_main_process():
         for name, value in values.items():
             tensorboard.writer.add_scalar(f"{stage}/{name}", value, row["step"])

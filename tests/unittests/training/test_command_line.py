@@ -1,3 +1,6 @@
+import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +142,28 @@ def test_a_recipe_ends_with_a_paragraph(monkeypatch, capsys, shown):
     told = capsys.readouterr().err
     assert "data_folder: there is no folder x" in told
     assert ("Traceback" in told) == shown
+
+
+def test_a_full_disk_names_the_output_folder(hparams_file, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", hparams_file])
+
+    def main(arguments):
+        read(*arguments)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(SystemExit) as end:
+        run_recipe(main)
+    assert end.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("results: No space left") and "Make room" in told
+
+
+def test_help_is_the_text_of_the_script(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", "my.yaml", "--help"])
+
+    def main(arguments):
+        raise AssertionError("was run")
+
+    monkeypatch.setattr(sys.modules[__name__], "__doc__", "Train it.")
+    run_recipe(main)
+    assert capsys.readouterr().out == "Train it.\n"
