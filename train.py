@@ -6,12 +6,15 @@
 
 The files under hparams/ are links to recipes/DATASET/TASK/hparams/*.yaml; the
 train.py beside that folder is run in this very process with the resolved file
-and the remaining arguments, so that torchrun works as usual.
+and the remaining arguments, so that torchrun works as usual. Mistakes end it
+with one paragraph; --traceback shows where in the code they occurred.
 """
 
-import os
+import runpy
 import sys
 from pathlib import Path
+
+from speechbrain_ext.console import MISTAKE, readable_errors
 
 ROOT = Path(__file__).resolve().parent
 
@@ -47,14 +50,15 @@ def find_recipe(name):
     known = "\n  ".join(headline_files() + recipe_files())
     if not hparams_file.is_file():
         raise SystemExit(
-            f"train.py: no hyperparameter file {name!r}. There are:\n  {known}"
+            f"train.py: no hyperparameter file {str(name)!r}. There are:\n"
+            f"  {known}"
         )
     inside = hparams_file.is_relative_to(ROOT / "recipes")
     parts = hparams_file.relative_to(ROOT).parts if inside else ()
     script = hparams_file.parent.parent / "train.py"
     if len(parts) != 5 or parts[3] != "hparams" or not script.is_file():
         raise SystemExit(
-            f"train.py: {name!r} is not a file of a recipe "
+            f"train.py: {str(name)!r} is not a file of a recipe "
             f"(it resolves to {hparams_file}, not to "
             "recipes/DATASET/TASK/hparams/). Copy your file into that "
             f"folder, or use one of:\n  {known}"
@@ -70,19 +74,17 @@ def headline_files():
 
 
 def main(arguments):
-    """Replace this process by the recipe's script."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    """Run the recipe's script as if it had been started itself."""
+    if not arguments or {"-h", "--help"} & set(arguments):
         known = "\n  ".join(headline_files() + recipe_files())
         print(f"{__doc__}\nHyperparameter files:\n  {known}")
-        raise SystemExit(0 if arguments else 2)
+        raise SystemExit(0 if arguments else MISTAKE)
     script, hparams_file = find_recipe(arguments[0])
-    search_path = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [str(ROOT)] + ([search_path] if search_path else [])
-    )
-    command = [sys.executable, str(script), str(hparams_file), *arguments[1:]]
-    sys.stdout.flush()
-    os.execv(sys.executable, command)
+    sys.argv = [str(script), str(hparams_file), *arguments[1:]]
+    # modules of the recipe come first, as where a script is started
+    sys.path[:0] = [str(script.parent), str(ROOT)]
+    with readable_errors():
+        runpy.run_path(str(script), run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -41,10 +41,31 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{secrets.token_hex(4)}.tmp")
     try:
-        yield partial
-        os.replace(partial, path)
+        with naming(path):
+            yield partial
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Let an OSError inside tell the path, if it tells none.
+
+    What fails when a full disk is written to is no opening of a file, so
+    Python's error names none.
+
+    Arguments
+    ---------
+    path : str or PathLike
+        What is written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:

@@ -14,6 +14,7 @@ from speechbrain_ext.evaluation.report_page import EXAMPLE, PAGE, PLAYER, SOURCE
 from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
 from speechbrain_ext.files import replaced
+from speechbrain_ext.outputs import mark_folder
 
 # What stands for no figure.
 _DASH = "\N{EN DASH}"
@@ -302,6 +303,8 @@ def _examples(folder, examples):
     if not examples:
         return ""
     parts = []
+    # sounds that are no one's data
+    mark_folder(folder / "examples", "train")
     for number, example in enumerate(examples, start=1):
         place = folder / "examples" / f"{number:02d}"
         place.mkdir(parents=True, exist_ok=True)

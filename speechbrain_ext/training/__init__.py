@@ -1,18 +1,25 @@
 """What every Brain of the recipes shares."""
 
 from .checkpoints import AtomicCheckpointer
-from .command_line import read_command_line
+from .command_line import (
+    read_command_line,
+    run_recipe,
+    save_hparams,
+)
 from .comparison import Comparison
-from .configuration import find_mistakes, load_hparams
+from .configuration import load_hparams
 from .gradient_balance import GradientBalance
 from .history import History
 from .nonfinite import SkipNonFinite
 from .optimizers import MuonWithAdam
+from .options import find_mistakes
+from .output_folder import claim_output
 from .processes import (
     join_processes,
     leave_processes,
     log_row,
     rank_and_size,
+    run_on_main,
 )
 from .same_run import (
     data_identity,
@@ -44,6 +51,7 @@ __all__ = [
     "MuonWithAdam",
     "SkipNonFinite",
     "average_seeds",
+    "claim_output",
     "data_identity",
     "differences",
     "entry_of",
@@ -53,6 +61,9 @@ __all__ = [
     "remember_run",
     "require_same_run",
     "run_configuration",
+    "run_on_main",
+    "run_recipe",
+    "save_hparams",
     "show_decibels",
     "without_free",
     "join_processes",

@@ -46,18 +46,37 @@ class AtomicCheckpointer(Checkpointer):
         -------
         checkpoint : Checkpoint or None
             None on all but the main process.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, as on a full disk; nothing is left of it.
         """
-        if if_main_process():
-            for pending in Path(self.checkpoints_dir).glob(
-                f"{CKPT_PREFIX}*/{PENDING}"
-            ):
-                shutil.rmtree(pending.parent)
-        checkpoint = super().save_checkpoint(*arguments, **keywords)
+        self._remove_pending()
+        try:
+            checkpoint = super().save_checkpoint(*arguments, **keywords)
+        except (OSError, RuntimeError) as error:
+            # torch.save raises RuntimeErrors where the disk is full
+            self._remove_pending()
+            free = shutil.disk_usage(self.checkpoints_dir).free
+            raise OSError(
+                f"{self.checkpoints_dir}: a checkpoint could not be written "
+                f"({getattr(error, 'strerror', None) or error}). "
+                f"{free / 1e6:.0f} MB are free there. Make room, and run the "
+                "same command again: it resumes from the last checkpoint"
+            ) from error
         ddp_barrier()
         if checkpoint is not None:
             os.replace(checkpoint.path / PENDING, checkpoint.path / METAFNAME)
         ddp_barrier()
         return checkpoint
+
+    def _remove_pending(self):
+        if if_main_process():
+            for pending in Path(self.checkpoints_dir).glob(
+                f"{CKPT_PREFIX}*/{PENDING}"
+            ):
+                shutil.rmtree(pending.parent)
 
     def _save_checkpoint_metafile(self, fpath, *arguments, **keywords):
         pending = fpath.with_name(PENDING)

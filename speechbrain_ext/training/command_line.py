@@ -1,13 +1,51 @@
 """Reading a training script's command line."""
 
+import dataclasses
+import logging
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import speechbrain as sb
+import torch
 from speechbrain.core import RunOptions
+from speechbrain.utils.run_opts import HELP_TEXTS
 
-from speechbrain_ext.training.configuration import has_key, load_hparams
-from speechbrain_ext.training.processes import join_processes
+from speechbrain_ext.console import printable, readable_errors
+from speechbrain_ext.files import replaced
+from speechbrain_ext.training.configuration import (
+    build_hparams,
+    check_hparams,
+    has_key,
+)
+from speechbrain_ext.training.options import find_mistakes, read_option
+from speechbrain_ext.training.output_folder import (
+    claim_output,
+    find_place_mistakes,
+)
+from speechbrain_ext.training.processes import join_processes, run_on_main
+
+_DEFAULTS = vars(RunOptions())
+_FLAGS = {key for key, value in _DEFAULTS.items() if value is False}
+_LISTS = {"jit_module_keys", "compile_module_keys"}
+RUN_OPTIONS = {*HELP_TEXTS, *_LISTS} & _DEFAULTS.keys()
+_PRECISIONS = ["fp32", "fp16", "bf16"]
+# options of SpeechBrain's Brain with narrower values than their type
+_RUN_RULES = {
+    "precision": _PRECISIONS,
+    "eval_precision": _PRECISIONS,
+    "distributed_backend": ["nccl", "gloo", "mpi"],
+    "debug_batches": (int, 1, None),
+    "grad_accumulation_factor": (int, 1, None),
+    "nonfinite_patience": (int, 0, None),
+    "optimizer_step_limit": (int, 1, None),
+}
+# keys that say how many batches an epoch has
+_BATCHES = ("rings_per_epoch", "batches_per_epoch")
+# output folders of this process, the last of which an error is likely about
+_CLAIMED = []
 
 
 class CommandLine(NamedTuple):
@@ -21,26 +59,73 @@ class CommandLine(NamedTuple):
         What it holds, with the options in it.
     run_opts : RunOptions
         Of SpeechBrain's Brain.
-    overrides : str
-        The options that changed the file, as YAML.
+    text : str
+        The file as YAML, with the options in it and references resolved.
     """
 
     hparams_file: str
     hparams: dict
     run_opts: RunOptions
-    overrides: str
+    text: str
+
+
+def run_recipe(main: Callable[[list[str]], None]) -> None:
+    """Run a recipe's command: errors end it with one readable paragraph.
+
+    Arguments
+    ---------
+    main : Callable
+        Given the arguments of this process, but for `--traceback`. With
+        `--help` the text that opens its module is shown instead.
+    """
+    words = [word for word in sys.argv[1:] if word != "--traceback"]
+    if {"-h", "--help"} & set(words):
+        print(sys.modules[main.__module__].__doc__)
+        return
+    # a log that cannot be written is told by what else cannot
+    logging.raiseExceptions = False
+    with readable_errors():
+        try:
+            main(words)
+        except Exception as error:
+            _log_traceback()
+            nameless = isinstance(error, OSError) and error.filename is None
+            if nameless and error.errno is not None and _CLAIMED:
+                error.filename = _CLAIMED[-1]
+            raise
+
+
+def _log_traceback() -> None:
+    """Keep the traceback in log.txt, which does not show it on the screen."""
+    record = logging.makeLogRecord(
+        {
+            "name": __name__,
+            "levelno": logging.ERROR,
+            "levelname": "ERROR",
+            "msg": "the run ended by an error",
+            "exc_info": sys.exc_info(),
+        }
+    )
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def read_command_line(
     arguments: Sequence[str],
     rules: Mapping,
     find_conflicts: Callable | None = None,
+    *,
+    lock: bool = True,
 ) -> CommandLine:
-    r"""Read a command line, join the other processes, check the options.
+    r"""Read a command line, check the options, join the other processes.
 
-    `--precision` and `--max_grad_norm` are options of SpeechBrain's Brain,
-    which keeps them from the file; where the file has the keys they are put
-    back, so that what it says is what is done.
+    The output folder is created, marked and, as long as the hyperparameters
+    are there, locked against other processes.
+
+    `--precision` and others are options of SpeechBrain's Brain, which keeps
+    them from the file; where the file has the keys they are put back, so
+    that what it says is what is done.
 
     Arguments
     ---------
@@ -48,6 +133,8 @@ def read_command_line(
         The hyperparameter file and options.
     rules, find_conflicts
         See `load_hparams`.
+    lock : bool
+        Whether one process alone may write to the output folder.
 
     Returns
     -------
@@ -56,20 +143,208 @@ def read_command_line(
     Raises
     ------
     ValueError
-        See `load_hparams`.
+        See `load_hparams`; or if another process has the output folder.
 
     Example
     -------
-    >>> path = getfixture("tmp_path") / "hparams.yaml"
-    >>> _ = path.write_text("seed: 1\nprecision: fp32\n")
+    >>> folder = getfixture("tmp_path")
+    >>> path = folder / "hparams.yaml"
+    >>> _ = path.write_text(f"output_folder: {folder}/out\nprecision: fp32\n")
     >>> found = read_command_line([str(path), "--precision=bf16"], {})
     >>> found.hparams["precision"], found.run_opts.precision
     ('bf16', 'bf16')
     """
-    hparams_file, run_opts, overrides = sb.parse_arguments(list(arguments))
+    hparams_file, given, mistakes = split_options(arguments)
+    run_opts, values, faults = _read_run_options(hparams_file, given)
+    own = {k: words[-1] for k, words in given.items() if k not in RUN_OPTIONS}
+    own |= {k: v for k, v in values.items() if has_key(hparams_file, k)}
+
+    def find_all_conflicts(values):
+        found = find_conflicts(values) if find_conflicts else []
+        found += find_place_mistakes(values)
+        return found + _find_run_mistakes(values, run_opts)
+
+    rules = {
+        **{k: r for k, r in _RUN_RULES.items() if has_key(hparams_file, k)},
+        **rules,
+    }
+    checked = check_hparams(
+        hparams_file, own, rules, find_all_conflicts, mistakes + faults
+    )
     run_opts = join_processes(run_opts)
-    for key in ("precision", "max_grad_norm"):
-        if key in run_opts.overridden_args and has_key(hparams_file, key):
-            overrides += f"\n{key}: {getattr(run_opts, key)}"
-    hparams = load_hparams(hparams_file, overrides, rules, find_conflicts)
-    return CommandLine(hparams_file, hparams, run_opts, overrides)
+    folder, claims = checked.values["output_folder"], []
+    run_on_main(lambda: claims.append(claim_output(folder, lock=lock)))
+    _CLAIMED.append(folder)
+    hparams = build_hparams(hparams_file, checked)
+    # the lock is held as long as this is there
+    hparams["output_claim"] = claims
+    return CommandLine(hparams_file, hparams, run_opts, checked.text)
+
+
+def save_hparams(
+    command: CommandLine, folder: str | os.PathLike | None = None
+) -> None:
+    """Write hyperparams.yaml, references resolved.
+
+    Arguments
+    ---------
+    command : CommandLine
+        From `read_command_line`.
+    folder : str or PathLike, optional
+        Where to, by default the output folder.
+    """
+    folder = folder or command.hparams["output_folder"]
+    path = Path(folder, "hyperparams.yaml")
+    source = os.path.abspath(command.hparams_file)
+
+    def write():
+        with replaced(path) as partial:
+            partial.write_text(
+                f"# Generated from:\n# {printable(source, 4000)}\n"
+                f"# yamllint disable\n{command.text}",
+                encoding="utf-8",
+            )
+
+    run_on_main(write)
+
+
+def split_options(
+    arguments: Sequence[str],
+) -> tuple[str, dict[str, list[str]], list[str]]:
+    """Split a command line into options, without reading their values.
+
+    Arguments
+    ---------
+    arguments : sequence of str
+        The hyperparameter file, then `--key=value` or `--key value`.
+
+    Returns
+    -------
+    hparams_file : str
+    options : dict
+        Key to the words behind it: one, but for flags and lists.
+    mistakes : list of str
+        One line each.
+
+    Raises
+    ------
+    ValueError
+        If the hyperparameter file does not come first.
+
+    Example
+    -------
+    >>> split_options(["my.yaml", "--seed=2", "--user", "me", "--debug"])
+    ('my.yaml', {'seed': ['2'], 'user': ['me'], 'debug': []}, [])
+    """
+    words = list(arguments)
+    if not words or words[0].startswith("-") or not words[0].strip():
+        raise ValueError(
+            "the hyperparameter file comes first, such as: "
+            "train.py hparams/ring_folder.yaml --data_folder=DIR"
+        )
+    hparams_file, options, mistakes = words.pop(0), {}, []
+    while words:
+        word = words.pop(0)
+        shown = printable(word, 100)
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not key:
+            mistakes.append(
+                f"{shown}: options are given as --KEY=VALUE; a value with "
+                "spaces must be quoted"
+            )
+            continue
+        if key in _FLAGS:
+            if equals:
+                mistakes.append(f"{key}: it takes no value, give --{key}")
+            found = []
+        elif equals:
+            found = [value]
+        else:
+            several = key in _LISTS
+            found = []
+            while words and not words[0].startswith("--"):
+                found.append(words.pop(0))
+                if not several:
+                    break
+            if not found:
+                mistakes.append(f"{key}: no value; give it as --{key}=VALUE")
+                continue
+        if options.setdefault(key, found) != found:
+            mistakes.append(
+                f"{key}: it is given twice, as {options[key][0]!r} and "
+                f"{found[0]!r}"
+            )
+    return hparams_file, options, mistakes
+
+
+def _read_run_options(
+    hparams_file: str, given: Mapping[str, list[str]]
+) -> tuple[RunOptions, dict, list[str]]:
+    """Read the options of SpeechBrain's Brain; give mistakes as well."""
+    arguments, mistakes, values = [hparams_file], [], {}
+    for key in given.keys() & RUN_OPTIONS:
+        if key in _FLAGS | _LISTS:
+            arguments += [f"--{key}", *given[key]]
+            continue
+        kind = type(_DEFAULTS[key])
+        rule = (kind, None, None) if kind in (int, float) else None
+        rule = _RUN_RULES.get(key, rule)
+        try:
+            value = read_option(key, given[key][0], default="", rule=rule)
+        except ValueError as error:
+            mistakes.append(f"{key}: {error}")
+            continue
+        found = find_mistakes({key: value}, {key: rule}) if rule else []
+        mistakes += found
+        if not found:
+            arguments.append(f"--{key}={value}")
+            values[key] = value
+    _, run_opts, _ = sb.parse_arguments(arguments)
+    # of two of them SpeechBrain keeps the text
+    limit = values.get("optimizer_step_limit")
+    run_opts = dataclasses.replace(run_opts, optimizer_step_limit=limit)
+    mistakes += _find_device_mistakes(run_opts.device)
+    return run_opts, values, mistakes
+
+
+def _find_device_mistakes(name: str | None) -> list[str]:
+    """Tell whether a device is there."""
+    if name is None:
+        return []
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        return [
+            f"device: {name!r} is no device; choose cpu, cuda or cuda:NUMBER"
+        ]
+    there = {"cpu": 1}
+    if torch.accelerator.is_available():
+        kind = torch.accelerator.current_accelerator().type
+        there[kind] = torch.accelerator.device_count()
+    if (device.index or 0) < there.get(device.type, 0):
+        return []
+    found = ", ".join(f"{kind} ({n})" for kind, n in there.items())
+    return [
+        f"device: {name} is not there, or this build of torch has no support "
+        f"for it; there are: {found}"
+    ]
+
+
+def _find_run_mistakes(values: Mapping, run_opts: RunOptions) -> list[str]:
+    """List what the Brain's options and the file's values make together."""
+    mistakes = []
+    batches = run_opts.grad_accumulation_factor
+    for key in _BATCHES:
+        if key in values and batches > values[key]:
+            mistakes.append(
+                f"grad_accumulation_factor: {batches} batches make a step, "
+                f"and {key} is {values[key]}: no step would be made"
+            )
+    save = values.get("save_folder")
+    if run_opts.test_only and save is not None:
+        if not any(Path(save).glob("CKPT*/CKPT.yaml")):
+            mistakes.append(
+                f"test_only: there is no checkpoint in {save}; train first, "
+                "or give the output_folder of a trained run"
+            )
+    return mistakes

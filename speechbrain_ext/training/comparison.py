@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
-import speechbrain as sb
-
-from speechbrain_ext.training.configuration import load_hparams
+from speechbrain_ext.console import Parser, readable_errors
+from speechbrain_ext.outputs import mark_folder
+from speechbrain_ext.training.command_line import RUN_OPTIONS, split_options
+from speechbrain_ext.training.configuration import has_key, load_hparams
 from speechbrain_ext.training.same_run import differences
 from speechbrain_ext.training.stored_figures import (
     FIGURES,
@@ -97,6 +98,10 @@ class Comparison:
         options = {**run.overrides(), "output_folder": output_folder}
         if run.corpus == self.data_corpus:
             options["data_folder"] = arguments.data_folder
+            # prepared once, for all runs
+            options["prepared_folder"] = (
+                arguments.prepared_folder or Path(arguments.output) / "data"
+            )
             for key in ("include", "test_split"):
                 if getattr(arguments, key) is not None:
                     options[key] = getattr(arguments, key)
@@ -111,9 +116,18 @@ class Comparison:
     def read_options(self, run, arguments) -> dict:
         """Return the hyperparameters of a run."""
         folder = Path(arguments.output) / run.name
-        hparams_file, _, overrides = sb.parse_arguments(
+        # building the hyperparameters may write there
+        mark_folder(folder, "train")
+        hparams_file, options, mistakes = split_options(
             self.command_line(run, arguments, folder)
         )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+        overrides = {
+            key: words[-1]
+            for key, words in options.items()
+            if has_key(hparams_file, key) or key not in RUN_OPTIONS
+        }
         return load_hparams(hparams_file, overrides)
 
     def is_finished(self, run, arguments) -> bool:
@@ -141,7 +155,7 @@ class Comparison:
     def execute(self, run, arguments) -> None:
         """Train one arm, in a process of its own."""
         folder = Path(arguments.output) / run.name
-        folder.mkdir(parents=True, exist_ok=True)
+        mark_folder(folder, "train")
         command = [
             sys.executable,
             str(self.recipe / "train.py"),
@@ -215,6 +229,10 @@ class Comparison:
         """Read the command line; unknown options are the recipe's."""
         add = parser.add_argument
         add("--data_folder", help=f"needed for the runs {self.data_corpus}/...")
+        add(
+            "--prepared_folder",
+            help="where they are prepared; by default OUTPUT/data",
+        )
         add("--include", help="which of its paths are taken; for them only")
         add("--test_split", help="which of its splits tests; likewise")
         add("--output", default=self.output)
@@ -246,9 +264,15 @@ class Comparison:
         description : str
             Of the command.
         """
-        parser = argparse.ArgumentParser(description=description)
+        parser = Parser(description=description)
         arguments = self.parse(parser)
+        with readable_errors():
+            self._run(parser, arguments)
+
+    def _run(self, parser, arguments) -> None:
+        """Do what `main` is for."""
         if not arguments.table:
+            mark_folder(arguments.output, "arms")
             runs = self.choose_runs(parser, arguments)
             # each corpus once, before runs that share it start together
             for run in {run.corpus: run for run in runs}.values():

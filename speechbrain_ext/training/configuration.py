@@ -6,25 +6,60 @@ into a run, or never.
 """
 
 import difflib
+import io
+import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml import YAML
 
-_KEY = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*):")
-_PLACEHOLDER = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*):\s*!PLACEHOLDER\b")
+from speechbrain_ext.console import printable
+from speechbrain_ext.training.options import (
+    OptionConstructor,
+    find_mistakes,
+    read_option,
+    read_yaml,
+)
+
+_SHELTER = re.compile(r"text_(\d+)_of_an_option")
 
 
-def _keys(text, pattern=_KEY):
-    return [m.group(1) for m in map(pattern.match, text.splitlines()) if m]
+class CheckedHparams(NamedTuple):
+    """A hyperparameter file without mistakes, before anything is built.
+
+    Arguments
+    ---------
+    text : str
+        YAML, with the options in it and all references resolved.
+    values : dict
+        Its plain values; None for what is to be built.
+    """
+
+    text: str
+    values: dict
 
 
-def _override_keys(overrides):
-    if not overrides:
-        return []
-    if isinstance(overrides, str):
-        return _keys(overrides)
-    return list(overrides)
+class _PlainConstructor(OptionConstructor):
+    """None for all that is to be built."""
+
+
+_PlainConstructor.add_multi_constructor("!", lambda loader, tag, node: None)
+
+
+def _read_tree(path: str | os.PathLike) -> Mapping:
+    """Read the top level of a file with its tags."""
+    try:
+        tree = YAML().load(Path(path).read_text(encoding="utf-8"))
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(tree, Mapping):
+        raise ValueError(f"{path} holds no keys; it is no hyperparameter file")
+    return tree
 
 
 def has_key(path, key):
@@ -48,7 +83,7 @@ def has_key(path, key):
     >>> has_key(path, "model"), has_key(path, "size")
     (True, False)
     """
-    return key in _keys(Path(path).read_text())
+    return key in _read_tree(path)
 
 
 def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
@@ -58,9 +93,8 @@ def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
     ---------
     path : str or Path
         The hyperparameter file.
-    overrides : str or dict
-        Values from the command line, as `speechbrain.parse_arguments` gives
-        them.
+    overrides : str or Mapping
+        Key to value; a text is read as `read_option` does. Or YAML.
     rules : dict
         What `find_mistakes` understands: the legal values of top-level keys.
     find_conflicts : Callable
@@ -88,91 +122,145 @@ def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
     ValueError: ...hparams.yaml: 1 mistake
       mixng: no such key; did you mean mixing?
     """
-    text = Path(path).read_text(encoding="utf-8")
-    known = _keys(text)
-    given = _override_keys(overrides)
-    mistakes = []
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            mistakes.append(f"{key}: no such key{hint}")
-    for key in _keys(text, _PLACEHOLDER):
-        if key not in given:
-            mistakes.append(f"{key}: required, give it as --{key}=VALUE")
-    if not mistakes:
-        plain = _plain_values(path, overrides)
-        mistakes = find_mistakes(plain, rules or {})
-        if find_conflicts is not None and not mistakes:
-            mistakes = find_conflicts(plain)
-    _raise(path, mistakes)
-    with open(path, encoding="utf-8") as file:
-        return load_hyperpyyaml(file, overrides)
+    if isinstance(overrides, str):
+        overrides = read_yaml(overrides)
+    checked = check_hparams(path, overrides or {}, rules, find_conflicts)
+    return build_hparams(path, checked)
 
 
-def _plain_values(path, overrides):
-    """Read the plain values, references resolved, nothing built."""
-    import yaml
-
-    class _Loader(yaml.SafeLoader):
-        pass
-
-    # what is to be built is of no interest here
-    _Loader.add_multi_constructor("!", lambda loader, tag, node: None)
-    with open(path, encoding="utf-8") as file:
-        resolved = resolve_references(file, overrides)
-    return yaml.load(resolved, _Loader)  # noqa: S506 (a SafeLoader)
-
-
-def find_mistakes(values, rules):
-    """Hold values against rules.
+def check_hparams(
+    path: str | os.PathLike,
+    overrides: Mapping,
+    rules: Mapping | None = None,
+    find_conflicts: Callable | None = None,
+    mistakes: list[str] | None = None,
+) -> CheckedHparams:
+    """Read a hyperparameter file and its options without building anything.
 
     Arguments
     ---------
-    values : dict
-        Of a hyperparameter file.
-    rules : dict
-        Key to a list of legal values, or to a tuple (type, smallest,
-        largest) where None means no bound; `float` takes whole numbers too.
-        A key that `values` lacks is a mistake.
+    path, overrides, rules, find_conflicts
+        As for `load_hparams`; the overrides are a Mapping.
+    mistakes : list of str, optional
+        Found before, to be told as well.
 
     Returns
     -------
-    mistakes : list of str
-        One line each; empty where all is well.
+    checked : CheckedHparams
 
-    Example
-    -------
-    >>> find_mistakes({"seed": -1, "mixing": "rings"},
-    ...               {"seed": (int, 0, None), "mixing": ["ring", "pairs"]})
-    ['seed: -1 is below 0', "mixing: 'rings' is none of 'ring', 'pairs'"]
+    Raises
+    ------
+    ValueError
+        See `load_hparams`.
     """
-    mistakes = []
-    for key, rule in rules.items():
-        if key not in values:
-            mistakes.append(f"{key}: missing")
+    tree, rules = _read_tree(path), rules or {}
+    mistakes, known, values = list(mistakes or ()), list(tree), {}
+    for key, value in overrides.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            mistakes.append(f"{printable(key, 100)}: no such key{hint}")
             continue
-        value = values[key]
-        if isinstance(rule, list):
-            if value not in rule:
-                legal = ", ".join(map(repr, rule))
-                mistakes.append(f"{key}: {value!r} is none of {legal}")
-            continue
-        kind, smallest, largest = rule
-        accepted = (int, float) if kind is float else kind
-        if isinstance(value, bool) is not (kind is bool) or not isinstance(
-            value, accepted
-        ):
-            mistakes.append(f"{key}: {value!r} is no {kind.__name__}")
-        elif smallest is not None and not value >= smallest:
-            mistakes.append(f"{key}: {value!r} is below {smallest}")
-        elif largest is not None and not value <= largest:
-            mistakes.append(f"{key}: {value!r} is above {largest}")
-    return mistakes
-
-
-def _raise(path, mistakes):
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if isinstance(value, str):
+            rule = rules.get(key)
+            try:
+                value = read_option(key, value, default=tree[key], rule=rule)
+            except ValueError as error:
+                mistakes.append(f"{key}: {error}")
+                if not _is_required(tree[key]):
+                    continue
+                value = "-"
+        values[key] = value
+    for key, value in tree.items():
+        if _is_required(value) and key not in values:
+            mistakes.append(f"{key}: required, give it as --{key}=VALUE")
+            values[key] = "-"
+    text, plain = _resolve(path, values)
+    mistakes += find_mistakes(plain, rules)
+    if find_conflicts is not None and not mistakes:
+        mistakes += find_conflicts(plain)
     if mistakes:
         plural = "mistake" if len(mistakes) == 1 else "mistakes"
         lines = "\n  ".join(mistakes)
         raise ValueError(f"{path}: {len(mistakes)} {plural}\n  {lines}")
+    return CheckedHparams(text, plain)
+
+
+def build_hparams(path: str | os.PathLike, checked: CheckedHparams) -> dict:
+    """Build what a checked hyperparameter file names.
+
+    Arguments
+    ---------
+    path : str or PathLike
+        The file, for errors.
+    checked : CheckedHparams
+        From `check_hparams`.
+
+    Returns
+    -------
+    hparams : dict
+
+    Raises
+    ------
+    ValueError
+        If an object cannot be made of its values; the message tells what its
+        class says.
+    """
+    try:
+        return load_hyperpyyaml(checked.text)
+    except OSError:
+        raise
+    except Exception as error:
+        said = "; ".join(map(str, error.args))
+        raise ValueError(
+            f"{path}: what its keys describe cannot be built. {said}"
+        ) from error
+
+
+def _is_required(value: object) -> bool:
+    tag = getattr(getattr(value, "tag", None), "value", None)
+    return tag == "!PLACEHOLDER"
+
+
+def _resolve(path: str | os.PathLike, values: Mapping) -> tuple[str, dict]:
+    """Put values into a file, resolve its references; give YAML and values.
+
+    HyperPyYAML would take ``<`` and ``>`` in a text for a reference, and a
+    path such as ``1/0`` for a division: it sees stand-ins of the texts.
+    """
+    texts = []
+
+    def shelter(value):
+        if isinstance(value, str):
+            texts.append(value)
+            return f"text_{len(texts) - 1}_of_an_option"
+        if isinstance(value, list):
+            return [shelter(item) for item in value]
+        if isinstance(value, Mapping) and not hasattr(value, "tag"):
+            return {key: shelter(item) for key, item in value.items()}
+        return value
+
+    def restore(node):
+        if isinstance(node, str):
+            return _SHELTER.sub(lambda found: texts[int(found[1])], node)
+        if isinstance(node, list | dict):
+            keys = node if isinstance(node, dict) else range(len(node))
+            for key in keys:
+                node[key] = restore(node[key])
+        return node
+
+    sheltered = {key: shelter(value) for key, value in values.items()}
+    try:
+        with open(path, encoding="utf-8") as file:
+            resolved = resolve_references(file, sheltered)
+        yaml, stream = YAML(), io.StringIO()
+        yaml.dump(restore(yaml.load(resolved)), stream)
+        text = stream.getvalue()
+        return text, read_yaml(text, _PlainConstructor)
+    except OSError:
+        raise
+    except Exception as error:
+        said = restore("; ".join(map(str, error.args)))
+        raise ValueError(f"{path}: {said}") from error

@@ -1,12 +1,18 @@
 """What every training script does about processes and logs."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from speechbrain.core import RunOptions
-from speechbrain.utils.distributed import ddp_init_group, if_main_process
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    main_process_only,
+)
 from speechbrain.utils.train_logger import TensorboardLogger, TrainLogger
+
+from speechbrain_ext.console import describe_error
 
 
 def join_processes(run_opts: RunOptions) -> RunOptions:
@@ -41,6 +47,56 @@ def rank_and_size() -> tuple[int, int]:
     if not torch.distributed.is_initialized():
         return 0, 1
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def run_on_main(
+    function: Callable, args: Sequence = (), kwargs: Mapping | None = None
+) -> object:
+    """Run a function on the main process, while the others wait.
+
+    As SpeechBrain's function of this name, but an error there ends all of
+    them: the others would otherwise wait for ever.
+
+    Arguments
+    ---------
+    function : Callable
+        What is run.
+    args, kwargs : sequence, Mapping
+        Its arguments.
+
+    Returns
+    -------
+    result : object
+        Of the function, on all processes.
+
+    Raises
+    ------
+    Exception
+        What the function raised; a RuntimeError of the same text on the other
+        processes.
+
+    Example
+    -------
+    >>> run_on_main(max, [2, 3])
+    3
+    """
+    kwargs = kwargs or {}
+    if not torch.distributed.is_initialized():
+        return function(*args, **kwargs)
+    raised = []
+
+    @main_process_only
+    def run():
+        try:
+            return function(*args, **kwargs), None
+        except Exception as error:
+            raised.append(error)
+            return None, describe_error(error)
+
+    result, reason = run()
+    if reason is not None:
+        raise raised[0] if raised else RuntimeError(reason)
+    return result
 
 
 def leave_processes() -> None:

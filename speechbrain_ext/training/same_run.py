@@ -87,31 +87,34 @@ def data_identity(hparams: Mapping) -> dict:
     ---------
     hparams : Mapping
         With "manifest", a path, and "prepare", a partial function. Whether
-        that downloads is no matter.
+        that downloads is no matter, nor where it writes.
 
     Returns
     -------
     values : dict
-        "manifest" and "corpus", with absolute paths, for `require_same_run`.
+        "manifest", relative to where it is prepared if it lies there, and
+        "corpus", with absolute paths, for `require_same_run`.
 
     Example
     -------
     >>> from functools import partial
     >>> prepare = partial(print, folder="/out", seed=1, download=True)
     >>> data_identity({"manifest": "/out/manifest.csv", "prepare": prepare})
-    {'manifest': '/out/manifest.csv', 'corpus': {'folder': '/out', 'seed': 1}}
+    {'manifest': 'manifest.csv', 'corpus': {'seed': 1}}
     """
+    options = hparams["prepare"].keywords
     corpus = {
         key: os.path.abspath(value)
         if key.endswith("folder") and value is not None
         else value
-        for key, value in hparams["prepare"].keywords.items()
-        if key != "download"
+        for key, value in options.items()
+        if key not in ("download", "folder")
     }
-    return {
-        "manifest": os.path.abspath(hparams["manifest"]),
-        "corpus": corpus,
-    }
+    manifest = Path(os.path.abspath(hparams["manifest"]))
+    prepared = options.get("folder")
+    if prepared and manifest.is_relative_to(os.path.abspath(prepared)):
+        manifest = manifest.relative_to(os.path.abspath(prepared))
+    return {"manifest": str(manifest), "corpus": corpus}
 
 
 def differences(ours: Mapping, theirs: Mapping) -> list[str]:
@@ -136,12 +139,12 @@ def differences(ours: Mapping, theirs: Mapping) -> list[str]:
 
 
 def require_same_run(folder: str | os.PathLike, values: Mapping) -> None:
-    """Raise if a folder holds checkpoints of other options.
+    """Raise if a folder holds a run of other options.
 
     Arguments
     ---------
     folder : str or Path
-        Output folder; checkpoints are in its `save`.
+        Output folder.
     values : Mapping
         What makes another run of a run, if it is changed: plain values.
 
@@ -153,7 +156,6 @@ def require_same_run(folder: str | os.PathLike, values: Mapping) -> None:
     Example
     -------
     >>> folder = getfixture("tmp_path")
-    >>> (folder / "save/CKPT+1").mkdir(parents=True)
     >>> remember_run(folder, {"seed": 1})
     >>> require_same_run(folder, {"seed": 2})
     Traceback (most recent call last):
@@ -161,10 +163,17 @@ def require_same_run(folder: str | os.PathLike, values: Mapping) -> None:
     """
     folder = Path(folder)
     file = folder / RUN
-    if not file.is_file() or not list(folder.glob("save/CKPT*")):
+    if not file.is_file():
         return
     values = json.loads(json.dumps(values))
-    differs = differences(values, json.loads(file.read_text()))
+    try:
+        found = dict(json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"output_folder: {file} cannot be read ({error}); give another "
+            "folder, or delete that one"
+        ) from error
+    differs = differences(values, found)
     if differs:
         raise ValueError(
             f"output_folder: {folder} holds a run with another "
@@ -174,7 +183,7 @@ def require_same_run(folder: str | os.PathLike, values: Mapping) -> None:
 
 
 def remember_run(folder: str | os.PathLike, values: Mapping) -> None:
-    """Write down what `require_same_run` compares.
+    """Write down what `require_same_run` compares, when the training begins.
 
     Arguments
     ---------

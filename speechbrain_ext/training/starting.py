@@ -53,7 +53,12 @@ def find_start(
     if found is None:
         raise FileNotFoundError(
             f"start_from: there is no checkpoint in {save}; give the output "
-            "folder of a run of this recipe"
+            f"folder of a run of this recipe{_hint(Path(folder))}"
+        )
+    if part not in found.paramfiles:
+        raise ValueError(
+            f"start_from: {folder} is a run of another recipe; its checkpoints "
+            f"hold no {part}"
         )
     if math.isnan(found.meta[selection]):
         raise ValueError(
@@ -62,6 +67,17 @@ def find_start(
             "with"
         )
     return found.paramfiles[part]
+
+
+def _hint(folder: Path) -> str:
+    """Say what the folder is, if it is not that of a run."""
+    if not folder.is_dir():
+        return f"; there is no folder {folder}"
+    if not (folder / "hyperparams.yaml").is_file():
+        return ""
+    if any(folder.parent.glob("save/CKPT*")):
+        return f", such as {folder.parent}, whose release this is"
+    return ", not a release: it has no checkpoint"
 
 
 def load_start(module: torch.nn.Module, path: Path | None) -> None:

@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,44 @@ def test_help_lists_the_files():
     ).stdout
     assert "hparams/ring_sepformer.yaml" in output
     assert "recipes/WHAMandWHAMR/ring_separation/hparams" in output
+
+
+def launch(folder, *arguments):
+    """Run the launcher from another folder, as a user would."""
+    return subprocess.run(
+        [sys.executable, ROOT / "train.py", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_mistakes_end_with_one_paragraph(tmp_path):
+    hparams_file = ROOT / "hparams/ring_folder.yaml"
+    result = launch(tmp_path, hparams_file, "--data_folder=", "--sead=1", "x")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    told = result.stderr[result.stderr.index(f"{hparams_file.name}: 3 mist") :]
+    assert [line.split(":")[0] for line in told.splitlines()[1:]] == [
+        *("  x", "  data_folder", "  sead"),
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fault_of_the_data_is_told_and_kept_in_the_log(tmp_path):
+    shutil.copytree(ROOT / "tests/support", tmp_path / "a: <b>")
+    options = ["--data_folder=a: <b>", "--output_folder=1/0", "--user=me"]
+    file = ROOT / "hparams/pse_folder.yaml"
+    result = launch(tmp_path, file, *options)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "data_folder: there are no audio files in" in result.stderr
+    out = tmp_path / "1/0"
+    assert "Traceback" in (out / "log.txt").read_text()
+    # of the recipe, not of the launcher
+    assert "PersonalizedEnhancement" in (out / "train.py").read_text()
+    saved = (out / "hyperparams.yaml").read_text()
+    assert "\noutput_folder: 1/0\nsave_folder: 1/0/save\n" in saved
+    assert "\nprepared_folder: 1/0/data" in saved
+    # no run has begun: another may use the folder
+    assert not (out / "run.json").exists()

@@ -105,7 +105,7 @@ def test_on_it_weights_the_frames_of_the_noisy_targets(ring):
     "options, message",
     [
         ({"purification": "/nowhere"}, "purification: /nowhere is neither"),
-        ({"purification": 1.5}, "purification: 1.5 is no folder"),
+        ({"purification": 1.5}, "purification: 1.5 is neither"),
         (
             {"purification": "x", "targets": "clean"},
             "purification: clean targets need none",

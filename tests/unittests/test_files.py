@@ -1,6 +1,10 @@
+import errno
+import os
+
 import pytest
 
-from speechbrain_ext.files import replaced
+from speechbrain_ext.console import describe_error
+from speechbrain_ext.files import naming, replaced
 
 
 def test_a_failure_leaves_what_was_there(tmp_path):
@@ -21,3 +25,20 @@ def test_the_folder_is_made_and_no_partial_file_stays(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_the_full_disk_fails_to_hold_is_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(OSError) as error, replaced(path) as partial:
+        partial.write_text("ha")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    told = describe_error(error.value)
+    assert str(path) in told and "Make room" in told
+    assert path.read_text() == "before"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_error_that_names_its_file_keeps_it(tmp_path):
+    with pytest.raises(OSError, match="other"), naming(tmp_path / "a.txt"):
+        open(tmp_path / "other")

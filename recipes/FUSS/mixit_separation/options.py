@@ -4,7 +4,7 @@ from speechbrain_ext.losses import EXACT_LIMIT
 from speechbrain_ext.training import find_mistakes
 
 RULES = {
-    "seed": (int, 0, None),
+    "seed": (int, 0, 2**32 - 1),
     "sample_rate": (int, 4000, 96000),
     "clip_seconds": (float, 0.25, None),
     "references": [True, False],

@@ -15,8 +15,6 @@ invariant training", WASPAA 2021, arXiv 2106.00847.
 Start reading at the bottom.
 """
 
-import sys
-
 import evaluate
 import runs
 import speechbrain as sb
@@ -32,7 +30,6 @@ from objectives import (
 )
 from options import RULES, find_conflicts
 from release import FIGURES
-from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.evaluation import summarise, universal_figures
 from speechbrain_ext.training import (
@@ -44,6 +41,9 @@ from speechbrain_ext.training import (
     read_command_line,
     remember_run,
     require_same_run,
+    run_on_main,
+    run_recipe,
+    save_hparams,
     warmup_cosine,
 )
 
@@ -190,6 +190,9 @@ def train(hparams, run_opts):
     brain.checkpointer.add_recoverable("history", hparams["history"])
     steps = hparams["batches_per_epoch"] // brain.grad_accumulation_factor
     brain.total_steps = hparams["number_of_epochs"] * steps
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
+    )
     brain.fit(
         hparams["epoch_counter"],
         train_loader,
@@ -213,15 +216,11 @@ def configure(arguments):
     command = read_command_line(arguments, RULES, find_conflicts)
     hparams = command.hparams
     require_same_run(hparams["output_folder"], runs.identity(hparams))
+    save_hparams(command)
     sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=command.hparams_file,
-        overrides=command.overrides,
+        experiment_directory=hparams["output_folder"]
     )
     run_on_main(hparams["prepare"])
-    run_on_main(
-        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
-    )
     return hparams, command.run_opts
 
 
@@ -240,4 +239,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

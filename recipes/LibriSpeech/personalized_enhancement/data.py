@@ -11,6 +11,7 @@ from speechbrain_ext.dataio import (
     read_manifest,
     simulate_user,
 )
+from speechbrain_ext.outputs import mark_folder
 
 PERSONAL = "personalize"
 # what noises of training and validation are for; none is heard twice
@@ -93,6 +94,7 @@ def make_user(hparams):
             f"user: the corpus has no user {user!r}; it has "
             f"{', '.join(known) or 'none at all'}"
         )
+    mark_folder(user_manifest(hparams).parent, "train")
     simulate_user(
         speech,
         noises_of(hparams, hparams["train_noise_split"], "user"),

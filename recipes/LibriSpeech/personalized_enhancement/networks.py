@@ -2,6 +2,7 @@
 
 from data import is_personal
 
+from speechbrain_ext.console import describe_error
 from speechbrain_ext.inference import load_predictor
 from speechbrain_ext.training import find_start
 
@@ -70,6 +71,8 @@ def find_predictor(hparams):
             f"predictor: {error}. Train one by --stage=snr_predictor, or give "
             "its folder as --predictor=DIR"
         ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(f"predictor: {describe_error(error)}") from error
 
 
 def start_of(hparams):

@@ -1,7 +1,7 @@
 """What the keys of the hyperparameter files may be."""
 
 RULES = {
-    "seed": (int, 0, None),
+    "seed": (int, 0, 2**32 - 1),
     "stage": ["snr_predictor", "generalist", "personalize"],
     "clean_speech_known": [True, False],
     "sample_rate": (int, 4000, 96000),

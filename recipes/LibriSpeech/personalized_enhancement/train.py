@@ -16,8 +16,6 @@ IEEE JSTSP 2022, arXiv 2104.02017.
 Start reading at the bottom.
 """
 
-import sys
-
 import checks
 import evaluate
 import objectives
@@ -33,7 +31,6 @@ from networks import (
     start_of,
 )
 from options import RULES, find_conflicts
-from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.training import (
     SkipNonFinite,
@@ -44,6 +41,9 @@ from speechbrain_ext.training import (
     read_command_line,
     remember_run,
     require_same_run,
+    run_on_main,
+    run_recipe,
+    save_hparams,
     warmup_cosine,
 )
 
@@ -171,6 +171,9 @@ def train(hparams, run_opts):
     brain.checkpointer.add_recoverable("history", hparams["history"])
     steps = hparams["batches_per_epoch"] // brain.grad_accumulation_factor
     brain.total_steps = hparams["number_of_epochs"] * steps
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
+    )
     brain.fit(
         hparams["epoch_counter"],
         train_loader,
@@ -196,17 +199,13 @@ def configure(arguments):
     start_of(hparams)
     predictor = find_predictor(hparams)
     require_same_run(hparams["output_folder"], runs.identity(hparams))
+    save_hparams(command)
     sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=command.hparams_file,
-        overrides=command.overrides,
+        experiment_directory=hparams["output_folder"]
     )
     run_on_main(hparams["prepare"])
     run_on_main(make_user, args=[hparams])
     checks.check_user(hparams, predictor)
-    run_on_main(
-        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
-    )
     return hparams, command.run_opts
 
 
@@ -225,4 +224,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

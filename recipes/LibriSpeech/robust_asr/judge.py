@@ -14,8 +14,9 @@ call it NAME.
 Start reading at the bottom.
 """
 
-import argparse
+import hashlib
 import json
+import os
 import statistics
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ import torch
 from page import name_of
 from tqdm import tqdm
 
+from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.corpora import folder as corpus
 from speechbrain_ext.dataio import NoisyUtterances, read_manifest
 from speechbrain_ext.evaluation import (
@@ -33,9 +35,10 @@ from speechbrain_ext.evaluation import (
     word_errors,
 )
 from speechbrain_ext.files import replaced, write_csv
-from speechbrain_ext.hub import PublishError, load_folder
+from speechbrain_ext.hub import load_folder
 from speechbrain_ext.inference import Enhancer
 from speechbrain_ext.losses import si_sdr
+from speechbrain_ext.outputs import mark_folder
 
 BEFORE = "(not enhanced)"
 
@@ -186,6 +189,14 @@ def measure(conditions, enhancers, recogniser, sample_rate):
     return rows, everything
 
 
+def default_folder(options, rate):
+    """Name a folder for the prepared data after all that they depend on."""
+    places = [options.data, options.noise_folder]
+    places = [place and os.path.abspath(place) for place in places]
+    text = json.dumps([*places, options.include, rate])
+    return f"results/data/judge_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
 def run(options):
     """Prepare the data, load the models, measure."""
     enhancers = load_enhancers(options.enhancers)
@@ -194,7 +205,7 @@ def run(options):
     rate = rate or min(e.sample_rate for e in enhancers.values())
     manifest = corpus.prepare(
         options.data,
-        options.prepared_folder or f"results/data/judge_{rate}",
+        options.prepared_folder or default_folder(options, rate),
         sample_rate=rate,
         noise_folder=options.noise_folder,
         include=options.include,
@@ -214,6 +225,7 @@ def run(options):
 def write(rows, utterances, folder):
     """Write judge.json, .csv and .png, and judge_utterances.csv."""
     folder = Path(folder)
+    mark_folder(folder, "judge")
     write_csv(folder / "judge_utterances.csv", utterances)
     with replaced(folder / "judge.json") as partial:
         partial.write_text(json.dumps(rows, indent=2) + "\n")
@@ -249,7 +261,7 @@ def make_table(rows):
 
 def main(arguments):
     """Measure, print a table, write it where asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("data", help="folder or CSV with texts")
     add("--enhancers", required=True, nargs="+", metavar="[NAME=]SOURCE")
@@ -262,10 +274,7 @@ def main(arguments):
     add("--seed", type=int, default=0)
     add("--folder", help="where figures, texts and a plot are written")
     options = parser.parse_args(arguments)
-    try:
-        rows, utterances = run(options)
-    except (ValueError, OSError, ImportError, PublishError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    rows, utterances = run(options)
     print(make_table(rows))
     print(f"on {rows[0]['words']} words")
     if options.folder:
@@ -273,4 +282,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with readable_errors():
+        main(sys.argv[1:])

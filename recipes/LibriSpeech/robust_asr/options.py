@@ -5,7 +5,7 @@ from stages import STAGES
 FRONT_ENDS = ["none", "separate", "joint"]
 METRICS = ["si_sdr", "pesq", "stoi", "estoi"]
 RULES = {
-    "seed": (int, 0, None),
+    "seed": (int, 0, 2**32 - 1),
     "sample_rate": (int, 4000, 96000),
     "closed_vocabulary": [True, False],
     "longest_seconds": (float, 0.5, None),

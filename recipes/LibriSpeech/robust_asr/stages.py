@@ -156,7 +156,7 @@ def require_start(folder):
     if not any(stages.glob(f"*/{FINISHED}")):
         raise FileNotFoundError(
             f"start_from: there is no finished stage in {stages}; give the "
-            "output folder of a run of this recipe, or null"
+            "output folder of a run of this recipe (no release), or null"
         )
 
 
@@ -200,9 +200,18 @@ class StageFolder:
         """Whether its result is there."""
         return (self.path / FINISHED).is_file()
 
-    def check(self):
-        """Raise if the folder holds this stage of other options."""
+    def check(self, test_only=False):
+        """Raise if the folder holds this stage of other options.
+
+        Also if nothing is to be trained, and the stage is not finished.
+        """
         require_same_run(self.path, self.identity)
+        if test_only and not self.is_finished:
+            raise ValueError(
+                f"test_only: the stage {self.name} is not finished in "
+                f"{self.path}; train first, or give the output_folder of a "
+                "trained run"
+            )
         if self.is_finished:
             differs = differences(self.identity, self.result()["identity"])
             if differs:

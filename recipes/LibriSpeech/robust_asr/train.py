@@ -15,7 +15,6 @@ Start reading at the bottom.
 """
 
 import logging
-import sys
 import time
 
 import evaluate
@@ -31,7 +30,7 @@ from objectives import (
     recognition_loss,
 )
 from options import RULES, find_conflicts
-from speechbrain.utils.distributed import infer_device, run_on_main
+from speechbrain.utils.distributed import infer_device
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain.utils.metric_stats import ErrorRateStats
 from stages import (
@@ -52,6 +51,9 @@ from speechbrain_ext.training import (
     log_row,
     rank_and_size,
     read_command_line,
+    run_on_main,
+    run_recipe,
+    save_hparams,
     warmup_cosine,
 )
 
@@ -235,6 +237,11 @@ def train_stage(hparams, run_opts, plan, teacher):
     }.items():
         brain.checkpointer.add_recoverable(name, thing)
     steps = len(loader) // brain.grad_accumulation_factor
+    if not steps:
+        raise ValueError(
+            "grad_accumulation_factor: it is above the number of batches of "
+            f"an epoch, {len(loader)}; make it or the batch_size smaller"
+        )
     brain.total_steps = epochs.limit * steps
     begin = time.process_time()
     brain.fit(epochs, loader, brain.utterances[sb.Stage.VALID].loader)
@@ -290,11 +297,10 @@ def configure(arguments):
     hparams = command.hparams
     require_start(hparams["start_from"])
     for name in (*(plan.name for plan in chosen_stages(hparams)), TOKENIZER):
-        StageFolder(hparams, name).check()
+        StageFolder(hparams, name).check(command.run_opts.test_only)
+    save_hparams(command)
     sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=command.hparams_file,
-        overrides=command.overrides,
+        experiment_directory=hparams["output_folder"]
     )
     run_on_main(hparams["prepare"])
     return hparams, command.run_opts
@@ -311,4 +317,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

@@ -9,6 +9,7 @@ import torch
 from speechbrain_ext.dataio import CorpusMixtures, SeveralCorpora
 from speechbrain_ext.hub import fetch_prefixed, load_folder
 from speechbrain_ext.losses import align, pit, si_sdr
+from speechbrain_ext.training import data_identity
 
 # what is done to the sources, besides where they are from
 MIXING = (
@@ -93,7 +94,7 @@ def identity(hparams, keys):
     """
     values = {key: hparams[key] for key in (*keys, *MIXING)}
     values["corpora"] = {
-        name: [str(corpus["prepare"].keywords), corpus["splits"]]
+        name: [data_identity(corpus), corpus["splits"]]
         for name, corpus in hparams["corpora"].items()
     }
     return values

@@ -15,13 +15,13 @@ scores (the paper's Fig. 4) and prints the correlations.
 Start reading at the bottom.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.evaluation import (
     ListeningItem,
     choose_uniformly,
@@ -29,11 +29,11 @@ from speechbrain_ext.evaluation import (
     listening_plot,
     write_listening_page,
 )
-from speechbrain_ext.hub import PublishError
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.scoring import list_audio
 from speechbrain_ext.inference.sisnr_estimator import SHIPPED
+from speechbrain_ext.outputs import mark_folder
 
 
 def separate(arguments):
@@ -82,6 +82,7 @@ def separate(arguments):
 
 def make(arguments):
     """Write the page."""
+    mark_folder(arguments.folder, "listening")
     with torch.inference_mode():
         items = separate(arguments)
     chosen = choose_uniformly(
@@ -121,7 +122,7 @@ def plot(arguments):
 
 def main(arguments):
     """Run one of the two commands."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
     making = commands.add_parser("make")
     making.set_defaults(run=make)
@@ -137,11 +138,9 @@ def main(arguments):
     plotting.add_argument("folder", help="what `make` wrote")
     plotting.add_argument("scores", nargs="+", help="CSV files")
     options = parser.parse_args(arguments)
-    try:
-        options.run(options)
-    except (ValueError, OSError, PublishError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    options.run(options)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with readable_errors():
+        main(sys.argv[1:])

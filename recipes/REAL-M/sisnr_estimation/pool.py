@@ -15,7 +15,6 @@ Start reading at the bottom.
 
 import logging
 import os
-import sys
 from pathlib import Path
 
 import speechbrain as sb
@@ -24,16 +23,21 @@ from data import KEPT, identity, kept_epochs, make_training_mixtures
 from release import separator_release
 
 from speechbrain_ext.losses import pit, si_sdr
+from speechbrain_ext.outputs import mark_folder
 from speechbrain_ext.training import (
     AtomicCheckpointer,
     History,
     MuonWithAdam,
     SkipNonFinite,
+    claim_output,
+    read_command_line,
     remember_run,
     require_same_run,
+    run_recipe,
+    save_hparams,
     warmup_cosine,
 )
-from train import RULES, configure
+from train import RULES, find_conflicts, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -93,13 +97,10 @@ def train_separator(name, hparams, run_opts, arguments):
         The command line.
     """
     folder = Path(hparams["pool_folder"]) / name
-    values = {
-        **identity(hparams, [key for key in RULES if key.startswith("pool_")]),
-        "network": str(hparams["separators"][name]),
-    }
-    require_same_run(folder, values)
+    claim = claim_output(folder)
     if all((folder / kept / "README.md").is_file() for kept in KEPT):
         logger.info("%s is trained already", folder)
+        claim.close()
         return
     sb.utils.seed_everything(hparams["seed"])
     separator = hparams["separators"][name]
@@ -107,7 +108,6 @@ def train_separator(name, hparams, run_opts, arguments):
     checkpointer = AtomicCheckpointer(
         folder / "save", {"separator": separator, "counter": counter}
     )
-    remember_run(folder, values)
     history = History(folder / "history.csv")
     brain = Separation(
         modules={"separator": separator},
@@ -137,8 +137,17 @@ def train_separator(name, hparams, run_opts, arguments):
     brain.train_sampler = loader.batch_sampler
     checkpointer.add_recoverable("train_loader", loader)
     checkpointer.add_recoverable("history", history)
+    remember_run(folder, run_identity(name, hparams))
     brain.fit(counter, loader, brain.mixtures[sb.Stage.VALID].loader)
     keep(name, folder, separator, checkpointer, hparams, arguments)
+    claim.close()
+
+
+def run_identity(name, hparams):
+    """Collect what makes a separator another one, if it is changed."""
+    keys = [key for key in RULES if key.startswith("pool_")]
+    network = str(hparams["separators"][name])
+    return {**identity(hparams, keys), "network": network}
 
 
 def keep(name, folder, separator, checkpointer, hparams, arguments):
@@ -163,28 +172,46 @@ def keep(name, folder, separator, checkpointer, hparams, arguments):
         )
 
 
+def check_options(hparams, run_opts):
+    """Refuse options of the run that the training of a pool cannot follow."""
+    if run_opts.test_only:
+        raise ValueError("test_only: pool.py trains, and tests nothing")
+    batches = run_opts.grad_accumulation_factor
+    if batches > hparams["pool_batches"]:
+        raise ValueError(
+            f"grad_accumulation_factor: {batches} batches make a step, and "
+            f"pool_batches is {hparams['pool_batches']}: no step would be made"
+        )
+
+
 def main(arguments):
     """Train all separators, or some of them."""
     only = [a for a in arguments if a.startswith("--only=")]
     arguments = [a for a in arguments if a not in only]
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        sys.exit(
+        raise ValueError(
             "pool.py trains one separator in one process; start it without "
             "torchrun, with --only=NAME for each process"
         )
-    hparams, run_opts, overrides = configure(arguments)
-    sb.create_experiment_directory(
-        experiment_directory=hparams["pool_folder"],
-        hyperparams_to_save=arguments[0],
-        overrides=overrides,
-    )
+    command = read_command_line(arguments, RULES, find_conflicts, lock=False)
+    hparams, run_opts = command.hparams, command.run_opts
     names = list(hparams["separators"])
     if only:
         chosen = only[-1].removeprefix("--only=").split(",")
         unknown = sorted(set(chosen) - set(names))
         if unknown:
-            sys.exit(f"--only: {', '.join(unknown)} is none of {names}")
+            raise ValueError(
+                f"only: {', '.join(unknown)} is none of {', '.join(names)}"
+            )
         names = chosen
+    check_options(hparams, run_opts)
+    folder = hparams["pool_folder"]
+    for name in names:
+        require_same_run(Path(folder) / name, run_identity(name, hparams))
+    mark_folder(folder, "pool")
+    save_hparams(command, folder)
+    sb.create_experiment_directory(experiment_directory=folder)
+    prepare(hparams)
     for name in names:
         train_separator(name, hparams, run_opts, arguments)
         # the next one needs the memory
@@ -193,4 +220,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

@@ -14,7 +14,6 @@ Mixtures", ICASSP 2022, arXiv 2110.10812.
 Start reading at the bottom.
 """
 
-import sys
 from pathlib import Path
 
 import evaluate
@@ -29,7 +28,6 @@ from data import (
     oracle,
 )
 from release import estimator_release
-from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.training import (
     SkipNonFinite,
@@ -39,11 +37,14 @@ from speechbrain_ext.training import (
     read_command_line,
     remember_run,
     require_same_run,
+    run_on_main,
+    run_recipe,
+    save_hparams,
     warmup_cosine,
 )
 
 RULES = {
-    "seed": (int, 0, None),
+    "seed": (int, 0, 2**32 - 1),
     "strategy": ["pool", "single"],
     "sample_rate": (int, 4000, 96000),
     "gain_db": (float, 0, 40),
@@ -216,6 +217,9 @@ def train(hparams, run_opts, pool):
     brain.checkpointer.add_recoverable("history", hparams["history"])
     steps = hparams["batches_per_epoch"] // brain.grad_accumulation_factor
     brain.total_steps = hparams["number_of_epochs"] * steps
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], run_identity(hparams)]
+    )
     brain.fit(
         hparams["epoch_counter"],
         train_loader,
@@ -224,43 +228,31 @@ def train(hparams, run_opts, pool):
     return brain
 
 
-def configure(arguments):
-    """Read the command line, join the other processes, prepare the data.
-
-    Arguments
-    ---------
-    arguments : list of str
-        The hyperparameter file and options.
-
-    Returns
-    -------
-    hparams, run_opts, overrides : dict, RunOptions, str
-    """
-    command = read_command_line(arguments, RULES, find_conflicts)
-    hparams = command.hparams
-    for corpus in (*hparams["corpora"].values(), hparams["rooms"]):
-        run_on_main(corpus["prepare"])
-    return hparams, command.run_opts, command.overrides
-
-
-def main(arguments):
-    """Prepare the data, train, evaluate, report, make a release."""
-    hparams, run_opts, overrides = configure(arguments)
-    folder = hparams["output_folder"]
+def run_identity(hparams):
+    """Collect what makes another run of a run, if it is changed."""
     estimator = hparams["estimator"]
-    values = {
+    return {
         **identity(hparams, ["strategy", "members", "learning_rate"]),
         "range": [estimator.snr_min, estimator.snr_max],
         "uncertainty": estimator.uncertainty,
         "encoder": str(estimator.encoder),
     }
-    require_same_run(folder, values)
-    sb.create_experiment_directory(
-        experiment_directory=folder,
-        hyperparams_to_save=arguments[0],
-        overrides=overrides,
-    )
-    run_on_main(remember_run, args=[folder, values])
+
+
+def prepare(hparams):
+    """Prepare all corpora, and the rooms."""
+    for corpus in (*hparams["corpora"].values(), hparams["rooms"]):
+        run_on_main(corpus["prepare"])
+
+
+def main(arguments):
+    """Prepare the data, train, evaluate, report, make a release."""
+    command = read_command_line(arguments, RULES, find_conflicts)
+    hparams, folder = command.hparams, command.hparams["output_folder"]
+    require_same_run(folder, run_identity(hparams))
+    save_hparams(command)
+    sb.create_experiment_directory(experiment_directory=folder)
+    prepare(hparams)
     used, others = evaluate.split_members(hparams)
     where = {
         "folder": hparams["pool_folder"],
@@ -276,7 +268,7 @@ def main(arguments):
         batches=hparams["test_batches"],
         segment_seconds=hparams["test_segment_seconds"],
     )
-    brain = train(hparams, run_opts, pool)
+    brain = train(hparams, command.run_opts, pool)
     info = {
         "steps": brain.optimizer_step,
         "skipped_steps": brain.skipped_steps,
@@ -299,4 +291,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

@@ -13,7 +13,6 @@ that recognise better should score higher.
 Start reading at the bottom.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -22,11 +21,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.corpora.realm import both_transcripts
 from speechbrain_ext.dataio import read_manifest, scale_to_level
 from speechbrain_ext.evaluation import Recogniser, permutation_word_errors
 from speechbrain_ext.files import replaced
-from speechbrain_ext.hub import PublishError
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.sisnr_estimator import SHIPPED
@@ -128,7 +127,7 @@ def measure(mixtures, separators, estimator, recogniser, count):
 
 def main(arguments):
     """Measure, print a table, write word_errors.json where asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("manifest")
     parser.add_argument("--separators", required=True, nargs="+")
     parser.add_argument("--estimator", default=SHIPPED)
@@ -137,13 +136,12 @@ def main(arguments):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    try:
-        totals = run(options)
-    except (ValueError, OSError, ImportError, PublishError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+    totals = run(options)
     words = max(total["words"] for total in totals.values())
     if words == 0:
-        sys.exit(f"{options.manifest}: no mixture, or none with a word in it")
+        raise ValueError(
+            f"{options.manifest}: no mixture, or none with a word in it"
+        )
     rows = []
     print(f"{'WER':>7s}{'predicted':>13s}{'true':>11s}   separator")
     for name, total in totals.items():
@@ -192,4 +190,5 @@ def run(options):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with readable_errors():
+        main(sys.argv[1:])

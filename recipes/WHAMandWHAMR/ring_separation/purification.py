@@ -7,6 +7,7 @@ arXiv 2104.02018).
 
 import torch
 
+from speechbrain_ext.console import describe_error
 from speechbrain_ext.inference import load_predictor
 from speechbrain_ext.losses import purified_si_sdr
 
@@ -39,6 +40,8 @@ def find_predictor(hparams):
             f"purification: {error}. Train a predictor by the recipe "
             "LibriSpeech/personalized_enhancement, or set it to null"
         ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(f"purification: {describe_error(error)}") from error
 
 
 def purified_separation(*, estimates, targets, predictor):

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from speechbrain_ext.training import (
+    data_identity,
     differences,
     find_start,
     run_configuration,
@@ -115,9 +116,9 @@ def require_reference(hparams):
 def identity(hparams):
     """Collect what makes another run of a run, if it is changed."""
     values = without_free(configuration(hparams))
-    for key in ("seed", "scer_weight", "manifest"):
+    for key in ("seed", "scer_weight"):
         values[key] = hparams[key]
-    values["corpus"] = str(hparams["prepare"].keywords)
+    values |= data_identity(hparams)
     # its checkpoints alone have been judged, and by this judge
     blind = hparams["selection"] == "blind"
     values["blind selection"] = blind

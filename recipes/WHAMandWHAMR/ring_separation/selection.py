@@ -2,6 +2,7 @@
 
 import csv
 
+from speechbrain_ext.console import describe_error
 from speechbrain_ext.inference import SISNREstimator
 from speechbrain_ext.inference.sisnr_estimator import SHIPPED
 
@@ -22,10 +23,13 @@ def load_judge(hparams):
     Raises
     ------
     ValueError
-        If it works at another sample rate.
+        If it cannot be loaded, or works at another sample rate.
     """
     source = hparams["estimator"] or SHIPPED
-    judge = SISNREstimator.from_hparams(source)
+    try:
+        judge = SISNREstimator.from_hparams(source)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(f"estimator: {describe_error(error)}") from error
     if judge.sample_rate != hparams["sample_rate"]:
         raise ValueError(
             f"estimator: {source} works at {judge.sample_rate} Hz, "

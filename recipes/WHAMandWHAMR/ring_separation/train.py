@@ -14,15 +14,12 @@ Speech Separation", arXiv 2604.08415.
 Start reading at the bottom.
 """
 
-import sys
-
 import evaluate
 import runs
 import selection
 import speechbrain as sb
 from data import make_mixtures
 from purification import find_predictor, purified_separation
-from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.losses import align, pit, scer, si_sdr
 from speechbrain_ext.training import (
@@ -35,11 +32,14 @@ from speechbrain_ext.training import (
     read_command_line,
     remember_run,
     require_same_run,
+    run_on_main,
+    run_recipe,
+    save_hparams,
     warmup_cosine,
 )
 
 RULES = {
-    "seed": (int, 0, None),
+    "seed": (int, 0, 2**32 - 1),
     "sample_rate": (int, 4000, 96000),
     "segment_seconds": (float, 0.25, None),
     "mixing": ["ring", "pairs"],
@@ -252,6 +252,9 @@ def train(hparams, run_opts):
     brain.checkpointer.add_recoverable("history", hparams["history"])
     steps = hparams["rings_per_epoch"] // brain.grad_accumulation_factor
     brain.total_steps = hparams["number_of_epochs"] * steps
+    run_on_main(
+        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
+    )
     brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     return brain
 
@@ -276,15 +279,11 @@ def configure(arguments):
     runs.start_of(hparams)
     find_predictor(hparams)
     require_same_run(hparams["output_folder"], runs.identity(hparams))
+    save_hparams(command)
     sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=command.hparams_file,
-        overrides=command.overrides,
+        experiment_directory=hparams["output_folder"]
     )
     run_on_main(hparams["prepare"])
-    run_on_main(
-        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
-    )
     return hparams, command.run_opts
 
 
@@ -301,4 +300,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_recipe(main)

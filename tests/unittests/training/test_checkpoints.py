@@ -1,6 +1,11 @@
+import errno
+import os
+import signal
+
 import pytest
 import torch
 
+from speechbrain_ext.console import describe_error
 from speechbrain_ext.training import AtomicCheckpointer
 
 
@@ -47,3 +52,45 @@ def test_meta_and_selection_are_those_of_speechbrain(tmp_path):
     assert kept == {1.0, 2.0}
     best = checkpointer.find_checkpoint(min_key="objective")
     assert best.meta["objective"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError("PytorchStreamWriter failed writing file data/0"),
+    ],
+    ids=["system", "torch"],
+)
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, error):
+    _, checkpointer = make(tmp_path, 1.0)
+    checkpointer.save_checkpoint()
+    before = list(tmp_path.iterdir())
+    _, checkpointer = make(tmp_path, 2.0)
+
+    def fail(obj, path):
+        path.write_bytes(b"half")
+        raise error
+
+    checkpointer.custom_save_hooks["layer"] = fail
+    with pytest.raises(OSError) as raised:
+        checkpointer.save_checkpoint()
+    assert list(tmp_path.iterdir()) == before
+    told = describe_error(raised.value)
+    assert str(tmp_path) in told and "MB are free there. Make room" in told
+
+
+def test_a_limit_of_the_system_is_told(tmp_path):
+    resource = pytest.importorskip("resource")
+    layer = torch.nn.Linear(200, 200)
+    checkpointer = AtomicCheckpointer(tmp_path, {"layer": layer})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="a checkpoint could not be written"):
+            checkpointer.save_checkpoint()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(tmp_path.iterdir())

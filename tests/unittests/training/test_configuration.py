@@ -1,7 +1,6 @@
 import pytest
 
-from speechbrain_ext.training import load_hparams
-from speechbrain_ext.training.configuration import find_mistakes
+from speechbrain_ext.training import find_mistakes, load_hparams
 
 FILE = """
 seed: 1
@@ -80,4 +79,4 @@ def test_missing_keys_bools_and_whole_numbers():
 
 def test_not_a_number_is_refused():
     mistakes = find_mistakes({"rate": float("nan")}, {"rate": (float, 0, 1)})
-    assert mistakes == ["rate: nan is below 0"]
+    assert mistakes == ["rate: nan is no finite number"]

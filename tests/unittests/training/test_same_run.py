@@ -30,9 +30,17 @@ def test_another_run_is_refused_with_all_that_differs(folder):
         require_same_run(folder, {"seed": 2, "pair": (1, 3), "new": 0})
 
 
-def test_without_checkpoints_there_is_nothing_to_mix(folder):
+def test_a_run_counts_before_its_first_checkpoint(folder):
     (folder / "save/CKPT+1").rmdir()
-    require_same_run(folder, {"seed": 2})
+    with pytest.raises(ValueError, match="another seed"):
+        require_same_run(folder, {"seed": 2})
+
+
+@pytest.mark.parametrize("text", ["", "{", "3"], ids=["empty", "cut", "number"])
+def test_a_damaged_identity_is_named(folder, text):
+    (folder / "run.json").write_text(text)
+    with pytest.raises(ValueError, match="run.json cannot be read"):
+        require_same_run(folder, {"seed": 1})
 
 
 def test_a_folder_of_no_run_is_free(tmp_path):
@@ -57,3 +65,15 @@ def test_data_are_the_same_from_wherever_they_are_called(tmp_path, monkeypatch):
     assert identity("data") == identity("data", download=True) == whole
     assert identity("data", seed=1) != whole
     assert identity("other") != whole
+
+
+def test_where_data_are_prepared_is_no_matter(tmp_path):
+    def identity(folder, manifest):
+        prepare = partial(print, data_folder="in", folder=str(folder))
+        return data_identity({"manifest": str(manifest), "prepare": prepare})
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    whole = identity(first, first / "manifest.csv")
+    assert identity(second, second / "manifest.csv") == whole
+    assert identity(first, first / "other.csv") != whole
+    assert identity(first, tmp_path / "manifest.csv") != whole

@@ -1,0 +1,211 @@
+"""Options are text until they are checked: what each of them means."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from numbers import Number
+
+from ruamel.yaml import YAML, SafeConstructor
+
+from speechbrain_ext.console import printable
+
+# Keys of paths, and of models: a folder, or a name of the hub. They are taken
+# as they are written, whatever they look like.
+_PATH = re.compile(
+    r"\w*_folder|folder_prepared|manifest|labels|start_from|predictor"
+    r"|estimator|purification|reference|store_reference"
+)
+_TEXT = re.compile(r"\w*_split")
+_FOLDER = re.compile(r"\w*_folder|folder_prepared|manifest")
+_NULL = ("null", "none", "None")
+_BOOLEANS = dict.fromkeys(("true", "yes", "on"), True)
+_BOOLEANS |= dict.fromkeys(("false", "no", "off"), False)
+
+
+class OptionConstructor(SafeConstructor):
+    """Makes plain values alone; dates are texts."""
+
+
+OptionConstructor.add_constructor(
+    "tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str
+)
+
+
+def read_yaml(text: str, constructor: type = OptionConstructor) -> object:
+    """Read YAML 1.2, where ``1e-4`` is a number and ``yes`` a word.
+
+    Arguments
+    ---------
+    text : str
+        YAML.
+    constructor : type
+        What makes the values.
+
+    Returns
+    -------
+    value : object
+
+    Example
+    -------
+    >>> read_yaml("[1e-4, yes]")
+    [0.0001, 'yes']
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = constructor
+    return yaml.load(text)
+
+
+def read_option(
+    key: str, text: str, *, default: object = None, rule: object = None
+) -> object:
+    """Turn the text of an option into the value that it means.
+
+    Arguments
+    ---------
+    key : str
+        Of the hyperparameter file.
+    text : str
+        What was typed.
+    default : object
+        The file's own value, as ruamel.yaml reads it.
+    rule : list or tuple, optional
+        As for `find_mistakes`: then it decides the type, and a text that
+        does not fit is returned as it is.
+
+    Returns
+    -------
+    value : object
+        Keys of paths, and keys whose default is a text, keep the text as it
+        is, whatever it looks like; in a path a leading ``~`` is the home
+        folder. All others are read as YAML.
+
+    Raises
+    ------
+    ValueError
+        If the text is empty, no YAML, or of another type than the default.
+
+    Example
+    -------
+    >>> read_option("data_folder", "20240101")
+    '20240101'
+    >>> read_option("rate", "1e-4", rule=(float, 0, 1))
+    0.0001
+    >>> read_option("snr_db", "[0, 1e1]", default=[-5.0, 5.0])
+    [0, 10.0]
+    """
+    if not text.strip():
+        raise ValueError("it is empty; give a value")
+    if rule is not None:
+        return _read_by_rule(text, rule)
+    if isinstance(default, bool):
+        value = _read_by_rule(text, [True, False])
+        if not isinstance(value, bool):
+            raise ValueError(f"{_shown(text)} is none of True, False")
+        return value
+    tag = getattr(getattr(default, "tag", None), "value", None) or ""
+    is_path = _PATH.fullmatch(key) and not isinstance(default, Mapping)
+    if (
+        is_path
+        or _TEXT.fullmatch(key)
+        or isinstance(default, str)
+        or tag == "!PLACEHOLDER"
+    ):
+        optional = default is None or (is_path and not _FOLDER.fullmatch(key))
+        if optional and text in _NULL:
+            return None
+        return os.path.expanduser(text) if is_path else text
+    try:
+        value = read_yaml(text)
+    # ruamel.yaml raises many kinds of errors
+    except Exception as error:
+        reason = getattr(error, "problem", None) or error
+        raise ValueError(
+            f"{_shown(text)} cannot be read as YAML: {reason}"
+        ) from error
+    if hasattr(default, "tag") and isinstance(default, Mapping):
+        if default.tag.value and not isinstance(value, Mapping):
+            raise ValueError(
+                f"{_shown(value)} is no mapping, such as '{{size: 3}}'"
+            )
+    if isinstance(default, Number) and (
+        isinstance(value, bool) or not isinstance(value, Number | None)
+    ):
+        raise ValueError(f"{_shown(value)} is no number")
+    return value
+
+
+def _shown(value: object) -> str:
+    return printable(repr(value), 100)
+
+
+def _read_by_rule(text: str, rule: list | tuple) -> object:
+    """Read a text as one of the choices, or as a number."""
+    text = text.strip()
+    if rule[0] is bool or isinstance(rule[0], bool):
+        return _BOOLEANS.get(text.lower(), text)
+    if isinstance(rule, list):
+        return next((choice for choice in rule if str(choice) == text), text)
+    try:
+        number = int(text) if rule[0] is int else float(text)
+    except ValueError:
+        try:
+            number = float(text)
+        except ValueError:
+            return text
+        if not number.is_integer():
+            return text
+        number = int(number)
+    return number
+
+
+def find_mistakes(values, rules):
+    """Check values against rules.
+
+    Arguments
+    ---------
+    values : dict
+        Of a hyperparameter file.
+    rules : dict
+        Key to a list of legal values, or to a tuple (type, smallest,
+        largest) where None means no bound; `float` takes whole numbers too,
+        and no infinite ones. A key that `values` lacks is a mistake.
+
+    Returns
+    -------
+    mistakes : list of str
+        One line each; empty where all is well.
+
+    Example
+    -------
+    >>> find_mistakes({"seed": -1, "mixing": "rings"},
+    ...               {"seed": (int, 0, None), "mixing": ["ring", "pairs"]})
+    ['seed: -1 is below 0', "mixing: 'rings' is none of 'ring', 'pairs'"]
+    """
+    mistakes = []
+    for key, rule in rules.items():
+        if key not in values:
+            mistakes.append(f"{key}: missing")
+            continue
+        value = values[key]
+        shown = _shown(value)
+        if isinstance(rule, list):
+            # 1 equals True, but is none
+            same = any(type(c) is type(value) and c == value for c in rule)
+            if not same:
+                legal = ", ".join(map(repr, rule))
+                mistakes.append(f"{key}: {shown} is none of {legal}")
+            continue
+        kind, smallest, largest = rule
+        accepted = (int, float) if kind is float else kind
+        if isinstance(value, bool) is not (kind is bool) or not isinstance(
+            value, accepted
+        ):
+            mistakes.append(f"{key}: {shown} is no {kind.__name__}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            mistakes.append(f"{key}: {shown} is no finite number")
+        elif smallest is not None and not value >= smallest:
+            mistakes.append(f"{key}: {shown} is below {smallest}")
+        elif largest is not None and not value <= largest:
+            mistakes.append(f"{key}: {shown} is above {largest}")
+    return mistakes

@@ -1,0 +1,131 @@
+"""The folder that a run writes to: no one's recordings, and no other run's."""
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from speechbrain_ext.console import DISK_FAULTS
+from speechbrain_ext.outputs import mark_folder
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+LOCK = "run.lock"
+# keys of what a run writes; the others in _folder are what it reads
+_WRITTEN = (
+    *("output_folder", "save_folder", "prepared_folder", "folder_prepared"),
+    "pool_folder",
+)
+
+
+def find_place_mistakes(values: Mapping) -> list[str]:
+    """List what is wrong with the places that a run reads and writes.
+
+    Arguments
+    ---------
+    values : Mapping
+        Of a hyperparameter file: output_folder, data_folder and others.
+
+    Returns
+    -------
+    mistakes : list of str
+        One line each.
+
+    Example
+    -------
+    >>> find_place_mistakes({"data_folder": "a", "output_folder": "a/out"})
+    []
+    >>> find_place_mistakes({"data_folder": "a", "output_folder": "./a"})
+    ['output_folder: ./a is the data_folder; results need a folder of ...']
+    """
+    mistakes, written = [], {}
+    for key in _WRITTEN:
+        if isinstance(values.get(key), str):
+            written[key] = Path(os.path.realpath(values[key]))
+    for key, place in written.items():
+        there = next(p for p in (place, *place.parents) if os.path.exists(p))
+        if not there.is_dir():
+            return [f"{key}: {there} is a file, and no folder"]
+    for key, value in values.items():
+        if (
+            key in written
+            or not key.endswith("_folder")
+            or not isinstance(value, str)
+        ):
+            continue
+        source = Path(os.path.realpath(value))
+        table = os.path.isfile(source)
+        source = source.parent if table else source
+        for name, place in written.items():
+            if name == "output_folder" and (table or place != source):
+                continue
+            if place == source:
+                mistakes.append(
+                    f"{name}: {values[name]} is the {key}; results need a "
+                    "folder of their own"
+                )
+            elif place in source.parents:
+                mistakes.append(
+                    f"{key}: {value} lies in the {name}, {values[name]}, "
+                    "which is written by runs; move the recordings, or give "
+                    f"another {name}"
+                )
+    return mistakes
+
+
+def claim_output(
+    folder: str | os.PathLike, *, lock: bool = True
+) -> IO[str] | None:
+    """Create an output folder, mark it, and lock it against other runs.
+
+    Arguments
+    ---------
+    folder : str or PathLike
+        Where a run writes.
+    lock : bool
+        Whether to lock it.
+
+    Returns
+    -------
+    claim : file or None
+        The lock lasts until it is closed or the process ends. (None where it
+        was not asked for; some file systems know no locks.)
+
+    Raises
+    ------
+    ValueError
+        If another process has it, or if it cannot be written to.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path") / "results"
+    >>> claim = claim_output(folder)
+    >>> claim.close()
+    """
+    try:
+        mark_folder(folder, "train")
+        claim = open(Path(folder, LOCK), "a") if lock else None
+    except OSError as error:
+        if error.errno in DISK_FAULTS:
+            raise
+        raise ValueError(
+            f"output_folder: {folder} cannot be written to: {error.strerror}. "
+            "Give another one as --output_folder=DIR"
+        ) from error
+    if claim is None or fcntl is None:
+        return claim
+    try:
+        # of this process alone: what it forks has no part in it
+        fcntl.lockf(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            claim.close()
+            raise ValueError(
+                f"output_folder: another process is training in {folder}. "
+                "Wait until it ends, or give another folder"
+            ) from error
+    return claim

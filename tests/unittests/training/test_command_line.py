@@ -1,0 +1,169 @@
+import errno
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechbrain_ext.training import read_command_line, run_recipe, save_hparams
+from speechbrain_ext.training.command_line import split_options
+from speechbrain_ext.training.configuration import load_hparams
+
+FILE = """
+data_folder: !PLACEHOLDER
+output_folder: results
+save_folder: !ref <output_folder>/save
+batches_per_epoch: 5
+learning_rate: 0.1
+precision: fp32
+"""
+RULES = {"learning_rate": (float, 0, 1), "batches_per_epoch": (int, 1, None)}
+
+
+@pytest.fixture
+def hparams_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hparams.yaml"
+    path.write_text(FILE)
+    return str(path)
+
+
+def read(hparams_file, *options):
+    return read_command_line(
+        [hparams_file, "--data_folder=data", *options], RULES
+    )
+
+
+def test_both_forms_are_taken(hparams_file):
+    words = ["--precision", "bf16", "--learning_rate", "1e-4", "--debug"]
+    command = read(hparams_file, *words, "--jit_module_keys", "a", "b")
+    assert command.hparams["learning_rate"] == 1e-4
+    assert command.hparams["precision"] == command.run_opts.precision == "bf16"
+    assert command.run_opts.debug
+    assert command.run_opts.jit_module_keys == ["a", "b"]
+    assert "grad_accumulation_factor" not in command.run_opts.overridden_args
+
+
+def test_what_is_saved_is_what_was_asked_for(hparams_file):
+    command = read_command_line(
+        [hparams_file, "--data_folder=a: <b> #1", "--output_folder=1/0"], RULES
+    )
+    save_hparams(command)
+    saved = load_hparams("1/0/hyperparams.yaml")
+    assert saved["data_folder"] == "a: <b> #1"
+    assert saved["save_folder"] == "1/0/save"
+
+
+MISTAKES = {
+    "stray": (["x"], "x: options are given as --KEY=VALUE"),
+    "cut_list": (["--learning_rate=1", "2]"], "2]: options are given as"),
+    "single_dash": (["-learning_rate=1"], "-learning_rate=1: options are"),
+    "bare": (["--learning_rate"], "learning_rate: no value"),
+    "twice": (
+        ["--learning_rate=1", "--learning_rate=0"],
+        "learning_rate: it is given twice, as '1' and '0'",
+    ),
+    "flag": (["--debug=true"], "debug: it takes no value"),
+    "precision": (["--precision=fp8"], "precision: 'fp8' is none of 'fp32'"),
+    "backend": (["--distributed_backend=x"], "distributed_backend: 'x' is"),
+    "accumulation": (
+        ["--grad_accumulation_factor=6"],
+        "grad_accumulation_factor: 6 batches make a step, and "
+        "batches_per_epoch is 5",
+    ),
+    "no_accumulation": (
+        ["--grad_accumulation_factor=0"],
+        "grad_accumulation_factor: 0 is below 1",
+    ),
+    "word": (["--debug_batches=few"], "debug_batches: 'few' is no int"),
+    "limit": (["--optimizer_step_limit=1.5"], "limit: '1.5' is no int"),
+    "device": (["--device=gpu"], "device: 'gpu' is no device"),
+    "meta": (["--device=meta"], "device: meta is not there"),
+    "empty": (["--device="], "device: it is empty"),
+    "test_only": (["--test_only"], "test_only: there is no checkpoint in"),
+    "dashes": (["--learning-rate=1"], "did you mean learning_rate?"),
+}
+
+
+@pytest.mark.parametrize("words, told", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_are_told(hparams_file, words, told):
+    with pytest.raises(ValueError) as error:
+        read(hparams_file, *words)
+    assert told in str(error.value)
+    assert "1 mistake\n" in str(error.value)
+    assert not Path("results").exists()
+
+
+def test_a_device_that_is_not_there_is_told(hparams_file, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device: cuda:1 is not there"):
+        read(hparams_file, "--device=cuda:1")
+
+
+def test_all_are_told_together(hparams_file):
+    with pytest.raises(ValueError, match="4 mistakes") as error:
+        read(hparams_file, "x", "--device=gpu", "--y=1", "--learning_rate=2")
+    for told in ("x: options", "gpu", "y: no such key", "2.0 is above 1"):
+        assert told in str(error.value)
+
+
+def test_an_option_may_be_repeated_as_it_is():
+    words = ["my.yaml", "--seed=1", "--debug", "--seed=1", "--debug"]
+    assert split_options(words) == ("my.yaml", {"seed": ["1"], "debug": []}, [])
+
+
+@pytest.mark.parametrize("words", [[], ["--seed=1"]], ids=["none", "option"])
+def test_the_file_comes_first(words):
+    with pytest.raises(ValueError, match="comes first"):
+        split_options(words)
+
+
+def test_a_trained_run_may_be_tested(hparams_file):
+    Path("results/save/CKPT+1").mkdir(parents=True)
+    Path("results/save/CKPT+1/CKPT.yaml").touch()
+    assert read(hparams_file, "--test_only").run_opts.test_only
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["paragraph", "traceback"])
+def test_a_recipe_ends_with_a_paragraph(monkeypatch, capsys, shown):
+    words = ["train.py", "my.yaml", *["--traceback"] * shown]
+    monkeypatch.setattr("sys.argv", words)
+    seen = []
+
+    def main(arguments):
+        seen.extend(arguments)
+        raise ValueError("data_folder: there is no folder x")
+
+    with pytest.raises(SystemExit) as end:
+        run_recipe(main)
+    assert end.value.code == 1
+    assert seen == ["my.yaml"]
+    told = capsys.readouterr().err
+    assert "data_folder: there is no folder x" in told
+    assert ("Traceback" in told) == shown
+
+
+def test_a_full_disk_names_the_output_folder(hparams_file, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", hparams_file])
+
+    def main(arguments):
+        read(*arguments)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(SystemExit) as end:
+        run_recipe(main)
+    assert end.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("results: No space left") and "Make room" in told
+
+
+def test_help_is_the_text_of_the_script(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", "my.yaml", "--help"])
+
+    def main(arguments):
+        raise AssertionError("was run")
+
+    monkeypatch.setattr(sys.modules[__name__], "__doc__", "Train it.")
+    run_recipe(main)
+    assert capsys.readouterr().out == "Train it.\n"

@@ -1,0 +1,195 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain_ext.training.configuration import check_hparams, load_hparams
+from speechbrain_ext.training.options import read_option
+
+FILE = """
+seed: 1
+data_folder: !PLACEHOLDER
+noise_folder: null
+start_from: null
+user: me
+rate: 0.5
+hidden: 64
+known: false
+include: null
+snr_db: [-5.0, 5.0]
+output_folder: !ref results/<user>/<seed>
+save_folder: !ref <output_folder>/save
+layer: !new:torch.nn.Linear
+    in_features: 2
+    out_features: !ref <hidden>
+prepare: !name:builtins.print
+    data_folder: !ref <data_folder>
+    folder: !ref <output_folder>/data
+"""
+RULES = {"seed": (int, 0, None), "rate": (float, 0, 1)}
+# texts that YAML, HyperPyYAML or Python would take for something else
+ODD_TEXTS = {
+    "date": "20240101",
+    "day": "2024-01-01",
+    "mapping": "a: b",
+    "colon": "a:",
+    "float": "1e-4",
+    "whole": "1e3",
+    "octal": "012",
+    "sexagesimal": "1:30",
+    "boolean": "true",
+    "yes": "yes",
+    "null": "null",
+    "list": "[x]",
+    "tuple": "(x)",
+    "comment": "#x",
+    "inner_comment": "a #x",
+    "apostrophe": "it's",
+    "quotes": '"x"',
+    "backslash": "a\\tb",
+    "newline": "a\nb",
+    "spaces": " a  b ",
+    "long": "a" * 100 + " " + "b" * 100,
+    "unicode": "日本 é 😀",
+    "bytes": "a\udcff",
+    "escape": "\x1b[2J",
+    "tag": "!ref <user>",
+    "reference": "<user>",
+    "no_reference": "a<b>c",
+    "anchor": "&a",
+    "alias": "*a",
+    "directive": "%x",
+    "division": "1/0",
+    "power": "2**3**4**5",
+    "dashes": "--- a",
+    "list_item": "- a",
+    "tilde_inside": "a/~",
+}
+
+
+@pytest.fixture
+def hparams_file(tmp_path):
+    path = tmp_path / "hparams.yaml"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
+def test_texts_stay_what_they_are(hparams_file, text):
+    given = {"data_folder": text, "output_folder": text, "user": text}
+    hparams = load_hparams(hparams_file, given, RULES)
+    assert {key: hparams[key] for key in given} == given
+    assert hparams["save_folder"] == f"{text}/save"
+    keywords = hparams["prepare"].keywords
+    assert keywords == {"data_folder": text, "folder": f"{text}/data"}
+    # what is saved says the same, to HyperPyYAML and to a plain reader
+    saved = check_hparams(hparams_file, given, RULES).text
+    saved = saved.encode().decode()
+    again = load_hyperpyyaml(saved)
+    assert again["prepare"].keywords == keywords
+    assert again["save_folder"] == f"{text}/save"
+    yaml.compose(saved)
+
+
+def test_home_is_found_in_paths_alone(hparams_file, monkeypatch):
+    monkeypatch.setenv("HOME", "/of/someone")
+    given = {"data_folder": "~", "output_folder": "~/x", "user": "~"}
+    hparams = load_hparams(hparams_file, given)
+    assert hparams["data_folder"] == "/of/someone"
+    assert hparams["save_folder"] == "/of/someone/x/save"
+    assert hparams["user"] == "~"
+
+
+@pytest.mark.parametrize("text", ["null", "none", "None"])
+def test_what_may_be_left_out_can_be_left_out(hparams_file, text):
+    given = {"data_folder": "x", "start_from": text, "noise_folder": text}
+    hparams = load_hparams(hparams_file, given)
+    assert hparams["start_from"] is hparams["noise_folder"] is None
+
+
+NUMBERS = {
+    "1e-4": ("rate", 1e-4),
+    "1E-4": ("rate", 1e-4),
+    ".5": ("rate", 0.5),
+    "1": ("rate", 1.0),
+    "1e3": ("seed", 1000),
+    " 7 ": ("seed", 7),
+    "128": ("hidden", 128),
+    "[0, 1e1]": ("snr_db", [0, 10.0]),
+    "[-1e-1, +2]": ("snr_db", [-0.1, 2]),
+    "yes": ("known", True),
+    "False": ("known", False),
+    "[a*, 2024-01-01]": ("include", ["a*", "2024-01-01"]),
+}
+
+
+@pytest.mark.parametrize(
+    "text, key, value",
+    [(text, *rest) for text, rest in NUMBERS.items()],
+    ids=[f"{key}-{n}" for n, (key, _) in enumerate(NUMBERS.values())],
+)
+def test_other_values_are_read(hparams_file, text, key, value):
+    found = load_hparams(hparams_file, {"data_folder": "x", key: text}, RULES)
+    assert found[key] == value and type(found[key]) is type(value)
+
+
+MISTAKES = {
+    "empty": ("data_folder", "", "it is empty"),
+    "blank": ("output_folder", "  ", "it is empty"),
+    "no_number": ("rate", "1e-4x", "'1e-4x' is no float"),
+    "infinite": ("rate", "inf", "is no finite number"),
+    "fraction": ("seed", "1.5", "'1.5' is no int"),
+    "word": ("hidden", "many", "'many' is no number"),
+    "flag": ("hidden", "true", "True is no number"),
+    "boolean": ("known", "2", "'2' is none of True, False"),
+    "open_list": ("snr_db", "[1", "'[1' cannot be read as YAML"),
+    "built": ("snr_db", "!new:os.getcwd", "cannot be read as YAML"),
+    "nested": ("snr_db", "[" * 5000, "cannot be read as YAML"),
+    "object": ("layer", "3", "3 is no mapping"),
+}
+
+
+@pytest.mark.parametrize("key, text, told", MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_name_the_option(hparams_file, key, text, told):
+    with pytest.raises(ValueError) as error:
+        load_hparams(hparams_file, {"data_folder": "x", key: text}, RULES)
+    assert f"\n  {key}: " in str(error.value) and told in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+def test_what_a_class_does_not_know_is_named(hparams_file):
+    given = {"data_folder": "x", "layer": "{out_feature: 3}"}
+    with pytest.raises(ValueError, match=r"hparams.yaml.*'out_feature'"):
+        load_hparams(hparams_file, given)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: [1", "- a", "a: !ref <b>", "\t"],
+    ids="cut list ref tab".split(),
+)
+def test_a_broken_file_is_named(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"mine\.yaml"):
+        load_hparams(path)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"a: \xff\n")
+    with pytest.raises(ValueError, match=r"mine\.yaml"):
+        load_hparams(path)
+
+
+def test_a_path_object_is_a_text(hparams_file):
+    hparams = load_hparams(hparams_file, {"data_folder": Path("1e3")})
+    assert hparams["data_folder"] == "1e3"
+
+
+def test_a_model_may_be_a_name_or_an_object():
+    assert read_option("estimator", "1234") == "1234"
+    with pytest.raises(ValueError, match="empty"):
+        read_option("predictor", "", default="shipped")
+    assert read_option("predictor", "null", default="shipped") is None
