@@ -81,7 +81,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _get_values(self, action, arg_strings):
-        if any(not word.strip() for word in arg_strings):
+        # what follows the name of a command is for the command's own parser
+        own = (
+            arg_strings[:1] if action.nargs == argparse.PARSER else arg_strings
+        )
+        if any(not word.strip() for word in own):
             name = action.metavar or action.dest
             flags = "/".join(action.option_strings) or name
             raise argparse.ArgumentError(
