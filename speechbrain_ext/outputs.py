@@ -17,6 +17,7 @@ from pathlib import Path
 from speechbrain_ext.files import replaced
 
 MARK = ".speechbrain_ext.jsonl"
+LARGEST_MARK = 2**26  # bytes; some 600,000 files
 
 
 @dataclass
@@ -61,7 +62,7 @@ def read_mark(folder: str | os.PathLike) -> Mark | None:
     Mark(maker='separate', whole=True, files={})
     """
     path = Path(folder, MARK)
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size > LARGEST_MARK:
         return None
     found = Mark("unknown", whole=False)
     for line in path.read_bytes().split(b"\n"):
@@ -73,7 +74,7 @@ def read_mark(folder: str | os.PathLike) -> Mark | None:
             else:
                 size, time = entry["size"], entry["mtime_ns"]
                 found.files[entry["name"]] = (int(size), int(time))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             continue
     return found
 

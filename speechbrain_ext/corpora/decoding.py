@@ -4,15 +4,14 @@ A file is either usable or refused with the reason; nothing in between.
 """
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 
-from speechbrain_ext.console import printable
+from speechbrain_ext.corpora.containers import Sound, views_of
+from speechbrain_ext.corpora.views import UnusableAudio, open_regular
 
 # Largest deviation from its mean below which a file counts as silent: -80 dB
 # of full scale, three steps of PCM-16.
@@ -21,10 +20,12 @@ SILENT_PEAK = 1e-4
 BLOCK_BYTES = 8 * 2**20
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 MOST_CHANNELS = 64
-
-
-class UnusableAudio(ValueError):
-    """A file that cannot serve as a recording; the message is the reason."""
+MOST_SECONDS = 24 * 3600
+# Longest result of `decode`: 4.6 hours at 16 kHz.
+MOST_BYTES = 2**30
+# A file that grows by more than this, to more than 256 MiB, holds next to no
+# sound, and was made to fill a memory or a disk.
+MOST_EXPANSION, LEAST_EXPANDED = 2_000, 2**28
 
 
 class AudioBlocks:
@@ -54,19 +55,22 @@ class AudioBlocks:
         Samples of a channel read so far: the length after an iteration.
     peak : float
         Largest deviation from the mean, of what was read so far.
+    said_frames : int
+        The length where the size of the file tells it, 0 otherwise.
 
     Raises
     ------
     UnusableAudio
         If the file is empty, no regular file, no audio, lacks the channel,
-        or has a rate or number of channels that no recording has. While
-        iterating: if it is damaged, truncated, holds no samples, or values
-        that are not finite.
+        or has a rate, number of channels or length that no recording has.
+        While iterating: if it is damaged, truncated, holds no samples, or
+        values that are not finite.
     OSError
         If the file cannot be opened or read.
 
     Example
     -------
+    >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [[0.5, 0.25], [-0.5, 0.25]] * 400, 8000)
     >>> with AudioBlocks(path, block_seconds=0.05) as blocks:
@@ -83,9 +87,9 @@ class AudioBlocks:
     ) -> None:
         self.channel = channel
         self.block_seconds = block_seconds
-        self.frames = 0
+        self.frames = self.said_frames = 0
         self.peak = 0.0
-        self._file = _open_regular(path)
+        self._file = open_regular(path)
         try:
             self._inspect()
         except BaseException:
@@ -94,11 +98,17 @@ class AudioBlocks:
 
     def _inspect(self) -> None:
         """Read the header, and refuse what no recording has."""
-        with _sound(self._file) as sound:
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._views = views_of(self._file)
+        with Sound(self._views[0]) as sound:
             self.sample_rate = sound.samplerate
             self.channels = sound.channels
+            if sound.format not in ("FLAC", "MP3", "OGG"):
+                self.said_frames = sound.said or 0
             self.is_pcm16 = (
-                sound.format in ("WAV", "WAVEX") and sound.subtype == "PCM_16"
+                sound.format in ("WAV", "WAVEX")
+                and sound.subtype == "PCM_16"
+                and not self._views[0].is_changed
             )
         if not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
             raise UnusableAudio(
@@ -116,6 +126,20 @@ class AudioBlocks:
                 "asked for"
             )
 
+        self._check_length(self.said_frames)
+
+    def _check_length(self, frames: int) -> None:
+        """Refuse what is longer than any recording, or all but empty."""
+        if frames > MOST_SECONDS * self.sample_rate:
+            raise UnusableAudio(
+                f"lasts longer than {MOST_SECONDS / 3600:g} hours; split it"
+            )
+        size = 4 * frames * self.channels
+        if size > max(LEAST_EXPANDED, MOST_EXPANSION * self._size):
+            raise UnusableAudio(
+                f"expands to more than {MOST_EXPANSION} times its size"
+            )
+
     def __enter__(self) -> "AudioBlocks":
         return self
 
@@ -129,30 +153,37 @@ class AudioBlocks:
         )
         self.frames, self.peak = 0, 0.0
         total, low, high = 0.0, np.inf, -np.inf
-        with _sound(self._file) as sound:
-            while True:
-                block = _read(sound, max(1, size))
-                if not len(block):
-                    break
-                if not np.isfinite(block).all():
-                    raise UnusableAudio(
-                        "holds values that are not finite (NaN)"
-                    )
-                if self.channel is not None:
-                    mono = np.ascontiguousarray(block[:, self.channel])
-                elif self.channels == 1:
-                    mono = block[:, 0]
-                else:
-                    mono = block.mean(axis=1)
-                self.frames += len(mono)
-                total += float(mono.sum(dtype=np.float64))
-                low = min(low, float(mono.min()))
-                high = max(high, float(mono.max()))
-                mean = total / self.frames
-                self.peak = max(high - mean, mean - low)
-                yield mono
+        for block in self._decoded(max(1, size)):
+            if not np.isfinite(block).all():
+                raise UnusableAudio("holds values that are not finite (NaN)")
+            if self.channel is not None:
+                mono = np.ascontiguousarray(block[:, self.channel])
+            elif self.channels == 1:
+                mono = block[:, 0]
+            else:
+                mono = block.mean(axis=1)
+            self.frames += len(mono)
+            self._check_length(self.frames)
+            total += float(mono.sum(dtype=np.float64))
+            low = min(low, float(mono.min()))
+            high = max(high, float(mono.max()))
+            mean = total / self.frames
+            self.peak = max(high - mean, mean - low)
+            yield mono
         if self.frames == 0:
             raise UnusableAudio("holds no samples")
+
+    def _decoded(self, size: int) -> Iterator[np.ndarray]:
+        """Decode the views in turn, in blocks of shape (time, channels)."""
+        for view in self._views:
+            view.seek(0)
+            with Sound(view) as sound:
+                shape = sound.samplerate, sound.channels
+                if shape != (self.sample_rate, self.channels):
+                    raise UnusableAudio(
+                        "its parts differ in their rates or channels"
+                    )
+                yield from sound.read_blocks(size)
 
     def require_sound(self) -> None:
         """Refuse a silent file, after an iteration.
@@ -228,18 +259,38 @@ def decode(
 
     Example
     -------
+    >>> import soundfile
     >>> path = getfixture("tmp_path") / "tone.wav"
     >>> tone = np.sin(np.arange(1600) / 5) * [[0.5], [0.3]]
     >>> soundfile.write(path, tone.T, 16000)
     >>> decode(path, sample_rate=8000).waveform.shape
     (800,)
     """
+    most = MOST_BYTES // 4
+    too_long = UnusableAudio(
+        f"lasts longer than the {most / sample_rate / 3600:.1f} hours that "
+        "fit into memory; split it"
+    )
+    pieces, time = [], 0
     with AudioBlocks(path, channel=channel) as blocks:
-        pieces = list(resampled(blocks, blocks.sample_rate, sample_rate))
+        if blocks.said_frames / blocks.sample_rate > most / sample_rate:
+            raise too_long
+        for piece in resampled(blocks, blocks.sample_rate, sample_rate):
+            pieces.append(piece)
+            time += len(piece)
+            if time > most:
+                raise too_long
     if not allow_silence:
         blocks.require_sound()
-    waveform = np.concatenate(pieces)
-    waveform /= max(np.abs(waveform).max(), np.float32(1.0))
+    # the pieces go as the waveform grows: it is in memory once
+    waveform = np.empty(time, np.float32)
+    while pieces:
+        piece = pieces.pop()
+        waveform[time - len(piece) : time] = piece
+        time -= len(piece)
+    peak = max(waveform.max(), -waveform.min())
+    if peak > 1:
+        waveform /= peak
     return Decoded(
         waveform, blocks.sample_rate, blocks.channels, blocks.is_pcm16
     )
@@ -285,53 +336,9 @@ def resampled(
             part = np.ascontiguousarray(block[start : start + size])
             piece = stream.resample_chunk(part)
             given += len(piece)
-            yield piece
+            if len(piece):
+                yield piece
     # soxr rounds the length down: two samples more, of which some are cut off
     silence = np.zeros(2 * (rate // sample_rate + 1), np.float32)
     piece = stream.resample_chunk(silence, last=True)
     yield piece[: -(-taken * sample_rate // rate) - given]
-
-
-def _open_regular(path: str | os.PathLike):
-    """Open a file to read bytes; refuse what is none before opening it."""
-    kinds = {
-        stat.S_IFDIR: "folder",
-        stat.S_IFIFO: "named pipe",
-        stat.S_IFSOCK: "socket",
-        stat.S_IFCHR: "device",
-        stat.S_IFBLK: "device",
-    }
-    # a pipe would let us wait forever, and some devices act when opened
-    kind = stat.S_IFMT(os.stat(path).st_mode)
-    if kind != stat.S_IFREG:
-        raise UnusableAudio(
-            f"is a {kinds.get(kind, 'special file')}, not a file of audio"
-        )
-    file = open(path, "rb")
-    if os.fstat(file.fileno()).st_size == 0:
-        file.close()
-        raise UnusableAudio("empty file")
-    return file
-
-
-def _sound(file) -> soundfile.SoundFile:
-    """Let libsndfile open a file from its start."""
-    file.seek(0)
-    try:
-        return soundfile.SoundFile(file)
-    except soundfile.LibsndfileError as error:
-        raise _undecodable(error) from error
-
-
-def _read(sound: soundfile.SoundFile, size: int) -> np.ndarray:
-    """Read a block, shape (time, channels)."""
-    try:
-        return sound.read(size, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise _undecodable(error) from error
-
-
-def _undecodable(error: soundfile.LibsndfileError) -> UnusableAudio:
-    """Say what libsndfile said."""
-    reason = error.error_string or "damaged or truncated"
-    return UnusableAudio(f"cannot be decoded: {printable(reason)}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.outputs import is_output, read_mark
+from speechbrain_ext.outputs import Mark, is_output, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -70,23 +70,30 @@ def find_audio(
     >>> [path.name for path in find_audio(folder)]
     ['a.wav']
     """
-    mark = read_mark(root)
+    mark = _mark_of(root)
     outputs = outputs or (mark is not None and mark.whole)
     found = []
-    for parent, names in _walk(root, exclude, outputs):
-        audio = [Path(parent, name) for name in names if _is_audio(name)]
-        mark = None if outputs else _mark_of(parent)
-        if mark is not None:
-            written = {path for path in audio if is_output(path, mark)}
-            audio = [path for path in audio if path not in written]
-            if written:
+    for parent, names, mark in _walk(root, exclude, outputs):
+        paths = {name: os.path.join(parent, name) for name in names}
+        audio = [paths[name] for name in names if _is_audio(name)]
+        for name in names:
+            # of a folder, perhaps; one of a file is among the audio
+            if not _is_audio(name) and _is_dangling(paths[name]):
+                logger.warning(
+                    "the link %s is passed over: it leads nowhere",
+                    printable(paths[name]),
+                )
+        if mark is not None and not outputs:
+            others = [path for path in audio if not is_output(path, mark)]
+            if len(others) < len(audio):
                 logger.warning(
                     "%s: %d files that %s wrote are passed over",
                     printable(parent),
-                    len(written),
+                    len(audio) - len(others),
                     printable(mark.maker, 80),
                 )
-        found += audio
+            audio = others
+        found += map(Path, audio)
     return sorted(found)
 
 
@@ -112,7 +119,7 @@ def describe_absence(root: str | os.PathLike) -> str:
     """
     text = f"there are no audio files in {printable(root)}"
     seen, ours = Counter(), 0
-    for parent, names in _walk(root, (), outputs=True):
+    for _, names, _ in _walk(root, (), outputs=True):
         audio = sum(map(_is_audio, names))
         ours += audio
         seen.update(
@@ -126,8 +133,9 @@ def describe_absence(root: str | os.PathLike) -> str:
             "in folders left out: give their folder itself to read them"
         )
     if seen:
-        named = [f"{end} ({count})" for end, count in seen.most_common(8)]
-        if len(seen) > len(named):
+        order = sorted(seen, key=lambda ending: (-seen[ending], ending))
+        named = [f"{ending} ({seen[ending]})" for ending in order[:8]]
+        if len(seen) > 8:
             named.append("...")
         text += f"; the files there end in {printable(', '.join(named))}"
     return text
@@ -138,12 +146,17 @@ def _is_audio(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
 
 
+def _is_dangling(path: str) -> bool:
+    """Tell whether a link leads nowhere."""
+    return os.path.islink(path) and not os.path.exists(path)
+
+
 def _walk(
     root: str | os.PathLike,
     exclude: Iterable[str | os.PathLike],
     outputs: bool,
-) -> Iterator[tuple[str, list[str]]]:
-    """Give each folder below a root, and the names of its files."""
+) -> Iterator[tuple[str, list[str], Mark | None]]:
+    """Give each folder below a root, the names of its files, and its mark."""
 
     def tell(error: OSError) -> None:
         if error.filename == os.fspath(root):
@@ -162,27 +175,26 @@ def _walk(
             folders.clear()
             continue
         entered.add(place)
-        if parent != os.fspath(root) and not outputs:
-            mark = _mark_of(parent)
-            if mark is not None and mark.whole:
-                logger.warning(
-                    "the folder %s is passed over: %s wrote it; give it "
-                    "itself to read it",
-                    printable(parent),
-                    printable(mark.maker, 80),
-                )
-                folders.clear()
-                continue
+        mark = _mark_of(parent)
+        if mark is not None and mark.whole and not outputs:
+            logger.warning(
+                "the folder %s is passed over: %s wrote it; give it itself to "
+                "read it",
+                printable(parent),
+                printable(mark.maker, 80),
+            )
+            folders.clear()
+            continue
         folders[:] = [
             name
             for name in sorted(folders)
             if not name.startswith(".")
             and os.path.realpath(os.path.join(parent, name)) not in closed
         ]
-        yield parent, [name for name in names if not name.startswith(".")]
+        yield parent, [name for name in names if name[0] != "."], mark
 
 
-def _mark_of(folder: str):
+def _mark_of(folder: str | os.PathLike) -> Mark | None:
     """Read a mark; one that cannot be read is no mark."""
     try:
         return read_mark(folder)
