@@ -81,7 +81,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _get_values(self, action, arg_strings):
-        if any(not word.strip() for word in arg_strings):
+        # what follows the name of a command is for the command's own parser
+        own = (
+            arg_strings[:1] if action.nargs == argparse.PARSER else arg_strings
+        )
+        if any(not word.strip() for word in own):
             name = action.metavar or action.dest
             flags = "/".join(action.option_strings) or name
             raise argparse.ArgumentError(
@@ -117,6 +121,10 @@ def readable_errors(arguments: Sequence[str] | None = None) -> Iterator[None]:
     sample_rate: 0 is below 4000
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        # names of files may hold what the terminal's encoding lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
     except KeyboardInterrupt:
@@ -193,7 +201,7 @@ class Failures:
 
     @contextmanager
     def item(self, name: object) -> Iterator[None]:
-        """Work on one item; an error inside is kept, and the work goes on.
+        """Work on one item; any error inside is kept, and the work goes on.
 
         Arguments
         ---------
@@ -207,15 +215,18 @@ class Failures:
         """
         try:
             yield
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        except Exception as error:
             if getattr(error, "errno", None) in DISK_FAULTS:
                 raise
             self.add(name, describe_error(error))
 
     def add(self, name: object, reason: str) -> None:
         """List an item as failed, and say so at once."""
+        named = printable(name, 4000)
+        if named not in reason:
+            reason = f"{named}: {reason}"
         self.rows.append({"item": str(name), "reason": reason})
-        logger.warning("skipped %s: %s", printable(name), printable(reason))
+        logger.warning("skipped: %s", printable(reason, 4000))
 
     def finish(self, done: int) -> None:
         """End a command: list what failed, and exit with status 2 if any.
@@ -234,7 +245,7 @@ class Failures:
             return
         print(
             f"\n{done} done, {len(self.rows)} skipped:",
-            *(f"  {printable(row['reason'])}" for row in self.rows),
+            *(f"  {printable(row['reason'], 4000)}" for row in self.rows),
             sep="\n",
             file=sys.stderr,
         )

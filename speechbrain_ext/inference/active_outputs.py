@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import torch
 
-# An output of a smaller root mean square is silent, whatever the others are.
+from speechbrain_ext.evaluation.levels import MixtureLevels
+
+# An output that moves less about its mean is silent, whatever the others are.
 SILENT_RMS = 1e-8
 
 
@@ -33,8 +35,9 @@ def active_outputs(
     of the loudest one. The official rule of MixIT's evaluation (20 dB below
     the weakest reference) needs references; this one was chosen for this
     project. 30 dB is the widest range of levels in FUSS, whose foregrounds
-    lie between 5 dB below and 25 dB above the background. Mean powers are of
-    the whole recording: a sound that is heard in a hundredth of it is 20 dB
+    lie between 5 dB below and 25 dB above the background. Mean powers are
+    about the mean of a signal, an offset being no sound, and of the whole
+    recording: a sound that is heard in a hundredth of it is 20 dB
     weaker by that alone, so take more for long recordings of rare sounds.
 
     Arguments
@@ -65,19 +68,42 @@ def active_outputs(
     >>> found.order.tolist(), found.active.tolist()
     ([2, 1, 0], [False, True, True])
     """
-    if not threshold_db >= 0:
-        raise ValueError(
-            f"threshold_db={threshold_db}; it is how far an output may lie "
-            "below the loudest one, at least 0 dB"
-        )
     if estimates.ndim < 2 or not estimates.shape[-1]:
         raise ValueError(
             f"estimates {tuple(estimates.shape)} must be (..., outputs, time), "
             "with at least one sample"
         )
-    estimates = estimates.float()
-    energy = torch.linalg.vecdot(estimates, estimates)
-    rms = (energy / estimates.shape[-1]).sqrt()
+    levels = MixtureLevels()
+    levels.add(estimates=estimates, mixture=estimates.sum(-2))
+    return active_levels(rms=levels.rms(), threshold_db=threshold_db)
+
+
+def active_levels(
+    *, rms: torch.Tensor, threshold_db: float = 30.0
+) -> ActiveOutputs:
+    """Do as `active_outputs`, by levels that are known already.
+
+    Arguments
+    ---------
+    rms : torch.Tensor
+        Shape (..., outputs): root mean squares about the mean.
+    threshold_db : float
+        At least 0.
+
+    Returns
+    -------
+    found : ActiveOutputs
+
+    Raises
+    ------
+    ValueError
+        If the threshold is negative.
+    """
+    if not threshold_db >= 0:
+        raise ValueError(
+            f"threshold_db={threshold_db}; it is how far an output may lie "
+            "below the loudest one, at least 0 dB"
+        )
     lowest = rms.amax(dim=-1, keepdim=True) * 10 ** (-threshold_db / 20)
     return ActiveOutputs(
         order=rms.argsort(dim=-1, descending=True, stable=True),

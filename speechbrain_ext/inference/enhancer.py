@@ -3,12 +3,11 @@
 import os
 from pathlib import Path
 
-import soundfile
 import torch
 
-from speechbrain_ext.files import replaced
-from speechbrain_ext.inference.recordings import read_recording
+from speechbrain_ext.inference.batch import Item
 from speechbrain_ext.inference.separator import Separator
+from speechbrain_ext.outputs import require_free
 
 
 class Enhancer(Separator):
@@ -39,12 +38,7 @@ class Enhancer(Separator):
     def __init__(
         self, module: torch.nn.Module, *, sample_rate: int, **options
     ) -> None:
-        sources = getattr(module, "num_sources", 1)
-        if sources != 1:
-            raise ValueError(
-                f"the module gives {sources} sources, an enhancer one; load "
-                "it with Separator"
-            )
+        require_one(getattr(module, "num_sources", 1))
         super().__init__(module, sample_rate=sample_rate, **options)
 
     def enhance(
@@ -71,15 +65,15 @@ class Enhancer(Separator):
             gives several sources.
         """
         estimates = self.separate(waveforms, sample_rate)
-        if estimates.shape[1] != 1:
-            raise ValueError(
-                f"the module gives {estimates.shape[1]} sources, an enhancer "
-                "one; load it with Separator"
-            )
+        require_one(estimates.shape[1])
         return estimates[:, 0]
 
     def enhance_file(
-        self, path: str | os.PathLike, folder: str | os.PathLike
+        self,
+        path: str | os.PathLike,
+        folder: str | os.PathLike,
+        *,
+        overwrite: bool = False,
     ) -> Path:
         """Enhance a file.
 
@@ -90,6 +84,9 @@ class Enhancer(Separator):
         folder : str or Path
             Where NAME_enhanced.wav is written, at the rate of the file, as
             32-bit floats.
+        overwrite : bool
+            Whether a file of this name may be replaced that no earlier call
+            has written.
 
         Returns
         -------
@@ -97,48 +94,25 @@ class Enhancer(Separator):
 
         Raises
         ------
+        FileExistsError
+            If such a file is there; see `speechbrain_ext.outputs`.
         FileNotFoundError
-            If there is no such file.
+            If there is no such recording.
         UnusableAudio
             If it is empty, damaged, silent or not finite.
         """
-        waveform, rate = read_recording(path)
-        enhanced = self.enhance(waveform[None], rate)[0]
-        return write_enhanced(enhanced, rate, path, folder)
+        (target,) = Item(Path(path), Path(folder)).enhanced()
+        require_free([target], overwrite=overwrite)
+        with self.separated(path, folder) as stored:
+            require_one(len(stored))
+            stored.write(0, target, maker="enhance", overwrite=overwrite)
+        return target
 
 
-def write_enhanced(
-    enhanced: torch.Tensor,
-    sample_rate: int,
-    path: str | os.PathLike,
-    folder: str | os.PathLike,
-) -> Path:
-    """Write what was made of a recording as NAME_enhanced.wav.
-
-    Arguments
-    ---------
-    enhanced : torch.Tensor
-        Shape (time,).
-    sample_rate : int
-        In Hz.
-    path : str or Path
-        The recording, whose NAME it gets.
-    folder : str or Path
-        Where it is written, as 32-bit floats; made if missing.
-
-    Returns
-    -------
-    path : Path
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> write_enhanced(torch.zeros(8000), 8000, "a.flac", folder).name
-    'a_enhanced.wav'
-    """
-    written = Path(folder) / f"{Path(path).stem}_enhanced.wav"
-    with replaced(written) as partial:
-        soundfile.write(
-            partial, enhanced.cpu().numpy(), sample_rate, "FLOAT", format="WAV"
+def require_one(sources: int) -> None:
+    """Refuse a module that gives several sources."""
+    if sources != 1:
+        raise ValueError(
+            f"the module gives {sources} sources, an enhancer one; load it "
+            "with Separator"
         )
-    return written

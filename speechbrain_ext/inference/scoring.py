@@ -1,64 +1,34 @@
 """Scoring files, and choosing among separators, without references."""
 
 import logging
+import os
 import statistics
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
+from speechbrain_ext.console import Failures, printable
 from speechbrain_ext.corpora.finding import find_audio
-from speechbrain_ext.inference.recordings import read_recording
+from speechbrain_ext.inference.batch import (
+    SOURCE,
+    FirstFailure,
+    list_audio,
+    output_stem,
+)
+from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.separator import Separator
 from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
-from speechbrain_ext.models.sisnr_estimator import is_silent
 
 logger = logging.getLogger(__name__)
 
-# what stands between the name of a mixture and the number of a source
-SOURCE = "_source"
-
-
-def list_audio(path: str | Path) -> list[Path]:
-    """List a file, or the audio files of a folder and of those below.
-
-    Arguments
-    ---------
-    path : str or Path
-        A file or a folder.
-
-    Returns
-    -------
-    paths : list of Path
-        Sorted.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file or folder, or no audio in it.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> (folder / "a.wav").touch()
-    >>> [path.name for path in list_audio(folder)]
-    ['a.wav']
-    """
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise FileNotFoundError(f"there is no file or folder {path}")
-    paths = find_audio(path)
-    if not paths:
-        raise FileNotFoundError(f"there is no audio file in {path}")
-    return paths
-
 
 def find_estimates(
-    mixture: str | Path, estimates: str | Path
+    mixture: str | Path,
+    estimates: str | Path,
+    failures: Failures | None = None,
 ) -> dict[Path, list[Path]]:
     """Find the estimates of mixtures by their names.
 
@@ -67,7 +37,11 @@ def find_estimates(
     mixture, estimates : str or Path
         Two folders; NAME.wav in the one is the mixture of NAME_source1.wav,
         NAME_source2.wav ... in the other, as
-        `python -m speechbrain_ext.inference separate` writes them.
+        `python -m speechbrain_ext.inference separate` writes them. Both may
+        be the same folder.
+    failures : Failures, optional
+        Takes the mixtures that have no estimates and the like; by default
+        the first one is raised.
 
     Returns
     -------
@@ -92,43 +66,58 @@ def find_estimates(
     ['a_source1.wav', 'a_source2.wav']
     """
     mixture, estimates = Path(mixture), Path(estimates)
-    found = {path: {} for path in list_audio(mixture)}
-    names = {}
-    for path in found:
-        name = path.relative_to(mixture).with_suffix("")
-        if names.setdefault(name, path) != path:
-            raise ValueError(
-                f"{names[name]} and {path} have one name; their estimates "
-                "cannot be told apart: rename one"
-            )
-    for path in list_audio(estimates):
+    failures = FirstFailure() if failures is None else failures
+    named, found = {}, {}
+    for path in list_audio(mixture):
+        name = path.parent.relative_to(mixture) / output_stem(path)
+        named.setdefault(name, []).append(path)
+    for name, paths in named.items():
+        with failures.item(paths[0]):
+            if len(paths) > 1:
+                raise ValueError(
+                    f"{' and '.join(map(str, paths))} have one name; their "
+                    "estimates cannot be told apart: rename one"
+                )
+            found[name] = {}
+    mixtures = {path for paths in named.values() for path in paths}
+    # all else that lies beside the mixtures was passed over with a line
+    beside = Path(os.path.realpath(mixture))
+    for path in find_audio(estimates, outputs=True):
         stem, _, number = path.stem.rpartition(SOURCE)
-        name = path.relative_to(estimates).with_name(stem)
-        if name not in names or not number.isdecimal():
-            raise ValueError(
-                f"{path} belongs to no mixture in {mixture}; the estimates of "
-                f"NAME.wav are NAME{SOURCE}1.wav, NAME{SOURCE}2.wav ..."
-            )
-        there = found[names[name]].setdefault(int(number), path)
-        if there != path:
-            raise ValueError(
-                f"{there} and {path} are both source {int(number)} of "
-                f"{names[name]}; keep one"
-            )
-    for path, numbered in found.items():
-        if not numbered:
-            raise FileNotFoundError(
-                f"{path} has no estimates in {estimates}; they would be "
-                f"{path.stem}{SOURCE}1.wav ..."
-            )
-    return {
-        path: [numbered[number] for number in sorted(numbered)]
-        for path, numbered in found.items()
-    }
+        name = path.parent.relative_to(estimates) / stem
+        if path in mixtures:
+            continue
+        if name in named and number.isdecimal():
+            found.get(name, {}).setdefault(int(number), []).append(path)
+        elif beside not in Path(os.path.realpath(path)).parents:
+            with failures.item(path):
+                raise ValueError(
+                    f"{path} belongs to no mixture in {mixture}; the estimates "
+                    f"of NAME.wav are NAME{SOURCE}1.wav, NAME{SOURCE}2.wav ..."
+                )
+    pairs = {}
+    for name, numbered in found.items():
+        (path,) = named[name]
+        with failures.item(path):
+            if not numbered:
+                raise FileNotFoundError(
+                    f"{path} has no estimates in {estimates}; they would be "
+                    f"{name.name}{SOURCE}1.wav ..."
+                )
+            for number, paths in numbered.items():
+                if len(paths) > 1:
+                    raise ValueError(
+                        f"{' and '.join(map(str, paths))} are both source "
+                        f"{number} of {path}; keep one"
+                    )
+            pairs[path] = [numbered[number][0] for number in sorted(numbered)]
+    return pairs
 
 
 def score_files(
-    estimator: SISNREstimator, pairs: Mapping[Path, Sequence[Path]]
+    estimator: SISNREstimator,
+    pairs: Mapping[Path, Sequence[Path]],
+    failures: Failures | None = None,
 ) -> list[dict]:
     """Estimate the SI-SNR of separated files.
 
@@ -138,18 +127,22 @@ def score_files(
         What judges.
     pairs : Mapping
         Mixture to the files of its estimates.
+    failures : Failures, optional
+        Takes the mixtures that cannot be scored: files are unusable, rates or
+        lengths differ, or they do not belong together. By default the first
+        one is raised.
 
     Returns
     -------
     rows : list of dict
         "mixture", "estimate" (paths) and "si_snr" in dB, one per estimate;
-        with "error" in dB if the estimator tells it.
+        with "error" in dB if the estimator tells it. A silent estimate gets
+        the lowest value of the estimator, and a warning.
 
     Raises
     ------
     ValueError
-        If rates or lengths differ, or the files do not belong together; the
-        message names them.
+        If a mixture cannot be scored; the message names the files.
 
     Example
     -------
@@ -157,87 +150,78 @@ def score_files(
     ... # doctest: +SKIP
     [{'mixture': 'a.wav', 'estimate': 'a_source1.wav', 'si_snr': 7.3}]
     """
-    rows = []
+    return list(iterate_scores(estimator, pairs, failures))
+
+
+def iterate_scores(
+    estimator: SISNREstimator,
+    pairs: Mapping[Path, Sequence[Path]],
+    failures: Failures | None = None,
+) -> Iterator[dict]:
+    """Give the rows of `score_files` one by one."""
+    failures = FirstFailure() if failures is None else failures
     for mixture, estimates in tqdm(pairs.items(), "scoring", disable=None):
-        waveforms, rate = read_together([mixture, *estimates])
+        rows = []
+        with failures.item(mixture):
+            scores, silent = _score_together(estimator, [mixture, *estimates])
+            for index, estimate in enumerate(estimates):
+                values = [round(float(score[index]), 2) for score in scores]
+                rows.append(
+                    {
+                        "mixture": str(mixture),
+                        "estimate": str(estimate),
+                        **dict(zip(("si_snr", "error"), values, strict=False)),
+                    }
+                )
+                if silent[index]:
+                    logger.warning(
+                        "%s is silent: scored as %g dB",
+                        printable(estimate),
+                        estimator.module.snr_min,
+                    )
+        yield from rows
+
+
+def _score_together(estimator: SISNREstimator, paths: Sequence[Path]):
+    """Score files of one rate and one length, the first one the mixture."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(Recording(path)) for path in paths]
+        rate = files[0].sample_rate
+        _require_same("sample rate", files, "sample_rate", "Hz")
+        blocks = [iter(file) for file in files]
         try:
-            score = estimator.score
-            if estimator.module.uncertainty:
-                score = estimator.score_with_error
-            with warnings.catch_warnings():
-                # silence is told below, with the names of the files
-                warnings.simplefilter("ignore", UserWarning)
-                scores = score(
-                    mixture=waveforms[:1],
-                    estimates=waveforms[None, 1:],
-                    sample_rate=rate,
-                )
+            found = estimator.score_blocks(blocks, rate)
         except ValueError as error:
-            raise ValueError(f"{mixture}: {error}") from error
-        for path, waveform in zip(
-            (mixture, *estimates), waveforms, strict=True
-        ):
-            if is_silent(waveform):
-                low = estimator.module.snr_min
-                logger.warning("%s is silent: scored as %g dB", path, low)
-        if torch.is_tensor(scores):
-            scores = (scores,)
-        for index, estimate in enumerate(estimates):
-            values = [round(float(part[0, index]), 2) for part in scores]
-            rows.append(
-                {
-                    "mixture": str(mixture),
-                    "estimate": str(estimate),
-                    **dict(zip(("si_snr", "error"), values, strict=False)),
-                }
+            for rest in blocks:
+                deque(rest, maxlen=0)
+            _require_same("length", files, "frames", "samples")
+            if any(str(file.path) in str(error) for file in files):
+                raise
+            raise ValueError(f"{paths[0]}: {error}") from error
+        _require_same("length", files, "frames", "samples")
+        files[0].require_sound()
+    return found
+
+
+def _require_same(
+    what: str, files: Sequence[Recording], attribute: str, unit: str
+) -> None:
+    """Refuse files that differ from the first one."""
+    first = getattr(files[0], attribute)
+    for file in files[1:]:
+        value = getattr(file, attribute)
+        if value != first:
+            raise ValueError(
+                f"{files[0].path} has a {what} of {first} {unit}, {file.path} "
+                f"one of {value}; an estimate must be like its mixture"
             )
-    return rows
-
-
-def read_together(paths: Sequence[Path]) -> tuple[torch.Tensor, int]:
-    """Read files that must have one rate and one length.
-
-    Arguments
-    ---------
-    paths : sequence of Path
-        Audio files; channels are averaged. They may be silent.
-
-    Returns
-    -------
-    waveforms : torch.Tensor
-        Shape (files, time).
-    sample_rate : int
-        In Hz.
-
-    Raises
-    ------
-    FileNotFoundError
-        If one is not there.
-    ValueError
-        If one is unusable, or rates or lengths differ; the files are named.
-    """
-    waveforms, rates = zip(
-        *(read_recording(path, allow_silence=True) for path in paths),
-        strict=True,
-    )
-    lengths = [len(waveform) for waveform in waveforms]
-    for what, values, unit in (
-        ("sample rate", rates, "Hz"),
-        ("length", lengths, "samples"),
-    ):
-        for path, value in zip(paths, values, strict=True):
-            if value != values[0]:
-                raise ValueError(
-                    f"{paths[0]} has a {what} of {values[0]} {unit}, {path} "
-                    f"one of {value}; an estimate must be like its mixture"
-                )
-    return torch.stack(waveforms), rates[0]
 
 
 def rank(
     estimator: SISNREstimator,
     separators: Mapping[str, Separator],
     mixtures: Iterable[Path],
+    failures: Failures | None = None,
 ) -> list[dict]:
     """Rank separators by what they make of mixtures without references.
 
@@ -249,6 +233,10 @@ def rank(
         Name to separator: models, or checkpoints of one.
     mixtures : iterable of Path
         Audio files.
+    failures : Failures, optional
+        Takes the mixtures that cannot be separated or scored, by whatever
+        separator: they count for none of them. By default the first one is
+        raised.
 
     Returns
     -------
@@ -256,7 +244,7 @@ def rank(
         "separator", "si_snr" (mean over mixtures and sources, in dB),
         "standard_error" (of the differences to the best one, over the
         mixtures; 0 for the best one, None if there is one mixture) and
-        "mixtures", the best one first.
+        "mixtures", the best one first; empty if all mixtures failed.
 
     Raises
     ------
@@ -269,21 +257,34 @@ def rank(
             f"{len(separators)} separators and {len(mixtures)} mixtures; at "
             "least one of each is needed"
         )
+    failures = FirstFailure() if failures is None else failures
     scores = {name: [] for name in separators}
     for path in tqdm(mixtures, "ranking", disable=None):
-        waveform, rate = read_together([path])
-        for name, separator in separators.items():
-            try:
-                score = estimator.score(
-                    mixture=waveform,
-                    estimates=separator.separate(waveform, rate),
-                    sample_rate=rate,
-                    check=False,
-                )
-            except ValueError as error:
-                raise ValueError(f"{path}, {name}: {error}") from error
-            scores[name].append(float(score.mean()))
-    return rank_scores(scores)
+        with failures.item(path):
+            found = {
+                name: _score_separator(estimator, separator, path, name)
+                for name, separator in separators.items()
+            }
+            for name, score in found.items():
+                scores[name].append(score)
+    return rank_scores(scores) if any(scores.values()) else []
+
+
+def _score_separator(
+    estimator: SISNREstimator, separator: Separator, path: Path, name: str
+) -> float:
+    """Score what a separator makes of a mixture."""
+    try:
+        with separator.separated(path) as stored, Recording(path) as mixture:
+            rate = mixture.sample_rate
+            sources = range(len(stored))
+            signals = [mixture, *(stored.blocks(s, rate) for s in sources)]
+            scores, _ = estimator.score_blocks(signals, rate, check=False)
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path}, {name}: {error}") from error
+    return float(scores[0].mean())
 
 
 def rank_scores(scores: Mapping[str, Sequence[float]]) -> list[dict]:

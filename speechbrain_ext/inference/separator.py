@@ -1,21 +1,33 @@
 """Separating recordings of any length, rate and level."""
 
 import os
-from glob import escape
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
-import soundfile
 import torch
 from torch import nn
 
 from speechbrain_ext.corpora.decoding import resampled
-from speechbrain_ext.evaluation.levels import match_mixture_level
-from speechbrain_ext.files import replaced
+from speechbrain_ext.evaluation.levels import MixtureLevels
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.inference.active_outputs import active_outputs
-from speechbrain_ext.inference.recordings import read_recording
+from speechbrain_ext.inference.active_outputs import active_levels
+from speechbrain_ext.inference.batch import SOURCE, Item, output_stem
+from speechbrain_ext.inference.recordings import Recording
+from speechbrain_ext.inference.streaming import StoredEstimates
+from speechbrain_ext.inference.waveforms import (
+    change_rate,
+    check_waveforms,
+    fit,
+    join,
+    move_module,
+)
 from speechbrain_ext.losses import align, pit
+from speechbrain_ext.outputs import remove_outputs, require_free
+
+# What is shorter gets zeros behind it: networks need some frames.
+SHORTEST_SECONDS = 0.25
 
 
 class Separator:
@@ -23,9 +35,10 @@ class Separator:
 
     Long recordings are separated in chunks that overlap; the order of the
     sources in a chunk is the one that agrees best with the chunk before, in
-    what the two share.  Memory for the network is that of one chunk, whatever
-    the length.  (Where nobody speaks for longer than the overlap, who goes on
-    in which output is left to chance: the network does not know voices.)
+    what the two share.  Files are read, separated and written in blocks:
+    memory does not grow with their length.  (Where nobody speaks for longer
+    than the overlap, who goes on in which output is left to chance: the
+    network does not know voices.)
 
     Arguments
     ---------
@@ -72,7 +85,7 @@ class Separator:
                 f"chunk_seconds={chunk_seconds}"
             )
         self.module = module.eval()
-        self.sample_rate = sample_rate
+        self.sample_rate = int(sample_rate)
         self.chunk = round(chunk_seconds * sample_rate)
         self.overlap = max(1, round(overlap_seconds * sample_rate))
         self.match_level = match_level
@@ -83,6 +96,8 @@ class Separator:
         source: str | Path,
         savedir: str | Path | None = None,
         trust: bool = False,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
         **options,
     ) -> "Separator":
         """Load a published separator: ours, or one of SpeechBrain's.
@@ -96,6 +111,10 @@ class Separator:
         trust : bool
             Run whatever its hyperparams.yaml says; see
             `speechbrain_ext.hub.load_folder`.
+        revision : str, optional
+            Of a hub repository: branch, tag or commit.
+        device : str or torch.device, optional
+            Where to compute; by default the CPU.
         **options
             `chunk_seconds`, `overlap_seconds` and `match_level`. The last is
             by default what its hyperparams.yaml says, or else True.
@@ -109,9 +128,12 @@ class Separator:
         RefusedError
             If the folder asks for more than a model needs.
         ValueError
-            If it holds no separator, or does not tell its sample rate.
+            If it holds no separator, does not tell its sample rate, or the
+            device cannot be used.
         """
-        loaded = load_folder(source, savedir=savedir, trust=trust)
+        loaded = load_folder(
+            source, savedir=savedir, trust=trust, revision=revision
+        )
         module = loaded.separator()
         if module is None:
             raise ValueError(
@@ -127,7 +149,17 @@ class Separator:
         options.setdefault(
             "match_level", loaded.hparams.get("match_level", True)
         )
+        module = move_module(module, device)
         return cls(module, sample_rate=loaded.hparams["sample_rate"], **options)
+
+    def count_sources(self) -> int:
+        """Tell how many sources the module gives; ask it, if it has no word."""
+        told = getattr(self.module, "num_sources", None)
+        if isinstance(told, int):
+            return told
+        with torch.inference_mode():
+            silence = torch.zeros(1, self.sample_rate)
+            return self.module(fit(silence, self.module)).shape[1]
 
     def separate(
         self, waveforms: torch.Tensor, sample_rate: int
@@ -154,24 +186,18 @@ class Separator:
             If the shape is another, or samples are not finite.
         """
         check_waveforms(waveforms)
-        waveforms = waveforms.float()
-        return self._level(self._separate(waveforms, sample_rate), waveforms)
-
-    def _separate(self, waveforms, sample_rate):
-        """Separate at the levels that the module gives."""
+        waveforms = waveforms.float().cpu()
         mixtures = change_rate(waveforms, sample_rate, self.sample_rate)
-        estimates = self._separate_chunks(mixtures)
+        levels, parts = MixtureLevels(), []
+        for mixture, estimates in self._stream([mixtures]):
+            levels.add(estimates=estimates, mixture=mixture)
+            parts.append(estimates)
+        estimates = torch.cat(parts, -1)
+        if self.match_level:
+            estimates = estimates * levels.gains().float()[..., None]
         estimates = change_rate(estimates, self.sample_rate, sample_rate)
         # a copy is an ordinary tensor, open to autograd
         return estimates[..., : waveforms.shape[1]].clone()
-
-    def _level(self, estimates, waveforms):
-        """Bring estimates to their levels in the mixture, if that is asked."""
-        if not self.match_level:
-            return estimates
-        return match_mixture_level(
-            estimates=estimates, mixture=waveforms.to(estimates.device)
-        )
 
     def separate_file(
         self,
@@ -179,6 +205,7 @@ class Separator:
         folder: str | os.PathLike,
         *,
         active_only: bool = False,
+        overwrite: bool = False,
     ) -> list[Path]:
         """Separate a file into one WAV file for each source.
 
@@ -188,16 +215,74 @@ class Separator:
             Any file that libsndfile reads; channels are averaged.
         folder : str or Path
             Where NAME_source1.wav, NAME_source2.wav, ... are written, at the
-            rate of the file, as 32-bit floats. Files of these names that an
-            earlier call left are removed.
+            rate of the file, as 32-bit floats. What an earlier call wrote
+            under such names is replaced or, where there are fewer sources,
+            removed.
         active_only : bool
             Whether to write only the outputs that `active_outputs` finds
             active, the loudest first, both by the levels that the module
             gives: meant for modules whose levels can be compared.
+        overwrite : bool
+            Whether files of these names may be replaced that no earlier call
+            has written.
 
         Returns
         -------
         paths : list of Path
+
+        Raises
+        ------
+        FileExistsError
+            If such files are there; see `speechbrain_ext.outputs`.
+        FileNotFoundError
+            If there is no such recording.
+        UnusableAudio
+            If it is empty, damaged, silent or not finite.
+        """
+        item = Item(Path(path), Path(folder))
+        told = getattr(self.module, "num_sources", 0)
+        require_free(item.sources(told), overwrite=overwrite)
+        with self.separated(path, folder) as stored:
+            chosen = range(len(stored))
+            if active_only:
+                # matched levels would make faint copies as loud as sources
+                order, active = active_levels(rms=stored.levels.rms())
+                chosen = order[active[order]].tolist()
+            paths = item.sources(len(chosen))
+            require_free(paths, overwrite=overwrite)
+            for source, target in zip(chosen, paths, strict=True):
+                stored.write(
+                    source, target, maker="separate", overwrite=overwrite
+                )
+        prefix = f"{output_stem(path)}{SOURCE}"
+        remove_outputs(
+            old
+            for old in item.folder.glob("*.wav")
+            if old.stem.startswith(prefix)
+            and old.stem.removeprefix(prefix).isdecimal()
+            and old not in paths
+        )
+        return paths
+
+    @contextmanager
+    def separated(
+        self,
+        path: str | os.PathLike,
+        folder: str | os.PathLike | None = None,
+    ) -> Iterator[StoredEstimates]:
+        """Separate a file, and keep the estimates on disk for a while.
+
+        Arguments
+        ---------
+        path : str or Path
+            Any file that libsndfile reads; channels are averaged.
+        folder : str or Path, optional
+            See `StoredEstimates`.
+
+        Yields
+        ------
+        stored : StoredEstimates
+            At the levels that `separate` gives.
 
         Raises
         ------
@@ -206,54 +291,98 @@ class Separator:
         UnusableAudio
             If it is empty, damaged, silent or not finite.
         """
-        waveform, rate = read_recording(path)
-        own = self._separate(waveform[None], rate)
-        estimates = self._level(own, waveform[None])[0].cpu()
-        if active_only:
-            # matched levels would make faint copies as loud as sources
-            order, active = active_outputs(estimates=own[0].cpu())
-            estimates = estimates[order[active[order]]]
-        for old in Path(folder).glob(f"{escape(Path(path).stem)}_source*.wav"):
-            if old.stem.rpartition("_source")[2].isdigit():
-                old.unlink()
-        paths = []
-        for number, estimate in enumerate(estimates, start=1):
-            name = f"{Path(path).stem}_source{number}.wav"
-            paths.append(Path(folder) / name)
-            with replaced(paths[-1]) as partial:
-                soundfile.write(
-                    partial, estimate.numpy(), rate, "FLOAT", format="WAV"
-                )
-        return paths
+        with StoredEstimates(folder, sample_rate=self.sample_rate) as stored:
+            with Recording(path) as blocks:
+                rate = stored.recording_rate = blocks.sample_rate
+                rows = resampled(blocks.watched(), rate, self.sample_rate)
+                mixtures = (torch.from_numpy(row)[None] for row in rows)
+                for mixture, estimates in self._stream(mixtures):
+                    stored.add(mixture[0], estimates[0])
+                blocks.require_sound()
+                stored.frames = blocks.frames
+            if self.match_level:
+                stored.gains = stored.levels.gains()
+            yield stored
 
     @torch.inference_mode()
-    def _separate_chunks(self, mixtures: torch.Tensor) -> torch.Tensor:
-        """Separate at the module's rate, chunk by chunk."""
-        device = next(
-            (parameter.device for parameter in self.module.parameters()),
-            torch.device("cpu"),
-        )
+    def _stream(
+        self, blocks: Iterable[torch.Tensor]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Separate at the module's rate and levels, chunk by chunk.
+
+        Mixtures come in blocks (batch, time) of any length, and go out with
+        their estimates (batch, sources, time). All chunks but one of a short
+        recording have one length; the last one overlaps more. What the next
+        chunk may overlap is held back.
+        """
+        mixtures, estimates = None, None
+        for block in chain(blocks, (None,)):
+            if block is not None:
+                mixtures = join(mixtures, block)
+            elif mixtures is None:
+                return
+            time = mixtures.shape[1]
+            while True:
+                end = 0 if estimates is None else estimates.shape[2]
+                start = max(0, end - self.overlap)
+                if start + self.chunk > time:
+                    if block is not None or end == time:
+                        break
+                    start = max(0, time - self.chunk)
+                piece = self._separate(mixtures[:, start : start + self.chunk])
+                estimates = cross_fade(estimates, piece, start)
+                past = estimates.shape[2] - self.chunk
+                if past > 0:
+                    yield mixtures[:, :past], estimates[..., :past]
+                    mixtures, estimates = (
+                        mixtures[:, past:],
+                        estimates[..., past:],
+                    )
+                    time -= past
+        yield mixtures, estimates
+
+    def _separate(self, mixtures: torch.Tensor) -> torch.Tensor:
+        """Let the module separate, on its device and in its precision."""
         time = mixtures.shape[1]
-        whole, end = None, 0
-        while end < time:
-            # the last chunk is as long as the others, and overlaps more
-            start = max(0, min(end - self.overlap, time - self.chunk))
-            stop = min(start + self.chunk, time)
-            piece = self.module(mixtures[:, start:stop].to(device)).float()
-            piece = piece.cpu()
-            if whole is None:
-                whole = piece.new_zeros(*piece.shape[:2], time)
-            else:
-                shared = end - start
-                before = whole[..., start:end]
-                piece = reorder(piece, before)
-                ramp = torch.linspace(0, 1, shared + 2)[1:-1]
-                piece[..., :shared] = torch.lerp(
-                    before, piece[..., :shared], ramp
-                )
-            whole[..., start:stop] = piece
-            end = stop
-        return whole
+        missing = round(SHORTEST_SECONDS * self.sample_rate) - time
+        padded = nn.functional.pad(mixtures, (0, max(0, missing)))
+        estimates = self.module(fit(padded, self.module))
+        estimates = estimates[..., :time].float().cpu()
+        if not torch.isfinite(estimates).all():
+            raise ValueError(
+                "the module gives samples that are NaN or infinite; it is "
+                "damaged, or its precision is too low"
+            )
+        return estimates
+
+
+def cross_fade(
+    before: torch.Tensor | None, piece: torch.Tensor, start: int
+) -> torch.Tensor:
+    """Append a chunk to what was separated already.
+
+    Arguments
+    ---------
+    before : torch.Tensor or None
+        Shape (batch, sources, time); None for the first chunk.
+    piece : torch.Tensor
+        Shape (batch, sources, time): the chunk, in any order of its sources.
+    start : int
+        Where in `before` it begins.
+
+    Returns
+    -------
+    joined : torch.Tensor
+        Shape (batch, sources, start + time of the chunk).
+    """
+    if before is None:
+        return piece
+    shared = before[..., start:]
+    piece = reorder(piece, shared)
+    count = shared.shape[-1]
+    ramp = torch.linspace(0, 1, count + 2)[1:-1]
+    blend = torch.lerp(shared, piece[..., :count], ramp)
+    return torch.cat((before[..., :start], blend, piece[..., count:]), -1)
 
 
 def reorder(piece: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
@@ -287,63 +416,3 @@ def reorder(piece: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
 def _agreement(*, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Inner product: loud parts decide, and silence decides nothing."""
     return (estimate * target).sum(-1)
-
-
-def check_waveforms(waveforms: torch.Tensor) -> None:
-    """Refuse what is no batch of recordings.
-
-    Arguments
-    ---------
-    waveforms : torch.Tensor
-        To be of shape (batch, time).
-
-    Raises
-    ------
-    ValueError
-        If the shape is another, or samples are not finite.
-
-    Example
-    -------
-    >>> check_waveforms(torch.zeros(2, 8000))
-    """
-    if waveforms.ndim != 2 or waveforms.shape[1] == 0:
-        raise ValueError(
-            f"waveforms of shape {tuple(waveforms.shape)}; they must be "
-            "(batch, time), with at least one sample"
-        )
-    if not torch.isfinite(waveforms).all():
-        raise ValueError(
-            "waveforms: some samples are NaN or infinite; repair the "
-            "recording first"
-        )
-
-
-def change_rate(
-    waveforms: torch.Tensor, rate: int, wanted: int
-) -> torch.Tensor:
-    """Resample waveforms one by one, in memory that does not grow.
-
-    Arguments
-    ---------
-    waveforms : torch.Tensor
-        Shape (..., time).
-    rate, wanted : int
-        In Hz.
-
-    Returns
-    -------
-    resampled : torch.Tensor
-        Shape (..., ceil(time * wanted / rate)).
-
-    Example
-    -------
-    >>> change_rate(torch.zeros(2, 3, 441), 44100, 8000).shape
-    torch.Size([2, 3, 80])
-    """
-    if rate == wanted:
-        return waveforms
-    rows = [
-        np.concatenate(list(resampled([row], rate, wanted)))
-        for row in waveforms.flatten(0, -2).cpu().numpy()
-    ]
-    return torch.from_numpy(np.stack(rows)).view(*waveforms.shape[:-1], -1)

@@ -1,13 +1,23 @@
 """Judging separations without references."""
 
 import warnings
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from speechbrain_ext import models
+from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.hub import LoadedFolder, load_folder
-from speechbrain_ext.inference.separator import change_rate
+from speechbrain_ext.inference.pieces import (
+    inner_products,
+    regroup,
+    require_common_parts,
+    stack_piece,
+)
+from speechbrain_ext.inference.waveforms import change_rate, move_module
 from speechbrain_ext.models.separator import check_state_dict
 from speechbrain_ext.models.sisnr_estimator import is_silent, require_shapes
 from speechbrain_ext.models.waveform_encoder import STRIDES
@@ -17,9 +27,8 @@ SHIPPED = Path(__file__).with_name("sisnr_estimator")
 # rate of the published estimator, whose file need not tell it
 PUBLISHED_RATE = 8000
 PARTS = ("encoder", "encoder_out")
-# share of a mixture's energy that its estimates must account for, at least:
-# those of another mixture share 0.001 of it by chance
-LEAST_SHARE = 0.003
+# a longer recording is scored in pieces of this length
+PIECE_SECONDS = 300
 
 
 class SISNREstimator:
@@ -29,10 +38,16 @@ class SISNREstimator:
     on Real Mixtures", ICASSP 2022.  The same input always gives the same
     score.
 
+    Recordings that are longer than five minutes are scored in pieces of five
+    minutes, so that memory does not grow with their length; the last piece is
+    up to twice as long.  Their score is the mean over the pieces, weighted by
+    the energy of the estimate about its mean: loud parts decide, as they do
+    in the SI-SNR of the whole.
+
     Arguments
     ---------
     module : speechbrain_ext.models.SISNREstimator
-        The network.
+        The network; it computes in float32.
     sample_rate : int
         Rate that it works at, in Hz.
 
@@ -50,8 +65,8 @@ class SISNREstimator:
     def __init__(
         self, module: models.SISNREstimator, *, sample_rate: int
     ) -> None:
-        self.module = module.eval()
-        self.sample_rate = sample_rate
+        self.module = module.float().eval()
+        self.sample_rate = int(sample_rate)
 
     @classmethod
     def from_hparams(
@@ -59,6 +74,8 @@ class SISNREstimator:
         source: str | Path = SHIPPED,
         savedir: str | Path | None = None,
         trust: bool = False,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
     ) -> "SISNREstimator":
         """Load an estimator: ours, or SpeechBrain's.
 
@@ -73,6 +90,10 @@ class SISNREstimator:
         trust : bool
             Run whatever its hyperparams.yaml says; see
             `speechbrain_ext.hub.load_folder`.
+        revision : str, optional
+            Of a hub repository: branch, tag or commit.
+        device : str or torch.device, optional
+            Where to compute; by default the CPU.
 
         Returns
         -------
@@ -84,11 +105,13 @@ class SISNREstimator:
             If the folder asks for more than a model needs.
         ValueError
             If it holds no such estimator, or one that was trained for other
-            inputs or outputs.
+            inputs or outputs, or the device cannot be used.
         """
-        loaded = load_folder(source, savedir=savedir, trust=trust)
+        loaded = load_folder(
+            source, savedir=savedir, trust=trust, revision=revision
+        )
         rate = loaded.hparams.get("sample_rate", PUBLISHED_RATE)
-        return cls(module_of(loaded), sample_rate=rate)
+        return cls(move_module(module_of(loaded), device), sample_rate=rate)
 
     @torch.inference_mode()
     def score(
@@ -170,18 +193,20 @@ class SISNREstimator:
                     f"{name}: some samples are NaN or infinite; repair the "
                     "recording first"
                 )
-        device = next(self.module.parameters()).device
         mixture, estimates = (
-            change_rate(signals.float(), sample_rate, self.sample_rate).to(
-                device
-            )
+            change_rate(signals.float().cpu(), sample_rate, self.sample_rate)
             for signals in (mixture, estimates)
         )
-        outputs = self.module(mixture, estimates)
-        outputs = outputs if self.module.uncertainty else (outputs,)
-        silent = is_silent(estimates) | is_silent(mixture)[:, None]
-        if check:
-            require_common_parts(mixture, estimates, silent)
+        longest = self._piece
+        count = max(1, mixture.shape[1] // longest)
+        edges = [place * longest for place in range(count)] + [None]
+        scores, silent = self._score(
+            (
+                (mixture[:, start:stop], estimates[..., start:stop])
+                for start, stop in zip(edges, edges[1:], strict=False)
+            ),
+            check,
+        )
         if silent.any():
             warnings.warn(
                 f"{int(silent.sum())} of {silent.numel()} estimates are "
@@ -189,52 +214,88 @@ class SISNREstimator:
                 f"{self.module.snr_min:g} dB",
                 stacklevel=4,
             )
-        return tuple(output.cpu() for output in outputs)
+        return scores
 
+    @torch.inference_mode()
+    def score_blocks(
+        self,
+        signals: Sequence[Iterable[np.ndarray]],
+        sample_rate: int,
+        *,
+        check: bool = True,
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Score estimates that come in blocks, without holding all of them.
 
-def require_common_parts(
-    mixture: torch.Tensor, estimates: torch.Tensor, silent: torch.Tensor
-) -> None:
-    """Raise where estimates have nothing to do with their mixture.
+        Arguments
+        ---------
+        signals : sequence of iterable of numpy.ndarray
+            The blocks, shape (time,), of the mixture and of each estimate.
+            All signals have one length; their blocks may differ.
+        sample_rate : int
+            Of all, in Hz.
+        check : bool
+            As for `score`.
 
-    Arguments
-    ---------
-    mixture : torch.Tensor
-        Shape (batch, time).
-    estimates : torch.Tensor
-        Shape (batch, sources, time).
-    silent : torch.Tensor
-        Shape (batch, sources): which are not looked at.
+        Returns
+        -------
+        scores : tuple of torch.Tensor
+            Shape (sources,): the SI-SNR and, if the network tells it, the
+            error, as of `score_with_error`.
+        silent : torch.Tensor
+            Shape (sources,): which are silent, or their mixture is.
 
-    Raises
-    ------
-    ValueError
-        If the estimates of an item together account for less than
-        `LEAST_SHARE` of the mixture's energy, at the best levels.
+        Raises
+        ------
+        ValueError
+            If lengths differ, the signals are too short, or estimates are
+            not of the mixture.
+        """
+        pieces = zip_longest(
+            *(
+                regroup(
+                    resampled(s, sample_rate, self.sample_rate), self._piece
+                )
+                for s in signals
+            ),
+            fillvalue=torch.empty(0),
+        )
+        scores, silent = self._score(map(stack_piece, pieces), check)
+        return tuple(score[0] for score in scores), silent[0]
 
-    Example
-    -------
-    >>> estimates = torch.eye(3)[None]
-    >>> silent = torch.zeros(1, 3, dtype=torch.bool)
-    >>> require_common_parts(torch.ones(1, 3), estimates, silent)
-    """
-    for item in range(len(mixture)):
-        kept = estimates[item][~silent[item]].double()
-        if len(kept) == 0:
-            continue
-        kept = kept / torch.linalg.vector_norm(kept, dim=1, keepdim=True)
-        whole = mixture[item].double()
-        whole = whole / torch.linalg.vector_norm(whole)
-        products = kept @ whole
-        # the minimum norm solution: two estimates may be the same
-        gains = torch.linalg.pinv(kept @ kept.T, hermitian=True) @ products
-        share = float(products @ gains)
-        if share < LEAST_SHARE:
-            raise ValueError(
-                f"the estimates of item {item} account for {share:.4f} of "
-                "their mixture's energy: they belong to another mixture, or "
-                "are shifted in time; give each mixture its own estimates"
-            )
+    @property
+    def _piece(self) -> int:
+        """Length of a piece, in samples of the network."""
+        return PIECE_SECONDS * self.sample_rate
+
+    def _score(
+        self,
+        pieces: Iterable[tuple[torch.Tensor, torch.Tensor]],
+        check: bool,
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Score mixtures and estimates that come in pieces."""
+        device = next(self.module.parameters()).device
+        silent, gram, outputs, weights = True, 0, [], []
+        for mixture, estimates in pieces:
+            require_shapes(mixture, estimates)
+            mixture, estimates = mixture.to(device), estimates.to(device)
+            found = self.module(mixture, estimates)
+            found = found if self.module.uncertainty else (found,)
+            outputs.append(torch.stack(found).cpu())
+            quiet = is_silent(estimates) | is_silent(mixture)[:, None]
+            silent = silent & quiet.cpu()
+            gram = gram + inner_products(mixture, estimates).cpu()
+            time = estimates.shape[-1]
+            weights.append(time * estimates.double().var(-1).cpu())
+        if check:
+            require_common_parts(gram, silent)
+        if len(outputs) == 1:
+            return tuple(outputs[0]), silent
+        weights = torch.stack(weights)
+        weights = weights / weights.sum(0).clamp_min(1e-30)
+        outputs = torch.stack(outputs, 1).double()
+        means = (weights * outputs).sum(1).float()
+        # what is silent throughout weighs nothing
+        return tuple(torch.where(silent, outputs[:, 0].float(), means)), silent
 
 
 def module_of(loaded: LoadedFolder) -> models.SISNREstimator:

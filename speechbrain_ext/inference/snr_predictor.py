@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_ext.hub import find_release, load_folder
+from speechbrain_ext.inference.waveforms import move_module
 
 SHIPPED = Path(__file__).with_name("frame_snr_predictor")
 
@@ -17,6 +18,8 @@ def load_predictor(
     hop: int | None = None,
     savedir: str | Path | None = None,
     trust: bool = False,
+    revision: str | None = None,
+    device: str | torch.device | None = None,
 ) -> torch.nn.Module:
     """Load a predictor that tells how clean the frames of speech are.
 
@@ -30,8 +33,10 @@ def load_predictor(
         Of the signals that it will be given, in Hz.
     window, hop : int or None
         Of the frames that it must have, in samples; None takes any.
-    savedir, trust
+    savedir, trust, revision
         See `speechbrain_ext.hub.load_folder`.
+    device : str or torch.device, optional
+        Where to compute; by default the CPU.
 
     Returns
     -------
@@ -46,7 +51,8 @@ def load_predictor(
     RefusedError
         If the folder asks for more than a model needs.
     ValueError
-        If it holds no predictor, or one for another rate or other frames.
+        If it holds no predictor, or one for another rate or other frames, or
+        the device cannot be used.
 
     Example
     -------
@@ -60,7 +66,9 @@ def load_predictor(
     folder = SHIPPED if source == "shipped" else source
     if Path(folder).is_dir():
         folder = find_release(folder)
-    loaded = load_folder(folder, savedir=savedir, trust=trust)
+    loaded = load_folder(
+        folder, savedir=savedir, trust=trust, revision=revision
+    )
     if loaded.modules.keys() != {"predictor"}:
         raise ValueError(
             f"{source} holds the modules {sorted(loaded.modules)}; a "
@@ -73,6 +81,7 @@ def load_predictor(
             f"{sample_rate} Hz; train one with --sample_rate={sample_rate}"
         )
     predictor = loaded.modules["predictor"].requires_grad_(False)
+    predictor = move_module(predictor, device)
     for name, wanted, found in (
         ("window", window, predictor.n_fft),
         ("hop", hop, predictor.hop),

@@ -1,17 +1,27 @@
 """Writing down what is said in recordings of any length, rate and level."""
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.inference.enhancer import Enhancer, write_enhanced
-from speechbrain_ext.inference.recordings import read_recording
-from speechbrain_ext.inference.separator import change_rate, check_waveforms
+from speechbrain_ext.inference.batch import Item
+from speechbrain_ext.inference.enhancer import Enhancer
+from speechbrain_ext.inference.recordings import Recording
+from speechbrain_ext.inference.waveforms import (
+    change_rate,
+    check_waveforms,
+    fit,
+    join,
+    move_module,
+)
 from speechbrain_ext.models import CharacterTable
 from speechbrain_ext.models.sisnr_estimator import is_silent
+from speechbrain_ext.outputs import require_free
 
 # A long recording is cut in the quietest stretch of this length.
 PAUSE_SECONDS = 0.2
@@ -24,7 +34,7 @@ class Transcriber:
 
     Long recordings are enhanced in chunks that overlap (see `Enhancer`),
     cut where they are quietest, and recognised piece by piece, greedily:
-    memory is bounded whatever the length.
+    files are read in blocks, and memory does not grow with their length.
 
     Arguments
     ---------
@@ -69,7 +79,7 @@ class Transcriber:
                 f"chunk_seconds is {chunk_seconds}; it must be at least 3"
             )
         self.recogniser = recogniser.eval()
-        self.sample_rate = sample_rate
+        self.sample_rate = int(sample_rate)
         self.characters = CharacterTable(alphabet)
         self.chunk_seconds = chunk_seconds
         self.enhancer = None
@@ -84,6 +94,8 @@ class Transcriber:
         source: str | Path,
         savedir: str | Path | None = None,
         trust: bool = False,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
         **options,
     ) -> "Transcriber":
         """Load a published recogniser.
@@ -97,6 +109,10 @@ class Transcriber:
         trust : bool
             Run whatever its hyperparams.yaml says; see
             `speechbrain_ext.hub.load_folder`.
+        revision : str, optional
+            Of a hub repository: branch, tag or commit.
+        device : str or torch.device, optional
+            Where to compute; by default the CPU.
         **options
             `chunk_seconds`.
 
@@ -109,12 +125,15 @@ class Transcriber:
         RefusedError
             If the folder asks for more than a model needs.
         ValueError
-            If it holds no recogniser, or lacks a key.
+            If it holds no recogniser, lacks a key, or the device cannot be
+            used.
         """
-        loaded = load_folder(source, savedir=savedir, trust=trust)
+        loaded = load_folder(
+            source, savedir=savedir, trust=trust, revision=revision
+        )
         if loaded.modules.keys() == {"joint"}:
             joint = loaded.modules["joint"]
-            options["enhancer"] = joint.enhancer
+            options["enhancer"] = move_module(joint.enhancer, device)
             recogniser = joint.recogniser
         elif loaded.modules.keys() == {"recogniser"}:
             recogniser = loaded.modules["recogniser"]
@@ -130,7 +149,7 @@ class Transcriber:
                     "what it was trained with"
                 )
             options[key] = loaded.hparams[key]
-        return cls(recogniser, **options)
+        return cls(move_module(recogniser, device), **options)
 
     def enhance(
         self, waveforms: torch.Tensor, sample_rate: int
@@ -181,22 +200,20 @@ class Transcriber:
         ValueError
             If the shape is another, or samples are not finite.
         """
-        heard = self._heard(waveforms, sample_rate)
-        return [self._transcribe(signal) for signal in heard]
-
-    def _heard(self, waveforms: torch.Tensor, sample_rate: int) -> torch.Tensor:
-        """Give what is recognised: at the module's rate, maybe enhanced."""
         check_waveforms(waveforms)
-        signals = change_rate(waveforms.float(), sample_rate, self.sample_rate)
+        signals = waveforms.float().cpu()
+        signals = change_rate(signals, sample_rate, self.sample_rate)
         if self.enhancer is not None:
             signals = self.enhance(signals, self.sample_rate)
-        return signals
+        return [self._transcribe([signal]) for signal in signals]
 
     @torch.inference_mode()
     def transcribe_file(
         self,
         path: str | os.PathLike,
         enhanced_folder: str | os.PathLike | None = None,
+        *,
+        overwrite: bool = False,
     ) -> str:
         """Write down what is said in a file.
 
@@ -207,6 +224,9 @@ class Transcriber:
         enhanced_folder : str or Path, optional
             Where NAME_enhanced.wav is written, at the rate of the file, as
             32-bit floats.
+        overwrite : bool
+            Whether a file of this name may be replaced that no earlier call
+            has written.
 
         Returns
         -------
@@ -214,8 +234,10 @@ class Transcriber:
 
         Raises
         ------
+        FileExistsError
+            If such a file is there; see `speechbrain_ext.outputs`.
         FileNotFoundError
-            If there is no such file.
+            If there is no such recording.
         UnusableAudio
             If it is empty, damaged, silent or not finite.
         ValueError
@@ -223,14 +245,22 @@ class Transcriber:
         """
         if enhanced_folder is not None:
             self._require_enhancer()
-        waveform, rate = read_recording(path)
-        heard = self._heard(waveform[None], rate)
-        if enhanced_folder is not None:
-            enhanced = change_rate(heard, self.sample_rate, rate)
-            write_enhanced(
-                enhanced[0, : len(waveform)], rate, path, enhanced_folder
-            )
-        return self._transcribe(heard[0])
+            (target,) = Item(Path(path), Path(enhanced_folder)).enhanced()
+            require_free([target], overwrite=overwrite)
+        if self.enhancer is None:
+            with Recording(path) as blocks:
+                rows = resampled(
+                    blocks.watched(), blocks.sample_rate, self.sample_rate
+                )
+                text = self._transcribe(map(torch.from_numpy, rows))
+                blocks.require_sound()
+            return text
+        with self.enhancer.separated(path, enhanced_folder) as stored:
+            rows = stored.blocks(0, self.sample_rate)
+            text = self._transcribe(map(torch.from_numpy, rows))
+            if enhanced_folder is not None:
+                stored.write(0, target, maker="transcribe", overwrite=overwrite)
+        return text
 
     def _require_enhancer(self) -> Enhancer:
         """Give the enhancer, or refuse."""
@@ -240,19 +270,18 @@ class Transcriber:
             )
         return self.enhancer
 
-    def _transcribe(self, signal: torch.Tensor) -> str:
-        """Recognise one signal at the module's rate, piece by piece."""
-        if is_silent(signal):
-            return ""
-        device = next(self.recogniser.parameters()).device
+    def _transcribe(self, blocks: Iterable[torch.Tensor]) -> str:
+        """Recognise a signal at the module's rate, piece by piece."""
         longest = round(self.chunk_seconds * self.sample_rate)
         pause = round(PAUSE_SECONDS * self.sample_rate)
         shortest = round(SHORTEST_SECONDS * self.sample_rate)
         words = []
-        for start, stop in cut_at_pauses(signal, longest=longest, pause=pause):
-            piece = signal[start:stop].to(device)
+        for piece in cut_at_pauses(blocks, longest=longest, pause=pause):
+            if is_silent(piece):
+                continue
             missing = max(0, shortest - len(piece))
-            piece = torch.nn.functional.pad(piece, (0, missing))
+            piece = nn.functional.pad(piece, (0, missing))
+            piece = fit(piece, self.recogniser)
             found = self.recogniser(piece[None], piece.new_ones(1))
             path = found.log_probabilities[0].argmax(-1).tolist()
             words += self.characters.decode(path).split()
@@ -260,42 +289,47 @@ class Transcriber:
 
 
 def cut_at_pauses(
-    signal: torch.Tensor, *, longest: int, pause: int
-) -> list[tuple[int, int]]:
+    blocks: Iterable[torch.Tensor], *, longest: int, pause: int
+) -> Iterator[torch.Tensor]:
     """Cut a long signal where it is quietest.
 
     Arguments
     ---------
-    signal : torch.Tensor
-        Shape (time,).
+    blocks : iterable of torch.Tensor
+        Consecutive parts of it, shape (time,), of any length.
     longest : int
         Samples of a piece at most.
     pause : int
         Samples of the stretch whose energy is looked at, below half of
         `longest`.
 
-    Returns
-    -------
-    pieces : list of (int, int)
-        Start and stop of each, without gaps.
+    Yields
+    ------
+    piece : torch.Tensor
+        Shape (time,); there are no gaps between them.
 
     Example
     -------
-    >>> signal = torch.ones(100)
+    >>> signal = torch.tensor([1.0, -1.0]).repeat(50)
     >>> signal[50:60] = 0
-    >>> cut_at_pauses(signal, longest=80, pause=10)
-    [(0, 55), (55, 100)]
+    >>> pieces = cut_at_pauses(signal.split(30), longest=80, pause=10)
+    >>> [len(piece) for piece in pieces]
+    [55, 45]
     """
-    pieces, start, end = [], 0, len(signal)
-    while end - start > longest:
-        # the second half of what a piece may hold
-        first = start + longest // 2
-        window = signal[first : start + longest].square()
-        energy = window.double().cumsum(0)
-        energy = energy[pause - 1 :] - torch.nn.functional.pad(
-            energy[:-pause], (1, 0)
-        )
-        stop = first + int(energy.argmin()) + pause // 2
-        pieces.append((start, stop))
-        start = stop
-    return [*pieces, (start, end)]
+    signal = None
+    for block in blocks:
+        signal = join(signal, block)
+        while len(signal) > longest:
+            # the second half of what a piece may hold
+            first = longest // 2
+            window = signal[first:longest].double()
+            sums = torch.stack((window, window.square())).cumsum(1)
+            sums = nn.functional.pad(sums, (1, 0))
+            total, power = sums[:, pause:] - sums[:, :-pause]
+            # about the mean of the stretch: an offset is no sound
+            energy = power - total.square() / pause
+            stop = first + int(energy.argmin()) + pause // 2
+            yield signal[:stop]
+            signal = signal[stop:]
+    if signal is not None:
+        yield signal

@@ -213,7 +213,7 @@ def standardise(signals: torch.Tensor) -> torch.Tensor:
 
 
 def is_silent(signals: torch.Tensor) -> torch.Tensor:
-    """Tell which signals do not move.
+    """Tell which signals do not move, whatever their offset.
 
     Arguments
     ---------
@@ -230,7 +230,9 @@ def is_silent(signals: torch.Tensor) -> torch.Tensor:
     >>> is_silent(torch.tensor([[0.5, 0.5, 0.5], [0.1, -0.1, 0.1]]))
     tensor([ True, False])
     """
-    return signals.float().std(dim=-1) <= SILENCE
+    signals = signals.float()
+    # about the first sample, so that a large offset is not rounded to noise
+    return (signals - signals[..., :1]).std(dim=-1) <= SILENCE
 
 
 def require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:

@@ -15,6 +15,7 @@ from commands import ROOT, run
         ("mixing.py", ["--seconds", "0.05", "--rounds", "1"], "SpeechBrain"),
         ("training_step.py", ["--quick"], "ratio"),
         ("estimator.py", ["--quick"], "times real time"),
+        ("long_recordings.py", ["--quick"], "peak memory"),
         (
             "mixit.py",
             "--ours --samples 800 --rounds 1 --outputs 2".split(),

@@ -168,9 +168,9 @@ def test_only_active_outputs_are_written_the_loudest_first(tmp_path, seconds):
         tmp_path / "a.wav", tmp_path / "active", active_only=True
     )
     assert [path.name for path in paths] == ["a_source1.wav", "a_source2.wav"]
-    assert sorted(path.name for path in (tmp_path / "active").iterdir()) == [
-        *("a_source1.wav", "a_source2.wav")
-    ]
+    assert sorted(
+        path.name for path in (tmp_path / "active").glob("*.wav")
+    ) == [*("a_source1.wav", "a_source2.wav")]
     for path, tone in zip(paths, (strong, weak), strict=True):
         written, _ = soundfile.read(path, dtype="float32")
         error = np.abs(written - tone.numpy())[16000:-16000]
@@ -191,19 +191,29 @@ def test_faint_copies_are_not_active_at_matched_levels(tmp_path):
     np.testing.assert_allclose(written, noise, atol=1e-4)
 
 
-def test_files_of_an_earlier_call_go(tmp_path):
+def test_files_of_an_earlier_call_go_and_others_stay(tmp_path):
     noise = 0.1 * np.random.default_rng(0).standard_normal(8000)
     soundfile.write(tmp_path / "a[1].wav", noise, RATE)
     out = tmp_path / "out"
     out.mkdir()
-    kept = ["a[1]_source_x.wav", "a1_source9.wav", "b_source1.wav"]
-    for name in ("a[1]_source9.wav", *kept):
-        (out / name).touch()
-    separator = Separator(Bands(2), sample_rate=RATE)
-    paths = separator.separate_file(tmp_path / "a[1].wav", out)
-    left = sorted(path.name for path in out.iterdir())
-    assert left == sorted([*kept, *(path.name for path in paths)])
+    theirs = ["a[1]_source9.wav", "a[1]_source_x.wav", "b_source1.wav"]
+    for name in theirs:
+        (out / name).write_bytes(b"of the user")
+    many = Separator(Bands(4), sample_rate=RATE)
+    assert len(many.separate_file(tmp_path / "a[1].wav", out)) == 4
+    # the user has changed the last one since
+    (out / "a[1]_source4.wav").write_bytes(b"edited")
+    few = Separator(Bands(2), sample_rate=RATE)
+    paths = few.separate_file(tmp_path / "a[1].wav", out)
     assert len(paths) == 2
+    left = sorted(path.name for path in out.glob("*.wav"))
+    names = [path.name for path in paths]
+    assert left == sorted([*theirs, *names, "a[1]_source4.wav"])
+    assert (out / theirs[0]).read_bytes() == b"of the user"
+    with pytest.raises(FileExistsError, match="source4.wav is there already"):
+        many.separate_file(tmp_path / "a[1].wav", out)
+    assert (out / "a[1]_source4.wav").read_bytes() == b"edited"
+    assert len(many.separate_file(tmp_path / "a[1].wav", out, overwrite=True))
 
 
 def test_what_cannot_be_separated_is_refused(tmp_path):

@@ -71,13 +71,23 @@ def test_long_recordings_are_cut_where_they_are_quiet():
     assert len(lengths) > 4 and max(lengths) <= 4 * RATE
 
 
-def test_pieces_have_no_gaps_and_are_short_enough():
-    signal = torch.randn(1000)
-    pieces = cut_at_pauses(signal, longest=90, pause=8)
-    assert pieces[0][0] == 0 and pieces[-1][1] == 1000
-    for (_, stop), (start, _) in zip(pieces, pieces[1:], strict=False):
-        assert stop == start
-    assert all(0 < stop - start <= 90 for start, stop in pieces)
+@pytest.mark.parametrize("block", [7, 90, 1000])
+def test_pieces_have_no_gaps_and_are_short_enough(block):
+    generator = torch.Generator().manual_seed(0)
+    signal = torch.randn(1000, generator=generator)
+    pieces = list(cut_at_pauses(signal.split(block), longest=90, pause=8))
+    assert torch.equal(torch.cat(pieces), signal)
+    assert all(0 < len(piece) <= 90 for piece in pieces)
+    whole = list(cut_at_pauses([signal], longest=90, pause=8))
+    assert list(map(len, pieces)) == list(map(len, whole))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, -3.0])
+def test_an_offset_moves_no_cut(offset):
+    signal = torch.sin(torch.arange(1000) / 2.0)
+    signal[700:720] = 0
+    first, *_ = cut_at_pauses([signal + offset], longest=900, pause=20)
+    assert len(first) == 710
 
 
 def test_a_silent_and_a_very_short_recording():

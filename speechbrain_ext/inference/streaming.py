@@ -1,0 +1,146 @@
+"""What a separator made of a long recording, kept on disk."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechbrain_ext.corpora.decoding import resampled
+from speechbrain_ext.evaluation.levels import MixtureLevels
+from speechbrain_ext.inference.batch import existing_folder
+from speechbrain_ext.inference.recordings import naming_disk, write_recording
+
+BLOCK = 2**20
+
+
+class StoredEstimates:
+    """Estimates of a recording, in temporary files that have no names.
+
+    Their levels are known only at the end of the recording, and memory must
+    not grow with it: therefore they wait on disk, at the rate and the levels
+    of the separator. The files are gone when this is closed, or when the
+    process ends in whatever way.
+
+    Arguments
+    ---------
+    folder : str or Path, optional
+        Where the estimates are going to be written, so that there is room
+        for them; by default the files lie where temporary files do.
+    sample_rate : int
+        Of the separator, in Hz.
+
+    Attributes
+    ----------
+    levels : MixtureLevels
+        Of the estimates.
+    gains : torch.Tensor or None
+        Shape (sources,); what `blocks` multiplies the estimates by.
+    recording_rate, frames : int
+        Of the recording: its rate in Hz and its length.
+
+    Example
+    -------
+    >>> with StoredEstimates(sample_rate=8000) as stored:
+    ...     stored.add(torch.ones(9), torch.ones(2, 9))
+    ...     stored.recording_rate, stored.frames = 16000, 17
+    ...     sum(len(block) for block in stored.blocks(1, 16000))
+    17
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike | None = None, *, sample_rate: int
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.levels = MixtureLevels()
+        self.gains = None
+        self.recording_rate = self.frames = 0
+        if folder is None:
+            folder = tempfile.gettempdir()
+        self._folder = existing_folder(folder)
+        self._files, self._open = [], ExitStack()
+
+    def __enter__(self) -> "StoredEstimates":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._open.close()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, mixture: torch.Tensor, estimates: torch.Tensor) -> None:
+        """Take in the next block.
+
+        Arguments
+        ---------
+        mixture : torch.Tensor
+            Shape (time,).
+        estimates : torch.Tensor
+            Shape (sources, time).
+        """
+        while len(self._files) < len(estimates):
+            file = tempfile.TemporaryFile(dir=self._folder)
+            self._files.append(self._open.enter_context(file))
+        self.levels.add(estimates=estimates, mixture=mixture)
+        with naming_disk(self._folder):
+            for file, estimate in zip(self._files, estimates, strict=True):
+                file.write(estimate.numpy().tobytes())
+
+    def blocks(self, source: int, sample_rate: int) -> Iterator[np.ndarray]:
+        """Read an estimate at its level.
+
+        Arguments
+        ---------
+        source : int
+            Which, from 0.
+        sample_rate : int
+            Rate wanted, in Hz. At the rate of the recording the estimate has
+            the length of the recording.
+
+        Yields
+        ------
+        block : numpy.ndarray
+            Shape (time,), float32.
+        """
+        left = None
+        if sample_rate == self.recording_rate:
+            left = self.frames
+        rows = resampled(self._read(source), self.sample_rate, sample_rate)
+        for block in rows:
+            block = block[:left]
+            if left is not None:
+                left -= len(block)
+            yield block
+
+    def _read(self, source: int) -> Iterator[np.ndarray]:
+        """Read an estimate at the rate of the separator."""
+        gain = np.float32(1 if self.gains is None else self.gains[source])
+        file = self._files[source]
+        with naming_disk(self._folder):
+            file.seek(0)  # writes what is buffered
+        while data := file.read(4 * BLOCK):
+            yield gain * np.frombuffer(data, np.float32)
+
+    def write(self, source: int, path: Path, **options) -> None:
+        """Write an estimate at the rate and the length of the recording.
+
+        Arguments
+        ---------
+        source : int
+            Which, from 0.
+        path : Path
+            The file.
+        **options
+            `maker` and `overwrite` of `write_recording`.
+        """
+        write_recording(
+            path,
+            self.blocks(source, self.recording_rate),
+            frames=self.frames,
+            sample_rate=self.recording_rate,
+            **options,
+        )

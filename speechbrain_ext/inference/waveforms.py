@@ -1,0 +1,118 @@
+"""Waveforms as modules take them: checked, at their rate, on their device."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from speechbrain_ext.corpora.decoding import resampled
+
+
+def join(first: torch.Tensor | None, second: torch.Tensor) -> torch.Tensor:
+    """Put two blocks behind each other; there may be no first."""
+    return second if first is None else torch.cat((first, second), -1)
+
+
+def check_waveforms(waveforms: torch.Tensor) -> None:
+    """Refuse what is no batch of recordings.
+
+    Arguments
+    ---------
+    waveforms : torch.Tensor
+        To be of shape (batch, time).
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or samples are not finite.
+
+    Example
+    -------
+    >>> check_waveforms(torch.zeros(2, 8000))
+    """
+    if waveforms.ndim != 2 or 0 in waveforms.shape:
+        raise ValueError(
+            f"waveforms of shape {tuple(waveforms.shape)}; they must be "
+            "(batch, time), with at least one sample"
+        )
+    if not torch.isfinite(waveforms).all():
+        raise ValueError(
+            "waveforms: some samples are NaN or infinite; repair the "
+            "recording first"
+        )
+
+
+def move_module(
+    module: nn.Module, device: str | torch.device | None
+) -> nn.Module:
+    """Move a module to where it is to compute.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        What computes.
+    device : str or torch.device or None
+        Such as "cpu" or "cuda:0"; None leaves it where it is.
+
+    Returns
+    -------
+    module : torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+
+    Example
+    -------
+    >>> move_module(nn.Linear(2, 2), "cuda:99")
+    Traceback (most recent call last):
+    ValueError: device='cuda:99' cannot be used: ...
+    """
+    if device is None:
+        return module
+    try:
+        return module.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"device={str(device)!r} cannot be used: {reason}"
+        ) from error
+
+
+def fit(signals: torch.Tensor, module: nn.Module) -> torch.Tensor:
+    """Bring signals to the device and the precision of a module."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return signals.to(parameter.device, parameter.dtype)
+    return signals
+
+
+def change_rate(
+    waveforms: torch.Tensor, rate: int, wanted: int
+) -> torch.Tensor:
+    """Resample waveforms one by one, in memory that does not grow.
+
+    Arguments
+    ---------
+    waveforms : torch.Tensor
+        Shape (..., time).
+    rate, wanted : int
+        In Hz.
+
+    Returns
+    -------
+    resampled : torch.Tensor
+        Shape (..., ceil(time * wanted / rate)).
+
+    Example
+    -------
+    >>> change_rate(torch.zeros(2, 3, 441), 44100, 8000).shape
+    torch.Size([2, 3, 80])
+    """
+    if rate == wanted:
+        return waveforms
+    rows = [
+        np.concatenate(list(resampled([row], rate, wanted)))
+        for row in waveforms.flatten(0, -2).cpu().numpy()
+    ]
+    return torch.from_numpy(np.stack(rows)).view(*waveforms.shape[:-1], -1)
