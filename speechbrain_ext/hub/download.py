@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import DryRunError
+from huggingface_hub.errors import (
+    DryRunError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
 
 from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, check_total
 from speechbrain_ext.hub.pretrainer import Loadable
 from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.retry import PublishError, explain, network_cause
 
 
 class Repository:
@@ -61,12 +66,7 @@ class Repository:
             only what has been downloaded before can be used.
         """
         try:
-            found = snapshot_download(
-                **self.options,
-                revision=self.revision,
-                allow_patterns=list(names),
-                dry_run=True,
-            )
+            found = self._ask(names, dry_run=True)
         except DryRunError:
             return None
         if found:
@@ -86,13 +86,36 @@ class Repository:
         folder : Path
             A snapshot in the cache.
         """
-        return Path(
-            snapshot_download(
+        return Path(self._ask(names))
+
+    def _ask(self, names: Sequence[str] | None, **options):
+        """Ask the hub; what is in the way is told in one sentence."""
+        try:
+            return snapshot_download(
                 **self.options,
                 revision=self.revision,
                 allow_patterns=None if names is None else list(names),
+                **options,
             )
-        )
+        except DryRunError:
+            raise
+        except Exception as error:
+            cause = network_cause(error)
+            if cause is not None:
+                raise PublishError(
+                    explain(
+                        cause, what="load it", repo_id=self.repo_id, tries=1
+                    )
+                ) from error
+            if isinstance(
+                error, OfflineModeIsEnabled | LocalEntryNotFoundError
+            ):
+                raise PublishError(
+                    f"{self.repo_id}: it is not on this machine, and the hub "
+                    "cannot be asked (no network, or HF_HUB_OFFLINE is set); "
+                    "connect once, or give a folder"
+                ) from error
+            raise
 
     def fetch_hyperparams(self, limits: Limits) -> Path:
         """Download hyperparams.yaml.

@@ -11,15 +11,19 @@ from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
 from speechbrain_ext.hub.download import pair
-from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, inner_file
-from speechbrain_ext.hub.inference_file import read_root
+from speechbrain_ext.hub.folder import (
+    CARD,
+    HYPERPARAMS,
+    RELEASE,
+    find_release,
+    inner_file,
+)
 from speechbrain_ext.hub.loading import load_folder, read_plan
 from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.hub.weights import write_weights
 
 logger = logging.getLogger(__name__)
-# subfolder of a results folder, made by the recipe
-RELEASE = "release"
+__all__ = ["RELEASE", "build_release", "find_release", "release_files"]
 
 
 def build_release(
@@ -160,52 +164,6 @@ def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
         second.contiguous().view(-1).view(torch.uint8)
         if second.dtype != torch.bool
         else second,
-    )
-
-
-def find_release(folder: str | Path) -> Path:
-    """Find the release folder of a results folder.
-
-    Arguments
-    ---------
-    folder : str or Path
-        A release folder, or a results folder in which a recipe has made the
-        subfolder `release`.
-
-    Returns
-    -------
-    folder : Path
-        The release folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is neither.
-    ValueError
-        If its hyperparams.yaml is no YAML.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> _ = (folder / "hyperparams.yaml").write_text("seed: 1")
-    >>> (folder / "release").mkdir()
-    >>> find_release(folder).name
-    'release'
-    """
-    folder = Path(folder)
-    path = folder / HYPERPARAMS
-    keys = set()
-    if path.is_file():
-        keys = {key.value for key, _ in read_root(path).value}
-    if "pretrainer" in keys:
-        return folder
-    if (folder / RELEASE).is_dir():
-        return folder / RELEASE
-    raise FileNotFoundError(
-        f"{folder} is neither a release folder ({HYPERPARAMS} with the key "
-        f"pretrainer) nor a results folder with a subfolder {RELEASE}; run "
-        "the training's command again, which makes it at its end, or call "
-        "speechbrain_ext.hub.build_release"
     )
 
 
