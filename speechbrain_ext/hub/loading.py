@@ -87,14 +87,16 @@ def load_folder(
     therefore parsed first, and refused unless all it builds is on a list of
     classes with harmless arguments (`speechbrain_ext.hub.allowed`). Until
     all of it has passed, nothing is imported, run or written. Weights are
-    read as plain tensors.
+    read as plain tensors, and must fit the modules before these take memory;
+    in half precision they become float32, as the modules are built.
 
     Arguments
     ---------
     source : str or Path
-        A folder, or a hub repository `USER/NAME`, of which only
-        hyperparams.yaml, README.md and the files of weights that the first
-        one names are downloaded.
+        A folder, a results folder with a subfolder `release`, or a hub
+        repository `USER/NAME`, of which only hyperparams.yaml, README.md and
+        the files of weights that the first one names are downloaded; see
+        `speechbrain_ext.hub.folder.find_folder`.
     savedir : str or Path, optional
         For a repository: where downloads are kept, laid out like the Hugging
         Face cache, which is the default.
@@ -126,23 +128,27 @@ def load_folder(
         If there is no such folder, or a file is missing.
     ValueError
         If weights do not fit their module, or a module has none.
+    PublishError
+        If the network or the hub is in the way.
+    TypeError
+        If trust is neither True nor False.
 
     Example
     -------
     >>> folder = getfixture("tmp_path")
     >>> text = '''
-    ... model: !new:torch.nn.Linear
-    ...     in_features: 2
-    ...     out_features: 1
-    ... modules: {model: !ref <model>}
+    ... sample_rate: 8000
+    ... separator: !new:speechbrain_ext.models.SpectralGRU {hidden: 8}
+    ... modules: {separator: !ref <separator>}
     ... pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    ...     loadables: {model: !ref <model>}
+    ...     loadables: {separator: !ref <separator>}
     ... '''
     >>> _ = (folder / "hyperparams.yaml").write_text(text)
-    >>> weights = torch.nn.Linear(2, 1).state_dict()
-    >>> torch.save(weights, folder / "model.ckpt")
-    >>> load_folder(folder).modules
-    {'model': Linear(in_features=2, out_features=1, bias=True)}
+    >>> from speechbrain_ext.models import SpectralGRU
+    >>> weights = SpectralGRU(hidden=8).state_dict()
+    >>> torch.save(weights, folder / "separator.ckpt")
+    >>> load_folder(folder).separator()(torch.randn(1, 8000)).shape
+    torch.Size([1, 1, 8000])
     """
     if not isinstance(trust, bool):
         raise TypeError(
