@@ -1,10 +1,9 @@
-"""The arithmetic of `!ref <a> * 2`, on numbers of bounded size."""
+"""The arithmetic of `!ref <kernel_size> // 2`."""
 
 import ast
 import operator
 
-LARGEST = 10**15
-LARGEST_EXPONENT = 64
+LONGEST = 200
 OPERATIONS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -12,7 +11,6 @@ OPERATIONS = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
 }
 
 
@@ -20,13 +18,12 @@ def evaluate(text: str) -> object:
     """Evaluate text that is a sum, product, ... of numbers.
 
     As in HyperPyYAML, what is no arithmetic (a path, a name) stays text.
-    Unlike there, only numbers are calculated with: text times a number, or a
-    power of a power, could fill the memory.
 
     Arguments
     ---------
     text : str
-        After references have been replaced.
+        After references have been replaced, of at most `LONGEST` characters:
+        without powers, results have no more digits than that.
 
     Returns
     -------
@@ -36,51 +33,34 @@ def evaluate(text: str) -> object:
     Raises
     ------
     ValueError
-        If it is arithmetic, but not of numbers of bounded size.
+        If it is arithmetic, but cannot be calculated.
 
     Example
     -------
     >>> evaluate("16 // 2"), evaluate("results/1234"), evaluate("1/4")
     (8, 'results/1234', 0.25)
     """
+    if len(text) > LONGEST:
+        raise ValueError(f"it has more than {LONGEST} characters")
     try:
-        tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+        return calculate(ast.parse(text, mode="eval").body)
+    except (SyntaxError, LookupError):
         return text
-    except (RecursionError, MemoryError, ValueError) as error:
-        raise ValueError("it is too deep for arithmetic") from error
+    except (ArithmeticError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it cannot be calculated ({error})") from error
+
+
+def calculate(tree: ast.AST) -> object:
+    """Calculate a tree; a LookupError says that it is no arithmetic."""
     if isinstance(tree, ast.Constant):
-        plain = tree.value is None or isinstance(
-            tree.value, str | int | float | bool
-        )
-        return tree.value if plain else text
-    return calculate(tree) if is_arithmetic(tree) else text
-
-
-def is_arithmetic(tree: ast.AST) -> bool:
-    """Tell whether a tree has nothing but operations and constants."""
-    if isinstance(tree, ast.BinOp):
-        known = type(tree.op) in OPERATIONS
-        return known and is_arithmetic(tree.left) and is_arithmetic(tree.right)
-    return isinstance(tree, ast.Constant)
-
-
-def calculate(tree: ast.AST) -> int | float:
-    """Calculate a tree of which `is_arithmetic` holds."""
-    if isinstance(tree, ast.Constant):
-        value = tree.value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("arithmetic is done with numbers only")
-    else:
-        left, right = calculate(tree.left), calculate(tree.right)
-        if isinstance(tree.op, ast.Pow) and abs(right) > LARGEST_EXPONENT:
-            raise ValueError(f"an exponent is above {LARGEST_EXPONENT}")
-        try:
-            value = OPERATIONS[type(tree.op)](left, right)
-        except ArithmeticError as error:
-            raise ValueError(f"it cannot be calculated ({error})") from error
-        if isinstance(value, complex):
-            raise ValueError("its result is not a real number")
-    if abs(value) > LARGEST:
-        raise ValueError(f"a number is above {LARGEST:.0e}")
-    return value
+        kinds = (str, int, float, bool, type(None))
+        if not isinstance(tree.value, kinds):
+            raise LookupError
+        return tree.value
+    if not isinstance(tree, ast.BinOp):
+        raise LookupError
+    operation = OPERATIONS[type(tree.op)]
+    sides = calculate(tree.left), calculate(tree.right)
+    if not all(type(side) in (int, float) for side in sides):
+        raise TypeError("only numbers are calculated with")
+    return operation(*sides)

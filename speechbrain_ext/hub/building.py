@@ -1,167 +1,192 @@
-"""Building what a checked plan describes."""
+"""Building what a checked plan describes, its sizes first."""
 
 import functools
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from speechbrain.nnet.containers import Sequential
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from speechbrain_ext.hub.allowed import ALLOWED, PRETRAINER
-from speechbrain_ext.hub.plan import Call
+from speechbrain_ext.console import printable
+from speechbrain_ext.hub.allowed import CLASSES
+from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.refusal import Limits, RefusedError
 
-MOST_OPERATIONS = 200_000
+
+class OnMeta(TorchDispatchMode):
+    """Makes tensors that have a size and take no memory, whoever asks."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the import of PyTorch's compiler."""
+        return False
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Do an operation on sizes only."""
+        if function._schema.name.endswith("_"):
+            return args[0]  # it has the same size whatever is put into it
+        kwargs = dict(kwargs or {})
+        if any(item.name == "device" for item in function._schema.arguments):
+            kwargs["device"] = "meta"
+        return function(*args, **kwargs)
 
 
-class BoundedMemory(TorchDispatchMode):
-    """Stops the building of modules that are too large for any use.
+def output_shape(self: Sequential) -> torch.Size:
+    """Try out the layers of a SpeechBrain container, each of them once."""
+    output, done = vars(self).get("_tried", (None, 0))
+    output = torch.zeros(self.input_shape) if output is None else output
+    for layer in list(self.values())[done:]:
+        output = layer(output)
+        output = output[0] if isinstance(output, tuple) else output
+    vars(self)["_tried"] = (output, len(self))
+    return output.shape
 
-    A file of one line can ask for a layer of a terabyte, or for a million
-    layers. Sizes of new tensors are found before memory is taken, and add
-    up; results of calculations (some classes try their layers out) do not.
 
-    Arguments
-    ---------
-    limits : Limits
-        `weight_bytes` may be taken, over all.
+@contextmanager
+def sizes_only() -> Iterator[None]:
+    """Build modules without taking memory for them.
+
+    Some of SpeechBrain's containers try their layers out to learn shapes;
+    that takes no memory either, nor a time that grows with the square of
+    the number of layers.
 
     Example
     -------
-    >>> with BoundedMemory(Limits(weight_bytes=1000)):
-    ...     layer = torch.nn.Linear(10, 10)
-    ...     _ = torch.nn.Linear(1000, 1000)
-    Traceback (most recent call last):
-    ...
-    speechbrain_ext.hub.refusal.RefusedError: the modules need more than 1000
-    bytes; Limits(weight_bytes=...) changes that
+    >>> with sizes_only():
+    ...     layer = torch.nn.Linear(10**6, 10**6)
+    >>> layer.weight.device.type
+    'meta'
     """
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
-        self.limits = limits
-        self.taken = 0
-        self.operations = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        """Count an operation before and after it is done."""
-        kwargs = kwargs or {}
-        self.operations += 1
-        if self.operations > MOST_OPERATIONS:
-            raise RefusedError(
-                f"building the modules takes more than {MOST_OPERATIONS} "
-                "operations on tensors; there are too many layers"
-            )
-        arguments = function._schema.arguments
-        if any(argument.name == "device" for argument in arguments):
-            # what it makes has a size on the device meta, and takes nothing
-            self.take(function(*args, **{**kwargs, "device": "meta"}))
-        result = function(*args, **kwargs)
-        if function.overloadpacket is torch.ops.aten.clone:
-            self.take(result)
-        return result
-
-    def take(self, made: object) -> None:
-        """Add the memory of what was made, if it is a tensor."""
-        if isinstance(made, torch.Tensor):
-            self.taken += made.numel() * made.element_size()
-        if self.taken > self.limits.weight_bytes:
-            raise RefusedError(
-                f"the modules need more than {self.limits.weight_bytes} "
-                "bytes; Limits(weight_bytes=...) changes that"
-            )
+    usual = Sequential.get_output_shape
+    Sequential.get_output_shape = output_shape
+    try:
+        with torch.no_grad(), OnMeta():
+            yield
+    finally:
+        Sequential.get_output_shape = usual
 
 
-def build(
-    plan: Mapping[str, object], limits: Limits | None = None
-) -> tuple[dict[str, object], dict[Call, object]]:
-    """Build the objects of a plan that has been checked.
+def build(call: Call, objects: dict[Call, object] | None = None) -> object:
+    """Build what a call of a checked plan describes.
 
     Arguments
     ---------
-    plan : Mapping
-        From `make_plan`, and passed by `check_plan`.
-    limits : Limits, optional
-        Memory that modules may take while they are built.
+    call : Call
+        Passed by `check_plan`.
+    objects : dict, optional
+        What was built before; more is added. What is referred to twice is
+        one object.
 
     Returns
     -------
-    hparams : dict
-        As HyperPyYAML would give it: without keys that begin with `__`.
-    objects : dict
-        What was built for each call.
+    built : object
 
     Raises
     ------
     RefusedError
-        If a module is too large.
+        If its class is not on the list.
     ValueError
-        If a class does not take its arguments; the message names the line.
+        If the class does not take its arguments; the message names the line.
 
     Example
     -------
     >>> from pathlib import Path
     >>> from speechbrain_ext.hub.refusal import Place
     >>> place = Place(Path("hyperparams.yaml"), 1, "")
-    >>> linear = Call("!new:", "torch.nn.Linear", place, [2, 3])
-    >>> hparams, _ = build({"linear": linear, "again": linear})
-    >>> hparams["linear"] is hparams["again"]
-    True
+    >>> build(Call("!new:", "torch.nn.ReLU", place))
+    ReLU()
     """
-    builder = Builder()
-    with BoundedMemory(limits or Limits()):
-        hparams = {
-            key: builder.value(value)
-            for key, value in plan.items()
-            if not str(key).startswith("__")
-        }
-    return hparams, builder.objects
+    objects = {} if objects is None else objects
+    if call in objects:
+        return objects[call]
+    if call.name not in CLASSES:
+        raise call.place.refuse(f"{call.name} is not on the list")
+    module, _, name = call.name.rpartition(".")
+    entity = getattr(importlib.import_module(module), name)
+    keywords = {
+        key: build(value, objects) if isinstance(value, Call) else value
+        for key, value in call.keywords.items()
+    }
+    if call.kind == "!name:":
+        return functools.partial(entity, **keywords)
+    try:
+        objects[call] = entity(**keywords)
+    except Exception as error:
+        # whatever the class raises: the file gave it wrong arguments
+        raise ValueError(
+            f"{call.place.path}, line {call.place.line}: {call.name} cannot "
+            f"be built from its arguments: {printable(error)}"
+        ) from error
+    return objects[call]
 
 
-class Builder:
-    """Builds each call once; lists and dicts stay shared as they were."""
+def build_sizes(calls: list[Call], limits: Limits) -> dict[Call, object]:
+    """Build modules that take no memory, and count what they would take.
 
-    def __init__(self) -> None:
-        self.objects: dict[Call, object] = {}
-        self.collections: dict[int, object] = {}
+    Arguments
+    ---------
+    calls : list of Call
+        Of a checked plan.
+    limits : Limits
+        Parameters and buffers may have `weight_bytes` together.
 
-    def value(self, value: object) -> object:
-        """Give the object for a value of the plan."""
-        if isinstance(value, Call):
-            if value not in self.objects:
-                self.objects[value] = self.call(value)
-            return self.objects[value]
-        if not isinstance(value, list | dict):
-            return value
-        if id(value) not in self.collections:
-            if isinstance(value, list):
-                made = [self.value(item) for item in value]
-            else:
-                made = {key: self.value(item) for key, item in value.items()}
-            self.collections[id(value)] = made
-        return self.collections[id(value)]
+    Returns
+    -------
+    objects : dict
+        What was built for each call.
 
-    def call(self, call: Call) -> object:
-        """Import a class of the list, and build it."""
-        if call.name not in ALLOWED and call.name != PRETRAINER:
-            raise call.place.refuse(f"{call.name} is not on the list")
-        module, _, name = call.name.rpartition(".")
-        entity = getattr(importlib.import_module(module), name)
-        positional = [self.value(item) for item in call.positional]
-        keywords = {key: self.value(v) for key, v in call.keywords.items()}
-        if call.kind == "!name:":
-            if not positional and not keywords:
-                return entity
-            return functools.partial(entity, *positional, **keywords)
-        try:
-            return entity(*positional, **keywords)
-        except RefusedError as error:
-            raise RefusedError(
-                f"{call.place.path}, line {call.place.line}: {error}"
-            ) from error
-        except Exception as error:
-            # whatever the class raises: the file gave it wrong arguments
-            raise ValueError(
-                f"{call.place.path}, line {call.place.line}: {call.name} "
-                f"cannot be built from its arguments: {error}"
-            ) from error
+    Raises
+    ------
+    RefusedError
+        If they are too large.
+    ValueError
+        If a class does not take its arguments.
+    """
+    objects: dict[Call, object] = {}
+    with sizes_only():
+        for call in calls:
+            build(call, objects)
+    tensors = {
+        id(tensor): tensor.numel() * tensor.element_size()
+        for built in objects.values()
+        for tensor in (*built.parameters(), *built.buffers())
+    }
+    if sum(tensors.values()) > limits.weight_bytes:
+        raise RefusedError(
+            f"{calls[0].place.path}: the modules need {sum(tensors.values())} "
+            f"bytes, more than {limits.weight_bytes}; "
+            "Limits(weight_bytes=...) changes that"
+        )
+    return objects
+
+
+def materialize(call: Call, sizes: torch.nn.Module) -> torch.nn.Module:
+    """Make the module of which only sizes are known, to be filled.
+
+    Arguments
+    ---------
+    call : Call
+        What describes it.
+    sizes : torch.nn.Module
+        Built by `build_sizes`.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        On the CPU; windows, and what else no file of weights holds, have
+        their values.
+    """
+    held = {id(value) for value in sizes.state_dict(keep_vars=True).values()}
+    values = [
+        value
+        for module in sizes.modules()
+        for owner in (module._buffers, vars(module))
+        for value in owner.values()
+    ]
+    if any(isinstance(x, torch.Tensor) and id(x) not in held for x in values):
+        return build(call)
+    for module in sizes.modules():
+        vars(module).pop("_tried", None)
+    return sizes.to_empty(device="cpu")

@@ -1,20 +1,16 @@
-"""Reading hyperparams.yaml as a tree of nodes: nothing is built or run."""
+"""Reading hyperparams.yaml: nothing is imported, built or run."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    CollectionStartEvent,
-    DocumentStartEvent,
-    NodeEvent,
-)
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from speechbrain_ext.hub.arithmetic import evaluate
 from speechbrain_ext.hub.refusal import Limits, Place
 
 STANDARD = "tag:yaml.org,2002:"
@@ -22,10 +18,12 @@ PLAIN_TAGS = {
     STANDARD + name
     for name in ("str", "int", "float", "bool", "null", "seq", "map")
 }
-# HyperPyYAML gives it to text in parentheses, for all of the process: whether
-# a node has it depends on what was loaded before
-TUPLE = "!tuple"
-REFERENCES = ("!ref", "!copy")
+# HyperPyYAML gives !tuple to text in parentheses, for all of the process:
+# whether a node has it depends on what was loaded before
+SCALAR_TAGS = {*PLAIN_TAGS, "!tuple", STANDARD + "timestamp"} - {
+    STANDARD + "seq",
+    STANDARD + "map",
+}
 CONSTRUCTORS = ("!new:", "!name:")
 REASONS = {
     "!apply:": "!apply runs a function while the file is read",
@@ -36,38 +34,43 @@ REASONS = {
     STANDARD + "python": "!!python tags build any object",
 }
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+REFERENCE = re.compile(r"<([^<>]*)>")
+LONGEST_SCALAR = 1000
+SCALARS = (str, int, float, bool, type(None))
 
 
-@dataclass(frozen=True)
-class Document:
-    """A parsed file.
+@dataclass(eq=False)
+class Call:
+    """Something that the file builds or names; nothing is imported yet.
 
     Arguments
     ---------
-    path : Path
-        The file, for messages.
-    lines : tuple of str
-        Its text.
-    root : MappingNode
-        Its content as nodes, as they were written.
+    kind : str
+        `!new:` builds an object, `!name:` names a class.
+    name : str
+        Dotted name.
+    place : Place
+        Where it stands.
+    positional : list
+        Arguments without a name.
+    keywords : dict
+        Arguments by name.
     """
 
-    path: Path
-    lines: tuple[str, ...]
-    root: MappingNode
-
-    def place(self, node: Node) -> Place:
-        """Find the line at which a node begins."""
-        line = node.start_mark.line
-        text = self.lines[line] if line < len(self.lines) else ""
-        return Place(self.path, line + 1, text)
+    kind: str
+    name: str
+    place: Place
+    positional: list = field(default_factory=list)
+    keywords: dict[str, object] = field(default_factory=dict)
 
 
-def parse(text: str, path: Path, limits: Limits | None = None) -> Document:
-    r"""Parse HyperPyYAML into nodes, and check their tags.
+def parse(
+    text: str, path: Path, limits: Limits | None = None
+) -> dict[str, object]:
+    r"""Read HyperPyYAML as plain values and calls that have not been made.
 
     Parser and grammar are those that HyperPyYAML itself reads with, so both
-    see the same. Names behind `!new:` and `!name:` are not looked at here.
+    see the same. A node that is referred to is one object, however often.
 
     Arguments
     ---------
@@ -80,173 +83,224 @@ def parse(text: str, path: Path, limits: Limits | None = None) -> Document:
 
     Returns
     -------
-    document : Document
-        Its nodes have the tags of plain YAML, `!ref`, `!copy`, `!new:` or
-        `!name:`, no anchors and no key twice.
+    plan : dict
+        Top-level keys to numbers, text, lists, dicts, tuples and `Call`.
 
     Raises
     ------
     RefusedError
-        For everything else; the message names the line.
+        For tags other than `!new:`, `!name:` and `!ref`, for references that
+        lead nowhere, to themselves or to an attribute, and for what is too
+        large or too deep; the message names the line.
 
     Example
     -------
-    >>> document = parse("a: 1\nb: !ref <a>", Path("hyperparams.yaml"))
-    >>> [key.value for key, _ in document.root.value]
-    ['a', 'b']
+    >>> text = "a: 4\nb: !ref <a> * 2\nc: (1, 2)\nd: [!ref <b>]"
+    >>> parse(text, Path("hyperparams.yaml"))
+    {'a': 4, 'b': 8, 'c': (1, 2), 'd': [8]}
     """
-    limits = limits or Limits()
-    lines = tuple(text.splitlines())
+    reader = Reader(text.splitlines(), path, limits or Limits())
+    if re.search("^%", text, re.MULTILINE):
+        raise reader.at(0).refuse("directives change how the file is read")
     try:
-        check_events(text, path, lines, limits)
-        root = reader().compose(text)
+        root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = mark.line if mark is not None else 0
-        quote = lines[line] if line < len(lines) else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise Place(path, line + 1, quote).refuse(
+        raise reader.at(0 if mark is None else mark.line).refuse(
             f"not YAML ({' '.join(problem.split())})"
         ) from error
-    if not isinstance(root, MappingNode):
-        raise Place(path, 1, lines[0] if lines else "").refuse(
-            "the file is not a mapping of keys to values"
-        )
-    document = Document(path, lines, root)
-    if root.tag != STANDARD + "map":
-        raise document.place(root).refuse(
-            f"the whole file has a tag, {root.tag}"
-        )
-    check_node(document, root)
-    return document
+    except RecursionError as error:
+        raise reader.at(0).refuse("too many levels") from error
+    if not isinstance(root, MappingNode) or root.tag != STANDARD + "map":
+        raise reader.at(0).refuse("the file is not a mapping of keys to values")
+    reader.keys = {
+        key.value: value
+        for key, value in root.value
+        if isinstance(key, ScalarNode)
+    }
+    return reader.value(root)
 
 
-def reader() -> YAML:
-    """Make a parser that keeps positions."""
-    return YAML(typ="safe", pure=True)
+def children(value: object) -> Iterable[object]:
+    """List what stands directly in a list, a dict or a call."""
+    if isinstance(value, Call):
+        return [*value.positional, *value.keywords.values()]
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
-def check_events(
-    text: str, path: Path, lines: tuple[str, ...], limits: Limits
-) -> None:
-    """Refuse what would make the tree of nodes large, deep or circular.
+class Reader:
+    """Turns the nodes of one file into values.
 
     Arguments
     ---------
-    text : str
-        Content of the file.
+    lines : list of str
+        Its text.
     path : Path
         The file, for messages.
-    lines : tuple of str
-        Its lines.
     limits : Limits
         How much is too much.
-
-    Raises
-    ------
-    RefusedError
-        If there are anchors, directives, several documents, too many values
-        or too many levels.
     """
-    values = depth = documents = 0
-    for event in reader().parse(text):
-        why = None
-        if isinstance(event, DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                why = "the file holds several documents"
-            elif event.version is not None or event.tags:
-                why = "directives change how the file is read"
-        elif isinstance(event, NodeEvent):
-            values += 1
-            if isinstance(event, AliasEvent) or event.anchor is not None:
-                why = "anchors and aliases are not read (write !ref <key>)"
-            elif values > limits.yaml_values:
-                why = f"more than {limits.yaml_values} values"
-            elif isinstance(event, CollectionStartEvent):
-                depth += 1
-                if depth > limits.yaml_depth:
-                    why = f"more than {limits.yaml_depth} levels"
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-        if why is not None:
-            line = event.start_mark.line
-            quote = lines[line] if line < len(lines) else ""
-            raise Place(path, line + 1, quote).refuse(why)
 
+    def __init__(self, lines: list[str], path: Path, limits: Limits) -> None:
+        self.lines, self.path, self.limits = lines, path, limits
+        self.scalars = YAML(typ="safe", pure=True).constructor
+        self.keys: dict[str, Node] = {}
+        self.done: dict[Node, object] = {}
+        self.pending: list[Node] = []
+        # values in each list, dict or call, those behind references too
+        self.sizes: dict[int, int] = {}
 
-def check_node(document: Document, node: Node) -> None:
-    """Check the tags and keys of a node and of all below it.
+    def at(self, line: int) -> Place:
+        """Name a line, counted from 0."""
+        text = self.lines[line] if line < len(self.lines) else ""
+        return Place(self.path, line + 1, text)
 
-    Arguments
-    ---------
-    document : Document
-        Where it stands.
-    node : Node
-        Any node of it.
+    def value(self, node: Node) -> object:
+        """Give the value of a node: always the same object."""
+        if node in self.done:
+            return self.done[node]
+        place = self.at(node.start_mark.line)
+        if node in self.pending:
+            raise place.refuse("a reference leads back to itself")
+        if len(self.pending) > self.limits.yaml_depth:
+            raise place.refuse(
+                f"more than {self.limits.yaml_depth} levels, references "
+                "followed"
+            )
+        self.pending.append(node)
+        value = self.make(node, place)
+        self.pending.pop()
+        parts = children(value)
+        size = 1 + sum(self.sizes.get(id(part), 1) for part in parts)
+        if size > self.limits.yaml_values:
+            raise place.refuse(
+                f"more than {self.limits.yaml_values} values, references "
+                "followed"
+            )
+        if parts:
+            self.sizes[id(value)] = size
+        self.done[node] = value
+        return value
 
-    Raises
-    ------
-    RefusedError
-        If a tag is unknown, or a key no plain text or stands twice.
-    """
-    check_tag(document, node)
-    if isinstance(node, SequenceNode):
-        for item in node.value:
-            check_node(document, item)
-    elif isinstance(node, MappingNode):
-        seen = set()
-        for key, value in node.value:
-            place = document.place(key)
-            if not isinstance(key, ScalarNode) or key.tag not in PLAIN_TAGS:
-                raise place.refuse("a key is not plain text")
-            if key.value in seen:
-                raise place.refuse(f"the key {key.value!r} stands twice")
-            seen.add(key.value)
-            check_node(document, value)
+    def make(self, node: Node, place: Place) -> object:
+        """Give the value of a node that has not been seen before."""
+        tag = node.tag
+        for kind in CONSTRUCTORS:
+            if tag.startswith(kind):
+                return self.call(kind, node, place)
+        if isinstance(node, ScalarNode):
+            if len(node.value) > LONGEST_SCALAR:
+                raise place.refuse(
+                    f"a text has more than {LONGEST_SCALAR} characters"
+                )
+            if tag == "!ref":
+                return self.reference(node.value.strip(), place)
+            if tag in SCALAR_TAGS:
+                return self.scalar(node, place)
+        elif isinstance(node, SequenceNode) and tag == STANDARD + "seq":
+            return [self.value(item) for item in node.value]
+        elif isinstance(node, MappingNode) and tag == STANDARD + "map":
+            return self.mapping(node)
+        for beginning, why in REASONS.items():
+            if tag.startswith(beginning):
+                raise place.refuse(why)
+        raise place.refuse(f"the tag {tag} is not known here")
 
-
-def check_tag(document: Document, node: Node) -> None:
-    """Check the tag of one node."""
-    tag, place = node.tag, document.place(node)
-    if tag in PLAIN_TAGS or tag in (TUPLE, STANDARD + "timestamp"):
-        kinds = {STANDARD + "seq": SequenceNode, STANDARD + "map": MappingNode}
-        if not isinstance(node, kinds.get(tag, ScalarNode)):
-            raise place.refuse(f"the tag {tag} stands before another kind")
-        return
-    if tag in REFERENCES:
-        if not isinstance(node, ScalarNode):
-            raise place.refuse(f"{tag} needs text such as <key>")
-        return
-    kind, name = constructor(node)
-    if kind is not None:
-        if not DOTTED_NAME.fullmatch(name):
-            raise place.refuse(f"{name!r} is not the name of a class")
-        if isinstance(node, ScalarNode) and node.value:
+    def call(self, kind: str, node: Node, place: Place) -> Call:
+        """Give the call that a node describes."""
+        call = Call(kind, node.tag.removeprefix(kind), place)
+        if not DOTTED_NAME.fullmatch(call.name):
+            raise place.refuse(f"{call.name!r} is not the name of a class")
+        if isinstance(node, MappingNode):
+            call.keywords = self.mapping(node)
+        elif isinstance(node, SequenceNode):
+            call.positional = [self.value(item) for item in node.value]
+        elif node.value:
             raise place.refuse(f"{kind} takes a mapping or a list of arguments")
-        return
-    for beginning, why in REASONS.items():
-        if tag.startswith(beginning):
-            raise place.refuse(why)
-    raise place.refuse(f"the tag {tag} is not known")
+        return call
+
+    def mapping(self, node: MappingNode) -> dict[str, object]:
+        """Give the values of a mapping, whose keys are plain text."""
+        pairs = {}
+        for key, value in node.value:
+            place = self.at(key.start_mark.line)
+            if not isinstance(key, ScalarNode) or key.tag != STANDARD + "str":
+                raise place.refuse("a key is not plain text")
+            if key.value in pairs:
+                raise place.refuse(f"the key {key.value!r} stands twice")
+            pairs[key.value] = self.value(value)
+        return pairs
+
+    def scalar(self, node: ScalarNode, place: Place) -> object:
+        """Give the value of plain text, a number, ... or a tuple."""
+        if node.tag == "!tuple":
+            return as_tuple(node.value, place)
+        try:
+            value = self.scalars.construct_object(node)
+        except (
+            *(ValueError, LookupError, TypeError, AttributeError),
+            YAMLError,
+        ) as error:
+            # the kind may be forced by a tag: !!bool maybe
+            raise place.refuse(f"no value of its kind ({error})") from error
+        return as_tuple(value, place)
+
+    def reference(self, text: str, place: Place) -> object:
+        """Give what `!ref` stands for."""
+        whole = REFERENCE.fullmatch(text)
+        if whole:
+            return self.target(whole[1], place)
+
+        def replace(match: re.Match) -> str:
+            value = self.target(match[1], place)
+            if not isinstance(value, SCALARS):
+                raise place.refuse(f"{match[0]} is no text or number")
+            return str(value)
+
+        text = REFERENCE.sub(replace, text)
+        try:
+            value = evaluate(text)
+        except ValueError as error:
+            raise place.refuse(f"{text!r} is refused: {error}") from error
+        return as_tuple(value, place)
+
+    def target(self, name: str, place: Place) -> object:
+        """Find the value that `<key[inner]>` names."""
+        if "." in name:
+            raise place.refuse(
+                f"<{name}> reads an attribute of an object",
+                "Refer to whole values only.",
+            )
+        key, *inner = name.replace("]", "").split("[")
+        if key not in self.keys:
+            raise place.refuse(f"<{name}> is not in the file")
+        value = self.value(self.keys[key])
+        for part in inner:
+            if not isinstance(value, dict) or part not in value:
+                raise place.refuse(f"<{name}> is not in the file")
+            value = value[part]
+        return value
 
 
-def constructor(node: Node) -> tuple[str | None, str]:
-    """Split the tag of a node that builds or names something.
+def as_tuple(value: object, place: Place) -> object:
+    """Read text in parentheses as a tuple of plain values.
 
-    Arguments
-    ---------
-    node : Node
-        Any node.
-
-    Returns
-    -------
-    kind : str or None
-        `!new:` or `!name:`, None for other tags.
-    name : str
-        What stands behind it.
+    HyperPyYAML reads it with a loader that runs `!!python` tags. In the
+    first file of a process it does so for quoted text, and text made of
+    references, too; that is what is done here.
     """
-    for kind in CONSTRUCTORS:
-        if node.tag.startswith(kind):
-            return kind, node.tag.removeprefix(kind)
-    return None, ""
+    text = value if isinstance(value, str) else ""
+    if not (text.startswith("(") and text.endswith(")")):
+        return value
+    try:
+        items = yaml.safe_load(f"[{text[1:-1]}]")
+    except (yaml.YAMLError, RecursionError, ValueError):
+        items = None
+    if not isinstance(items, list) or not all(
+        isinstance(item, SCALARS) for item in items
+    ):
+        raise place.refuse("a tuple holds something else than plain values")
+    return tuple(items)

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import DryRunError
+from huggingface_hub.errors import (
+    DryRunError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
 
 from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, check_total
 from speechbrain_ext.hub.pretrainer import Loadable
 from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.retry import PublishError, with_retries
 
 
 class Repository:
@@ -26,6 +31,8 @@ class Repository:
         As for huggingface_hub.
     endpoint : str, optional
         Address of the hub; HF_ENDPOINT or the public hub by default.
+    what : str
+        What it is asked for, for messages.
     """
 
     def __init__(
@@ -36,8 +43,9 @@ class Repository:
         savedir: str | Path | None = None,
         token: str | bool | None = None,
         endpoint: str | None = None,
+        what: str = "load it",
     ) -> None:
-        self.repo_id = repo_id
+        self.repo_id, self.what = repo_id, what
         self.revision = revision
         self.options = {
             "repo_id": repo_id,
@@ -60,14 +68,8 @@ class Repository:
             Bytes of those that exist; None if the hub cannot be reached, and
             only what has been downloaded before can be used.
         """
-        try:
-            found = snapshot_download(
-                **self.options,
-                revision=self.revision,
-                allow_patterns=list(names),
-                dry_run=True,
-            )
-        except DryRunError:
+        found = self._ask(names, dry_run=True)
+        if found is None:
             return None
         if found:
             self.revision = found[0].commit_hash
@@ -86,13 +88,30 @@ class Repository:
         folder : Path
             A snapshot in the cache.
         """
-        return Path(
-            snapshot_download(
-                **self.options,
-                revision=self.revision,
-                allow_patterns=None if names is None else list(names),
-            )
-        )
+        return Path(self._ask(names))
+
+    def _ask(self, names: Sequence[str] | None, **options):
+        """Ask the hub, None if it cannot be reached for a dry run."""
+
+        def ask():
+            try:
+                return snapshot_download(
+                    **self.options,
+                    revision=self.revision,
+                    allow_patterns=None if names is None else list(names),
+                    **options,
+                )
+            except DryRunError:
+                return None
+
+        try:
+            return with_retries(ask, what=self.what, repo_id=self.repo_id)
+        except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
+            raise PublishError(
+                f"{self.repo_id}: could not {self.what}: it is not on this "
+                "machine, and the hub cannot be asked (no network, or "
+                "HF_HUB_OFFLINE is set); connect once, or give a folder"
+            ) from error
 
     def fetch_hyperparams(self, limits: Limits) -> Path:
         """Download hyperparams.yaml.

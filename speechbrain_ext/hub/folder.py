@@ -1,15 +1,132 @@
-"""Finding files in a folder that is not trusted."""
+"""Finding folders, and files in those that are not trusted."""
 
+import logging
+import os
 import re
 from pathlib import Path
 
+from speechbrain_ext.console import printable
 from speechbrain_ext.hub.refusal import Limits, RefusedError
 
+logger = logging.getLogger(__name__)
 HYPERPARAMS = "hyperparams.yaml"
 CARD = "README.md"
+# subfolder of a results folder, made by the recipe
+RELEASE = "release"
+LARGEST_TRAINING_FILE = 1024**2
 # no part begins with a dot, so none is ..
 FILE_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def find_folder(source: str | os.PathLike) -> Path | None:
+    """Tell what names a model: a folder here, or a repository of the hub.
+
+    Arguments
+    ---------
+    source : str or Path
+        A path, whose `~` is the home folder, or `USER/NAME`. What begins
+        with `.`, `/`, `~` or `results/`, or with the name of a folder that
+        is here, has a backslash, or not exactly one `/`, is a path.
+
+    Returns
+    -------
+    folder : Path or None
+        The release folder, also that of a results folder; None for a
+        repository.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, and the source names no repository.
+    ValueError
+        If the source is empty.
+
+    Example
+    -------
+    >>> find_folder("speechbrain/sepformer-wsj02mix") is None
+    True
+    >>> find_folder("~/model")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no folder ~/model; ...
+    """
+    text = os.fspath(source)
+    if not text.strip():
+        raise ValueError(
+            "the model's name is empty; give a folder or USER/NAME"
+        )
+    path = Path(os.path.expanduser(text))
+    repository = isinstance(source, str) and REPOSITORY.fullmatch(text)
+    here = os.path.isdir(text.partition("/")[0])
+    if os.path.isdir(path):
+        if repository and not text.startswith("results/"):
+            logger.warning(
+                "%s is a folder here, and is taken; the hub is not asked for "
+                "a repository of that name",
+                text,
+            )
+        try:
+            return find_release(path)
+        except FileNotFoundError:
+            return path  # what it lacks is told when it is read
+    if repository and not here and not text.startswith("results/"):
+        return None
+    raise FileNotFoundError(
+        f"there is no folder {printable(text)}"
+        + (", it is a file" if os.path.isfile(path) else "")
+        + "; give a folder that holds "
+        f"{HYPERPARAMS}, a results folder with a subfolder {RELEASE}, or a "
+        "hub repository USER/NAME"
+        + (
+            f" (from elsewhere: {text.partition('/')[0]} is a folder here)"
+            if repository and here
+            else ""
+        )
+    )
+
+
+def find_release(folder: str | os.PathLike) -> Path:
+    """Find the release folder of a results folder.
+
+    Arguments
+    ---------
+    folder : str or Path
+        A release folder, or a results folder in which a recipe has made the
+        subfolder `release`.
+
+    Returns
+    -------
+    folder : Path
+        The release folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is neither.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "hyperparams.yaml").write_text("seed: 1")
+    >>> (folder / "release").mkdir()
+    >>> find_release(folder).name
+    'release'
+    """
+    folder = Path(folder)
+    path = folder / HYPERPARAMS
+    if path.is_file():
+        with open(path, "rb") as file:
+            text = file.read(LARGEST_TRAINING_FILE)
+        if re.search(rb"^pretrainer\s*:", text, re.MULTILINE):
+            return folder
+    if (folder / RELEASE).is_dir():
+        return folder / RELEASE
+    raise FileNotFoundError(
+        f"{folder} is neither a release folder ({HYPERPARAMS} with the key "
+        f"pretrainer) nor a results folder with a subfolder {RELEASE}; run "
+        "the training's command again, which makes it at its end, or call "
+        "speechbrain_ext.hub.build_release"
+    )
 
 
 def inner_file(folder: Path, name: str) -> Path:
@@ -59,8 +176,8 @@ def inner_file(folder: Path, name: str) -> Path:
         ) from error
     if not any(target.is_relative_to(root) for root in roots(folder)):
         raise RefusedError(
-            f"{path} is a link to {target}, which is outside the folder; "
-            "put the file itself there"
+            f"{path} is a link to {printable(target)}, which is outside the "
+            "folder; put the file itself there"
         )
     if not target.is_file():
         raise RefusedError(f"{path} is not a regular file")

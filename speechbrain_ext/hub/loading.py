@@ -6,30 +6,25 @@ from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain.utils.parameter_transfer import Pretrainer
 
-from speechbrain_ext.hub.allowed import check_plan
-from speechbrain_ext.hub.building import build
-from speechbrain_ext.hub.document import parse
+from speechbrain_ext.hub.allowed import CLASSES, check_plan
+from speechbrain_ext.hub.building import build_sizes, materialize
+from speechbrain_ext.hub.document import Call, children, parse
 from speechbrain_ext.hub.download import Repository, pair
 from speechbrain_ext.hub.folder import (
     HYPERPARAMS,
-    REPOSITORY,
     check_sizes,
+    find_folder,
     inner_file,
     read_hyperparams,
 )
-from speechbrain_ext.hub.plan import Call, make_plan
-from speechbrain_ext.hub.pretrainer import (
-    Loadable,
-    check_modules,
-    find_loadables,
-)
+from speechbrain_ext.hub.layouts import check_keys, check_modules
+from speechbrain_ext.hub.pretrainer import Loadable, find_loadables
 from speechbrain_ext.hub.refusal import Limits
 from speechbrain_ext.hub.weights import read_weights
-from speechbrain_ext.models.separator import (
-    MaskingSeparator,
-    check_state_dict,
-)
+from speechbrain_ext.models.separator import MaskingSeparator
+from speechbrain_ext.models.state_dict import check_state_dict
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +38,8 @@ class LoadedFolder:
     folder : Path
         Where the files are.
     hparams : dict
-        All keys of hyperparams.yaml.
+        Keys of hyperparams.yaml: plain values, and the modules that have
+        weights in a file, or need none.
     modules : dict
         Name to `torch.nn.Module`, on the CPU, in evaluation mode; the same
         objects as in `hparams`.
@@ -91,14 +87,16 @@ def load_folder(
     therefore parsed first, and refused unless all it builds is on a list of
     classes with harmless arguments (`speechbrain_ext.hub.allowed`). Until
     all of it has passed, nothing is imported, run or written. Weights are
-    read as plain tensors.
+    read as plain tensors, and must fit the modules before these take memory;
+    in half precision they become float32, as the modules are built.
 
     Arguments
     ---------
     source : str or Path
-        A folder, or a hub repository `USER/NAME`, of which only
-        hyperparams.yaml, README.md and the files of weights that the first
-        one names are downloaded.
+        A folder, a results folder with a subfolder `release`, or a hub
+        repository `USER/NAME`, of which only hyperparams.yaml, README.md and
+        the files of weights that the first one names are downloaded; see
+        `speechbrain_ext.hub.folder.find_folder`.
     savedir : str or Path, optional
         For a repository: where downloads are kept, laid out like the Hugging
         Face cache, which is the default.
@@ -130,29 +128,37 @@ def load_folder(
         If there is no such folder, or a file is missing.
     ValueError
         If weights do not fit their module, or a module has none.
+    PublishError
+        If the network or the hub is in the way.
+    TypeError
+        If trust is neither True nor False.
 
     Example
     -------
     >>> folder = getfixture("tmp_path")
     >>> text = '''
-    ... model: !new:torch.nn.Linear
-    ...     in_features: 2
-    ...     out_features: 1
-    ... modules: {model: !ref <model>}
+    ... sample_rate: 8000
+    ... separator: !new:speechbrain_ext.models.SpectralGRU {hidden: 8}
+    ... modules: {separator: !ref <separator>}
     ... pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    ...     loadables: {model: !ref <model>}
+    ...     loadables: {separator: !ref <separator>}
     ... '''
     >>> _ = (folder / "hyperparams.yaml").write_text(text)
-    >>> weights = torch.nn.Linear(2, 1).state_dict()
-    >>> torch.save(weights, folder / "model.ckpt")
-    >>> load_folder(folder).modules
-    {'model': Linear(in_features=2, out_features=1, bias=True)}
+    >>> from speechbrain_ext.models import SpectralGRU
+    >>> weights = SpectralGRU(hidden=8).state_dict()
+    >>> torch.save(weights, folder / "separator.ckpt")
+    >>> load_folder(folder).separator()(torch.randn(1, 8000)).shape
+    torch.Size([1, 1, 8000])
     """
+    if not isinstance(trust, bool):
+        raise TypeError(
+            f"trust is {trust!r}; it must be True itself (the folder may run "
+            "anything, with your rights) or False"
+        )
     limits = limits or Limits()
+    folder = find_folder(source)
     repository = None
-    if Path(source).is_dir():
-        folder = Path(source)
-    elif isinstance(source, str) and REPOSITORY.fullmatch(source):
+    if folder is None:
         repository = Repository(
             source,
             revision=revision,
@@ -160,16 +166,14 @@ def load_folder(
             token=token,
             endpoint=endpoint,
         )
-        folder = repository.fetch(None) if trust else Path()
-    else:
-        raise FileNotFoundError(
-            f"{source} is neither a folder nor a hub repository USER/NAME"
+        folder = (
+            repository.fetch(None)
+            if trust
+            else repository.fetch_hyperparams(limits)
         )
     if trust:
         logger.warning("%s may run anything: trust=True", source)
         return load_trusted(folder)
-    if repository is not None:
-        folder = repository.fetch_hyperparams(limits)
     plan = read_plan(folder, limits)
     loadables = find_loadables(plan, repository and repository.repo_id)
     check_modules(plan)
@@ -202,8 +206,9 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
     """
     limits = limits or Limits()
     path, text = read_hyperparams(folder, limits)
-    plan = make_plan(parse(text, path, limits), limits)
+    plan = parse(text, path, limits)
     check_plan(plan)
+    check_keys(plan)
     return plan
 
 
@@ -233,44 +238,50 @@ def build_and_load(
     """
     paths = {item: weights_file(folder, item) for item in loadables}
     check_sizes(list(paths.values()), limits)
-    weights = {item: read_weights(paths[item], limits) for item in loadables}
-    pretrainer = plan["pretrainer"]
-    keywords = {
-        "loadables": {item.name: item.module for item in loadables},
-        "paths": {item.name: str(paths[item]) for item in loadables},
-    }
-    plan = dict(plan)
-    plan["pretrainer"] = Call(
-        pretrainer.kind,
-        pretrainer.name,
-        pretrainer.place,
-        keywords=keywords,
-    )
-    hparams, objects = build(plan, limits)
-    filled = set()
+    weights = {item: read_weights(path) for item, path in paths.items()}
+    calls = [item.module for item in loadables] + [
+        value
+        for value in (*plan["modules"].values(), *plan.values())
+        if isinstance(value, Call) and value.name in CLASSES
+    ]
+    built = build_sizes([x for x in calls if x.kind == "!new:"], limits)
     for item in loadables:
-        module = objects[item.module]
-        if not isinstance(module, torch.nn.Module):
+        sizes = built[item.module].state_dict()
+        check_state_dict(paths[item], expected=sizes, found=weights[item])
+    for item in loadables:
+        module = materialize(item.module, built[item.module])
+        module.load_state_dict(weights.pop(item))
+        built[item.module] = module.eval()
+    # what has sizes only, such as the blocks of a mask network, is left out
+    real = {
+        call: module
+        for call, module in built.items()
+        if not any(x.is_meta for x in (*module.parameters(), *module.buffers()))
+    }
+    for name, call in plan["modules"].items():
+        if call not in real:
             raise ValueError(
-                f"{paths[item]} belongs to {item.module.name}, which has no "
-                "weights"
+                f"{folder / HYPERPARAMS}: the parameters of the module "
+                f"{name!r} are in no file of weights; name it among the "
+                "loadables of the pretrainer"
             )
-        check_state_dict(
-            paths[item], expected=module.state_dict(), found=weights[item]
-        )
-        module.load_state_dict(weights[item])
-        filled.update(map(id, module.parameters()))
-    modules = hparams["modules"]
-    for name, module in modules.items():
-        module.eval()
-        missing = [p for p in module.parameters() if id(p) not in filled]
-        if missing:
-            raise ValueError(
-                f"{folder / HYPERPARAMS}: {len(missing)} parameters of the "
-                f"module {name!r} are in no file of weights; name it among "
-                "the loadables of the pretrainer"
-            )
-    return LoadedFolder(folder, hparams, modules)
+    hparams = {
+        key: real.get(value) if isinstance(value, Call) else value
+        for key, value in plan.items()
+        if not key.startswith("__")
+        and (value in real if isinstance(value, Call) else is_plain(value))
+    }
+    hparams["modules"] = {x: real[call] for x, call in plan["modules"].items()}
+    hparams["pretrainer"] = Pretrainer(
+        loadables={item.name: real[item.module] for item in loadables},
+        paths={item.name: str(path) for item, path in paths.items()},
+    )
+    return LoadedFolder(folder, hparams, hparams["modules"])
+
+
+def is_plain(value: object) -> bool:
+    """Tell whether nothing in a value is built."""
+    return not isinstance(value, Call) and all(map(is_plain, children(value)))
 
 
 def weights_file(folder: Path, loadable: Loadable) -> Path:

@@ -8,7 +8,6 @@ from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.download import Repository
 from speechbrain_ext.hub.folder import HYPERPARAMS, check_total, inner_file
 from speechbrain_ext.hub.refusal import Limits, RefusedError
-from speechbrain_ext.hub.retry import with_retries
 from speechbrain_ext.hub.uploading import check_repo_id
 
 FILES = (HYPERPARAMS, "encoder.ckpt", "masknet.ckpt", "decoder.ckpt")
@@ -94,18 +93,17 @@ def fetch_prefixed(
         return folder
     names = list(sources.values())
     repository = Repository(
-        repo_id, revision=revision, token=token, endpoint=endpoint
+        repo_id,
+        revision=revision,
+        token=token,
+        endpoint=endpoint,
+        what=f"download {prefix}",
     )
-    what = f"download {prefix}"
-    sizes = with_retries(
-        lambda: repository.sizes(names), what=what, repo_id=repo_id
-    )
+    sizes = repository.sizes(names)
     limits = limits or Limits()
     if sizes is not None:
         check_sizes(repo_id, names, sizes, limits)
-    snapshot = with_retries(
-        lambda: repository.fetch(names), what=what, repo_id=repo_id
-    )
+    snapshot = repository.fetch(names)
     sizes = {path.name: path.stat().st_size for path in snapshot.iterdir()}
     check_sizes(repo_id, names, sizes, limits)
     for name, source in sources.items():

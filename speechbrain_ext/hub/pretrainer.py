@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from speechbrain_ext.hub.allowed import PRETRAINER, check_value
+from speechbrain_ext.hub.allowed import PRETRAINER
+from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.folder import FILE_NAME
-from speechbrain_ext.hub.plan import Call
-from speechbrain_ext.hub.refusal import Place, RefusedError
+from speechbrain_ext.hub.refusal import Place
 
 LOADABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 EXTENSIONS = (".ckpt", ".pt", ".safetensors")
@@ -55,7 +55,7 @@ def find_loadables(
     Arguments
     ---------
     plan : Mapping
-        From `make_plan`.
+        From `parse`.
     repo_id : str, optional
         The repository, None for a local folder.
 
@@ -91,37 +91,29 @@ def find_loadables(
     if call.positional:
         raise place.refuse("arguments of the pretrainer have no names")
     given = {name: value for name, value in call.keywords.items() if value}
-    mend = "Only loadables, paths in the folder and true or false conditions."
-    for name in given.keys() - {"loadables", "paths", "conditions"}:
-        raise place.refuse(f"the pretrainer is given {name!r}", mend)
     for name, value in given.items():
+        if name not in ("loadables", "paths"):
+            mend = "Only loadables, and paths in the folder."
+            raise place.refuse(f"the pretrainer is given {name!r}", mend)
         if not isinstance(value, dict):
             raise place.refuse(f"{name!r} of the pretrainer is no mapping")
-    conditions = given.get("conditions", {})
-    if not all(isinstance(value, bool) for value in conditions.values()):
-        raise place.refuse("a condition of the pretrainer is not fixed", mend)
-    check_value(given.get("loadables", {}))
+    loadables, paths = given.get("loadables", {}), given.get("paths", {})
+    for name, module in loadables.items():
+        if not LOADABLE.fullmatch(name):
+            raise place.refuse(f"the loadable {name!r} cannot name a file")
+        if not isinstance(module, Call) or module.kind != "!new:":
+            raise place.refuse(
+                f"the loadable {name!r} is not built in this file"
+            )
     return [
         Loadable(
-            name=checked_name(name, module, place),
+            name=name,
             module=module,
-            file=file_name(
-                given.get("paths", {}).get(name, f"{name}.ckpt"), repo_id, place
-            ),
+            file=file_name(paths.get(name, f"{name}.ckpt"), repo_id, place),
             place=place,
         )
-        for name, module in given.get("loadables", {}).items()
-        if conditions.get(name, True)
+        for name, module in loadables.items()
     ]
-
-
-def checked_name(name: object, module: object, place: Place) -> str:
-    """Check the key of a loadable, which becomes the name of a file."""
-    if not isinstance(name, str) or not LOADABLE.fullmatch(name):
-        raise place.refuse(f"the loadable {name!r} cannot name a file")
-    if not isinstance(module, Call) or module.kind != "!new:":
-        raise place.refuse(f"the loadable {name!r} is not built in this file")
-    return name
 
 
 def file_name(path: object, repo_id: str | None, place: Place) -> str:
@@ -131,38 +123,10 @@ def file_name(path: object, repo_id: str | None, place: Place) -> str:
         raise place.refuse(f"the path {path!r} leads out of the folder", mend)
     owner, _, rest = path.partition("/")
     name, _, inner = rest.partition("/")
-    if inner and repo_id is not None:
-        if f"{owner}/{name}" == repo_id:
-            path = inner
-    elif inner:
+    if inner and repo_id in (None, f"{owner}/{name}"):
         path = inner
     if not path.endswith(EXTENSIONS):
         raise place.refuse(
             f"the path {path!r} does not end in {' or '.join(EXTENSIONS)}", mend
         )
     return path
-
-
-def check_modules(plan: Mapping[str, object]) -> None:
-    """Check that `modules` is a mapping of what the file builds.
-
-    Arguments
-    ---------
-    plan : Mapping
-        From `make_plan`.
-
-    Raises
-    ------
-    RefusedError
-        If one of the modules is something else.
-    ValueError
-        If there are none.
-    """
-    modules = plan.get("modules")
-    if not isinstance(modules, dict) or not modules:
-        raise ValueError("hyperparams.yaml has no key modules with modules")
-    for name, module in modules.items():
-        if not isinstance(module, Call) or module.kind != "!new:":
-            raise RefusedError(
-                f"hyperparams.yaml: modules[{name!r}] is not built in this file"
-            )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechbrain_ext.console import printable
+
 LONGEST_QUOTE = 100
 
 
@@ -23,19 +25,19 @@ class Limits:
     yaml_depth : int
         How deep lists, dicts and references stand in each other.
     weight_bytes : int
-        Size of all files of weights together; also all tensors together
-        that are made while the modules are built, freed or not.
+        Size of all files of weights together; also that of all parameters
+        and buffers of the modules. Published separators have 120 MB.
 
     Example
     -------
     >>> Limits(weight_bytes=10**6).yaml_values
-    20000
+    4000
     """
 
-    yaml_bytes: int = 256 * 1024
-    yaml_values: int = 20_000
+    yaml_bytes: int = 64 * 1024
+    yaml_values: int = 4_000
     yaml_depth: int = 40
-    weight_bytes: int = 4 * 1024**3
+    weight_bytes: int = 512 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Place:
         Arguments
         ---------
         why : str
-            What is wrong with it.
+            What is wrong with it; may hold text of the file.
         mend : str
             What its author could write instead.
 
@@ -83,7 +85,7 @@ class Place:
         if len(quote) > LONGEST_QUOTE:
             quote = quote[:LONGEST_QUOTE] + "..."
         parts = [
-            f"{self.path}, line {self.line}: {why}: {quote!r}.",
+            f"{self.path}, line {self.line}: {printable(why)}: {quote!r}.",
             mend,
             "Nothing was imported or run. If you trust the author, "
             "trust=True loads the folder all the same.",

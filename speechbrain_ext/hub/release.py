@@ -11,15 +11,19 @@ from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
 from speechbrain_ext.hub.download import pair
-from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, inner_file
-from speechbrain_ext.hub.inference_file import read_root
+from speechbrain_ext.hub.folder import (
+    CARD,
+    HYPERPARAMS,
+    RELEASE,
+    find_release,
+    inner_file,
+)
 from speechbrain_ext.hub.loading import load_folder, read_plan
 from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.hub.weights import write_weights
 
 logger = logging.getLogger(__name__)
-# subfolder of a results folder, made by the recipe
-RELEASE = "release"
+__all__ = ["RELEASE", "build_release", "find_release", "release_files"]
 
 
 def build_release(
@@ -66,11 +70,12 @@ def build_release(
 
     Example
     -------
+    >>> from speechbrain_ext.models import SNRPredictor
     >>> text = '''
-    ... model: !new:torch.nn.Linear {in_features: $size, out_features: 1}
-    ... modules: {model: !ref <model>}
+    ... predictor: !new:speechbrain_ext.models.SNRPredictor {hidden: $size}
+    ... modules: {predictor: !ref <predictor>}
     ... pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    ...     loadables: {model: !ref <model>}
+    ...     loadables: {predictor: !ref <predictor>}
     ... '''
     >>> says = dict.fromkeys(
     ...     ["name", "summary", "data", "command", "usage", "limits",
@@ -79,12 +84,12 @@ def build_release(
     >>> folder = build_release(
     ...     getfixture("tmp_path"),
     ...     hyperparams=text,
-    ...     modules={"model": torch.nn.Linear(2, 1)},
+    ...     modules={"predictor": SNRPredictor(hidden=8)},
     ...     card=Card(license="mit", **says),
-    ...     values={"size": 2},
+    ...     values={"size": 8},
     ... )
     >>> sorted(path.name for path in folder.iterdir())
-    ['README.md', 'hyperparams.yaml', 'model.ckpt', 'model.safetensors']
+    ['README.md', 'hyperparams.yaml', 'predictor.ckpt', 'predictor.safetensors']
     """
     folder = Path(folder)
     if values is not None:
@@ -160,52 +165,6 @@ def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
         second.contiguous().view(-1).view(torch.uint8)
         if second.dtype != torch.bool
         else second,
-    )
-
-
-def find_release(folder: str | Path) -> Path:
-    """Find the release folder of a results folder.
-
-    Arguments
-    ---------
-    folder : str or Path
-        A release folder, or a results folder in which a recipe has made the
-        subfolder `release`.
-
-    Returns
-    -------
-    folder : Path
-        The release folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is neither.
-    ValueError
-        If its hyperparams.yaml is no YAML.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> _ = (folder / "hyperparams.yaml").write_text("seed: 1")
-    >>> (folder / "release").mkdir()
-    >>> find_release(folder).name
-    'release'
-    """
-    folder = Path(folder)
-    path = folder / HYPERPARAMS
-    keys = set()
-    if path.is_file():
-        keys = {key.value for key, _ in read_root(path).value}
-    if "pretrainer" in keys:
-        return folder
-    if (folder / RELEASE).is_dir():
-        return folder / RELEASE
-    raise FileNotFoundError(
-        f"{folder} is neither a release folder ({HYPERPARAMS} with the key "
-        f"pretrainer) nor a results folder with a subfolder {RELEASE}; run "
-        "the training's command again, which makes it at its end, or call "
-        "speechbrain_ext.hub.build_release"
     )
 
 

@@ -1,12 +1,13 @@
 """Separators that mask learnt features, from SpeechBrain's own pieces."""
 
-import pickle
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from speechbrain.lobes.models.dual_path import Decoder, Encoder
 from torch import nn
+
+from speechbrain_ext.models.state_dict import check_state_dict, read_state_dict
 
 
 class MaskingSeparator(nn.Module):
@@ -169,96 +170,3 @@ def filterbank(
         bias=False,
     )
     return encoder, masknet, decoder
-
-
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read a file of named tensors, and refuse anything else.
-
-    Arguments
-    ---------
-    path : Path
-        Written by `torch.save`.
-
-    Returns
-    -------
-    weights : dict
-        Tensors by name, on the CPU.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is damaged or holds more than named tensors.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "encoder.ckpt"
-    >>> torch.save({"weight": torch.zeros(2)}, path)
-    >>> read_state_dict(path)
-    {'weight': tensor([0., 0.])}
-    """
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: a SpeechBrain separator is a folder with "
-            "encoder.ckpt, masknet.ckpt and decoder.ckpt"
-        )
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"{path} is damaged or holds more than tensors: {error}"
-        ) from error
-    if not isinstance(weights, dict) or not all(
-        isinstance(value, torch.Tensor) for value in weights.values()
-    ):
-        raise ValueError(f"{path} is not a plain dict of tensors")
-    return weights
-
-
-def check_state_dict(
-    path: Path,
-    *,
-    expected: dict[str, torch.Tensor],
-    found: dict[str, torch.Tensor],
-) -> None:
-    """Check that weights fit a module.
-
-    Arguments
-    ---------
-    path : Path
-        Where the weights come from, for the message.
-    expected : dict
-        The module's own state dict.
-    found : dict
-        The weights.
-
-    Raises
-    ------
-    ValueError
-        If keys or shapes differ; it names the first few of each.
-
-    Example
-    -------
-    >>> weights = {"weight": torch.zeros(2)}
-    >>> check_state_dict(Path("a.ckpt"), expected=weights, found=weights)
-    """
-    shapes = [
-        f"{key} {tuple(found[key].shape)} instead of {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in found and found[key].shape != value.shape
-    ]
-    complaints = [
-        f"{len(keys)} {what} ({', '.join(keys[:3])}...)"
-        for what, keys in (
-            ("missing", sorted(expected.keys() - found.keys())),
-            ("unexpected", sorted(found.keys() - expected.keys())),
-            ("of another shape", shapes),
-        )
-        if keys
-    ]
-    if complaints:
-        raise ValueError(
-            f"{path} does not fit this separator; build it with the sizes "
-            f"of the file's own hyperparams.yaml. Keys: {'; '.join(complaints)}"
-        )

@@ -11,7 +11,6 @@ import yaml
 from hub_folders import CONV_TASNET, LAYOUTS, PIECES, conv_tasnet, write_folder
 from hub_server import Repo
 from huggingface_hub import constants
-from huggingface_hub.errors import RepositoryNotFoundError
 from speechbrain.inference.separation import SepformerSeparation
 
 from speechbrain_ext.hub import (
@@ -29,6 +28,7 @@ from speechbrain_ext.hub import (
 )
 from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.publishing import run_modules
+from speechbrain_ext.models import SpectralGRU
 
 FILES = ["hyperparams.yaml", "README.md"] + [
     f"{name}{suffix}" for name in PIECES for suffix in (".safetensors", ".ckpt")
@@ -48,6 +48,13 @@ CARD = Card(
     language=["en"],
     datasets=["me/mini"],
 )
+SIZES = {"n_fft": 16, "hop": 8, "hidden": 4, "layers": 1}
+SMALL = f"""
+separator: !new:speechbrain_ext.models.SpectralGRU {SIZES}
+modules: {{separator: !ref <separator>}}
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+  loadables: {{separator: !ref <separator>}}
+"""
 MIXTURE = torch.randn(1, 1000, generator=torch.Generator().manual_seed(1))
 
 
@@ -80,11 +87,8 @@ def folder(built_once, tmp_path):
 def small_built_once(tmp_path_factory):
     return build_release(
         tmp_path_factory.mktemp("small") / "release",
-        hyperparams="model: !new:torch.nn.Conv1d [1, 2, 4]\n"
-        "modules: {model: !ref <model>}\n"
-        "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n"
-        "  loadables: {model: !ref <model>}\n",
-        modules={"model": torch.nn.Conv1d(1, 2, 4)},
+        hyperparams=SMALL,
+        modules={"separator": SpectralGRU(**SIZES)},
         card=CARD,
     )
 
@@ -303,14 +307,11 @@ def test_weights_are_compared_too(hub, folder):
     assert hub.repos["me/ring"].tags == {}
 
 
-def test_unknown_layout_asks_for_run(hub, tmp_path):
+def test_unknown_layout_is_refused(hub, tmp_path):
     text = CONV_TASNET.replace("  masknet: !ref <MaskNet>\n\n", "\n")
-    folder = build(tmp_path, hyperparams=text)
-    with pytest.raises(PublishError, match=r"pass run=\.\.\."):
-        publish(folder, "me/ring")
-    publish(
-        folder, "me/ring", run=lambda loaded, x: loaded.modules["encoder"](x)
-    )
+    with pytest.raises(RefusedError, match="none of the layouts"):
+        build(tmp_path, hyperparams=text)
+    assert hub.requests == []
 
 
 # Failures -------------------------------------------------------------------
@@ -547,9 +548,17 @@ def test_trusted_repository_is_loaded_whole(hub, published, canary):
     assert sorted(os.listdir(canary)) == ["called", "imported"]
 
 
-def test_unknown_repository_is_an_error_of_the_client(hub):
-    with pytest.raises(RepositoryNotFoundError, match="me/nothing"):
+def test_unknown_repository_is_told(hub):
+    with pytest.raises(PublishError, match="me/nothing: could not load it"):
         load_folder("me/nothing")
+
+
+def test_offline_mode_is_one_sentence(hub, published, monkeypatch):
+    hub.add("me/ring", files_of(published))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(PublishError, match="HF_HUB_OFFLINE") as error:
+        load_folder("me/ring")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
 def test_limits_hold_for_the_modules_too(hub, published):

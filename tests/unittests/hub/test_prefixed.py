@@ -139,7 +139,7 @@ def test_a_missing_file_is_named(hub, separators, tmp_path):
 @pytest.mark.parametrize(
     "name, limits, message",
     [
-        ("hyperparams.yaml", Limits(), "1000000000000 bytes, more than 262144"),
+        ("hyperparams.yaml", Limits(), "1000000000000 bytes, more than 65536"),
         ("encoder.ckpt", Limits(), r"weight_bytes=\.\.\."),
         ("none", Limits(weight_bytes=100), "more than 100;"),
         ("none", Limits(yaml_bytes=100), "more than 100;"),

@@ -1,0 +1,459 @@
+"""Reading files of weights, of which nothing is ever run.
+
+`torch.save` writes a zip archive of a pickle and of raw storages. A pickle
+is a program; the reader here knows the few instructions that a dict of
+tensors needs, and refuses a file with any other. It makes nothing that is
+larger than the file.
+"""
+
+import math
+import os
+import re
+import struct
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from pickletools import genops
+
+import torch
+
+from speechbrain_ext.console import printable
+
+# a separator of 1,000 tensors has 40,000 instructions in 200 kB
+MOST_INSTRUCTIONS = 400_000
+LARGEST_PICKLE = 8 * 1024**2
+LARGEST_DIRECTORY = 4 * 1024**2
+LARGEST_DIMENSION = 2**40
+ENTRY = re.compile(
+    r"(?P<root>[^/\\]+)/(?P<name>data\.pkl|version|byteorder|data/\d{1,9}|"
+    r"\.format_version|\.storage_alignment|\.data/serialization_id)"
+)
+# signatures of the records at the end of a zip archive, and their sizes
+END, END64, LOCATOR64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
+END_BYTES, END64_BYTES, LOCATOR_BYTES = 22, 56, 20
+# a descriptor of what was written may follow an entry's data
+LARGEST_DESCRIPTOR = 24
+HEADER_BYTES = 30
+# names in UTF-8, and sizes that also stand behind the data
+PLAIN_FLAGS = 0x808
+DTYPES = {
+    "Float": torch.float32,
+    "Double": torch.float64,
+    "Half": torch.float16,
+    "BFloat16": torch.bfloat16,
+    "Int": torch.int32,
+    "Long": torch.int64,
+    "Short": torch.int16,
+    "Char": torch.int8,
+    "Byte": torch.uint8,
+    "Bool": torch.bool,
+}
+REBUILD = object()
+GLOBALS = {
+    "collections OrderedDict": OrderedDict,
+    "torch._utils _rebuild_tensor_v2": REBUILD,
+    **{f"torch {name}Storage": dtype for name, dtype in DTYPES.items()},
+}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class Storage:
+    """Raw numbers of one kind; no tensor, and nothing else is one."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Read a file of named tensors, and refuse anything else.
+
+    Arguments
+    ---------
+    path : Path
+        Written by `torch.save`.
+
+    Returns
+    -------
+    weights : dict
+        Dense real tensors by name, on the CPU.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged or holds more than named tensors.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "encoder.ckpt"
+    >>> torch.save({"weight": torch.zeros(2)}, path)
+    >>> read_state_dict(path)
+    {'weight': tensor([0., 0.])}
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: a SpeechBrain separator is a folder with "
+            "encoder.ckpt, masknet.ckpt and decoder.ckpt"
+        )
+    try:
+        with open(path, "rb") as file:
+            return Archive(file).state_dict()
+    except (
+        *(ValueError, TypeError, LookupError, OverflowError, EOFError),
+        *(struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError),
+    ) as error:
+        raise ValueError(
+            f"{path} is damaged or holds more than tensors: "
+            f"{printable(error, 300)}"
+        ) from error
+
+
+def require(fits: bool, why: str) -> None:
+    """Raise a ValueError unless a condition holds."""
+    if not fits:
+        raise ValueError(why)
+
+
+def is_count(value: object) -> bool:
+    """Tell whether a value is a whole number that a size can be."""
+    return type(value) is int and 0 <= value < LARGEST_DIMENSION
+
+
+class Archive:
+    """A file of `torch.save`, and the stack machine that reads its pickle.
+
+    Arguments
+    ---------
+    file : file
+        Open for reading bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is anything but one plain archive of storages and a pickle.
+    """
+
+    def __init__(self, file) -> None:
+        entries = check_end(file)
+        self.archive = zipfile.ZipFile(file)
+        members = self.archive.infolist()
+        require(len(members) == entries, "entries of the archive are hidden")
+        check_members(file, self.archive)
+        matches = [ENTRY.fullmatch(member.filename) for member in members]
+        require(all(matches), "the archive has entries that torch.save has not")
+        self.members = {
+            m["name"]: x for m, x in zip(matches, members, strict=True)
+        }
+        require(
+            len(self.members) == len(members)
+            and len({match["root"] for match in matches}) == 1,
+            "entries of the archive have the same name or several folders",
+        )
+        self.storages: dict[str, Storage] = {}
+        self.stack: list = []
+        self.marks: list[list] = []
+        self.memo: dict[int, object] = {}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Read the dict of tensors."""
+        order = self.members.get("byteorder")
+        require(
+            order is None or self.archive.read(order) == b"little",
+            "its numbers have another byte order",
+        )
+        member = self.members["data.pkl"]
+        require(member.file_size <= LARGEST_PICKLE, "its pickle is too large")
+        pickle = self.archive.read(member)
+        for count, (code, argument, position) in enumerate(genops(pickle)):
+            require(count < MOST_INSTRUCTIONS, "its pickle is too long")
+            if code.name != "STOP":
+                self.step(code.name, argument)
+            else:
+                last = position == len(pickle) - 1
+                require(last, "something follows its pickle")
+        (weights,) = self.stack
+        require(not self.marks, "its pickle is not complete")
+        require(
+            type(weights) in (dict, OrderedDict)
+            and all(type(value) is torch.Tensor for value in weights.values()),
+            "it is not a plain dict of tensors",
+        )
+        return dict(weights)
+
+    def step(self, name: str, argument: object) -> None:
+        """Do one instruction of the pickle."""
+        stack = self.stack
+        if name in LITERALS:
+            stack.append(argument)
+        elif name in CONSTANTS:
+            stack.append(CONSTANTS[name])
+        elif name in ("EMPTY_TUPLE", "EMPTY_DICT"):
+            stack.append(() if name == "EMPTY_TUPLE" else {})
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(self.memo[argument])
+        elif name == "MARK":
+            self.marks.append(stack)
+            self.stack = []
+        elif name == "TUPLE":
+            self.stack = self.marks.pop()
+            self.stack.append(tuple(stack))
+        elif name in TUPLES:
+            items = [stack.pop() for _ in range(TUPLES[name])]
+            stack.append(tuple(reversed(items)))
+        elif name == "SETITEM":
+            value, key = stack.pop(), stack.pop()
+            self.set_items([key, value])
+        elif name == "SETITEMS":
+            self.stack = self.marks.pop()
+            self.set_items(stack)
+        elif name == "GLOBAL":
+            require(argument in GLOBALS, f"it asks for {argument!r}")
+            stack.append(GLOBALS[argument])
+        elif name == "BINPERSID":
+            stack.append(self.storage(stack.pop()))
+        elif name == "REDUCE":
+            arguments, function = stack.pop(), stack.pop()
+            require(
+                type(arguments) is tuple
+                and (function is OrderedDict or function is REBUILD),
+                "it calls what is no function of tensors",
+            )
+            if function is OrderedDict:
+                require(not arguments, "a dict has arguments")
+                stack.append(OrderedDict())
+            else:
+                stack.append(make_tensor(*arguments))
+        elif name == "BUILD":
+            state = stack.pop()
+            # what torch.nn.Module.state_dict notes; it is not needed
+            require(
+                type(stack[-1]) is OrderedDict
+                and type(state) is dict
+                and list(state) == ["_metadata"],
+                "it gives attributes to what has none",
+            )
+        else:
+            require(name == "PROTO", f"it has the instruction {name}")
+
+    def set_items(self, items: list) -> None:
+        """Put keys and values into the dict at the top of the stack."""
+        target, keys, values = self.stack[-1], items[::2], items[1::2]
+        require(
+            type(target) in (dict, OrderedDict)
+            and len(keys) == len(values)
+            and all(type(key) is str for key in keys),
+            "it puts items into what is no dict of names",
+        )
+        target.update(zip(keys, values, strict=True))
+
+    def storage(self, identity: object) -> Storage:
+        """Read the storage that the pickle names."""
+        require(
+            type(identity) is tuple and len(identity) == 5,
+            "a storage is not named as torch.save names it",
+        )
+        kind, dtype, key, place, count = identity
+        require(
+            type(kind) is type(key) is type(place) is str
+            and kind == "storage"
+            and type(dtype) is torch.dtype
+            and is_count(count),
+            "a storage is not named as torch.save names it",
+        )
+        if key not in self.storages:
+            member = self.members[f"data/{key}"]
+            content = bytearray(self.archive.read(member))
+            # numbers that are neither 0 nor 1 are no truth values
+            held = torch.uint8 if dtype == torch.bool else dtype
+            values = torch.empty(0, dtype=held)
+            if content:
+                values = torch.frombuffer(content, dtype=held)
+            self.storages[key] = Storage(values.to(dtype))
+        values = self.storages[key].values
+        require(
+            values.dtype == dtype and len(values) == count,
+            f"the storage {key} has another size or kind than it says",
+        )
+        return self.storages[key]
+
+
+def make_tensor(storage, offset, size, stride, gradient, hooks) -> torch.Tensor:
+    """Make a tensor that lies within its storage."""
+    require(
+        type(storage) is Storage
+        and type(size) is type(stride) is tuple
+        and len(size) == len(stride) <= 8
+        and all(map(is_count, (offset, *size, *stride)))
+        and type(gradient) is bool
+        and type(hooks) is OrderedDict
+        and not hooks,
+        "a tensor is not described as torch.save describes it",
+    )
+    count, values = math.prod(size), storage.values
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    require(
+        count <= len(values) and (count == 0 or last < len(values)),
+        "a tensor reaches beyond its storage",
+    )
+    if count == 0:
+        return torch.empty(size, dtype=values.dtype)
+    return values.as_strided(size, stride, offset)
+
+
+def check_end(file) -> int:
+    """Check that the end of a file is the end of one plain zip archive.
+
+    Arguments
+    ---------
+    file : file
+        Open for reading bytes.
+
+    Returns
+    -------
+    entries : int
+        How many the archive says that it has.
+
+    Raises
+    ------
+    ValueError
+        If it is no archive, has a comment, more than one end, or a directory
+        that is too large or does not lie right before its end.
+    """
+    size = os.fstat(file.fileno()).st_size
+    whole = END64_BYTES + LOCATOR_BYTES + END_BYTES
+    file.seek(max(0, size - whole))
+    tail = file.read().rjust(whole, b"\0")
+    end, stop = tail[-END_BYTES:], size - END_BYTES
+    require(
+        end.startswith(END),
+        "it is not what torch.save writes since PyTorch 1.6: save it again, "
+        "or as safetensors",
+    )
+    disk, start, here, entries, length, offset, comment = struct.unpack(
+        "<4H2LH", end[4:]
+    )
+    locator = tail[END64_BYTES:-END_BYTES]
+    if locator.startswith(LOCATOR64):
+        stop = size - whole
+        record = struct.unpack("<4sQ2H2L4Q", tail[:END64_BYTES])
+        require(
+            record[0] == END64
+            and record[1] == END64_BYTES - 12
+            and record[4:] == (0, 0, entries, entries, length, offset)
+            and struct.unpack("<LQL", locator[4:]) == (0, stop, 1),
+            "the archive has two ends that differ",
+        )
+    require(
+        disk == start == comment == 0
+        and here == entries
+        and offset + length == stop
+        and length <= LARGEST_DIRECTORY,
+        "the archive has a comment, parts elsewhere or a huge directory",
+    )
+    return entries
+
+
+def check_members(file, archive: zipfile.ZipFile) -> None:
+    """Check that entries are stored as they are, one behind the other.
+
+    Arguments
+    ---------
+    file : file
+        Of the archive.
+    archive : zipfile.ZipFile
+        Opened.
+
+    Raises
+    ------
+    ValueError
+        If entries are packed, encrypted, overlap, or have room between.
+    """
+    members = sorted(archive.infolist(), key=lambda x: x.header_offset)
+    starts = [member.header_offset for member in members]
+    stop = 0
+    for member, start in zip(members, starts, strict=True):
+        require(
+            member.compress_type == zipfile.ZIP_STORED
+            and member.file_size == member.compress_size
+            and not member.flag_bits & ~PLAIN_FLAGS
+            and member.filename == member.orig_filename,
+            "entries of the archive are packed, encrypted or have odd names",
+        )
+        # the first one stands at the very beginning
+        room = LARGEST_DESCRIPTOR if stop else 0
+        require(0 <= start - stop <= room, "entries of the archive overlap")
+        file.seek(start)
+        header = file.read(HEADER_BYTES)
+        lengths = struct.unpack("<2H", header[26:])
+        stop = start + HEADER_BYTES + sum(lengths) + member.file_size
+    require(
+        0 <= archive.start_dir - stop <= LARGEST_DESCRIPTOR,
+        "entries of the archive overlap",
+    )
+
+
+def check_state_dict(
+    path: Path,
+    *,
+    expected: dict[str, torch.Tensor],
+    found: dict[str, torch.Tensor],
+) -> None:
+    """Check that weights fit a module.
+
+    Numbers of another precision fit: `load_state_dict` converts them to the
+    module's own, so weights in half precision work on the CPU in float32.
+
+    Arguments
+    ---------
+    path : Path
+        Where the weights come from, for the message.
+    expected : dict
+        The module's own state dict.
+    found : dict
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If keys, shapes or kinds of numbers differ; it names the first few of
+        each.
+
+    Example
+    -------
+    >>> weights = {"weight": torch.zeros(2)}
+    >>> check_state_dict(Path("a.ckpt"), expected=weights, found=weights)
+    """
+    both = [key for key in expected if key in found]
+    shapes = [
+        f"{key} {tuple(found[key].shape)} instead of "
+        f"{tuple(expected[key].shape)}"
+        for key in both
+        if found[key].shape != expected[key].shape
+    ]
+    kinds = [
+        f"{key} {found[key].dtype} instead of {expected[key].dtype}"
+        for key in both
+        if found[key].is_complex() != expected[key].is_complex()
+        or found[key].is_floating_point() != expected[key].is_floating_point()
+    ]
+    complaints = [
+        f"{len(keys)} {what} ({', '.join(printable(x, 80) for x in keys[:3])}"
+        "...)"
+        for what, keys in (
+            ("missing", sorted(expected.keys() - found.keys())),
+            ("unexpected", sorted(found.keys() - expected.keys())),
+            ("of another shape", shapes),
+            ("of another kind", kinds),
+        )
+        if keys
+    ]
+    if complaints:
+        raise ValueError(
+            f"{path} does not fit this separator; build it with the sizes "
+            f"of the file's own hyperparams.yaml. Keys: {'; '.join(complaints)}"
+        )
