@@ -4,11 +4,13 @@ import datetime
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import subprocess
 import tempfile
 import time
+import zlib
 
 import pytest
 from checkout import ROOT, files_below
@@ -24,6 +26,9 @@ def pytest_addoption(parser):
         action="store_true",
         help=f"write the outcome to {RECORD.relative_to(ROOT)}; "
         "goes with -m exhaustive",
+    )
+    parser.addoption(
+        "--seed", type=int, default=0, help="of all that tests draw"
     )
 
 
@@ -83,6 +88,20 @@ def pytest_terminal_summary(terminalreporter, config):
             "temporary folders only.",
             red=True,
         )
+
+
+# The same draws in any order, in any process ----------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    import numpy as np
+    import torch  # after the environment is set
+
+    seed = zlib.crc32(item.nodeid.encode()) + item.config.option.seed
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 # Words for ids ----------------------------------------------------------------
