@@ -8,7 +8,9 @@ from speechbrain_ext.models.norms import GlobalLayerNorm
 
 
 def run_layers(layers: nn.RNNBase, frames: torch.Tensor) -> torch.Tensor:
-    """Run an LSTM or GRU; in float32 where float16 has none: on CPUs.
+    """Run an LSTM or GRU; on CPUs in float32 whatever autocast says.
+
+    float16 has none there, bfloat16 has one on some CPUs only.
 
     Arguments
     ---------
@@ -28,12 +30,7 @@ def run_layers(layers: nn.RNNBase, frames: torch.Tensor) -> torch.Tensor:
     >>> run_layers(lstm, torch.randn(3, 5, 8)).shape
     torch.Size([3, 5, 16])
     """
-    missing = (
-        frames.device.type == "cpu"
-        and torch.is_autocast_enabled("cpu")
-        and torch.get_autocast_dtype("cpu") == torch.float16
-    )
-    if not missing:
+    if frames.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return layers(frames)[0]
     with torch.autocast("cpu", enabled=False):
         return layers(frames.float())[0]

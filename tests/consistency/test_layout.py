@@ -3,21 +3,19 @@
 import ast
 import csv
 import dataclasses
-import fnmatch
 import importlib.util
 import os
 import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import ROOT, tracked_files
 from speechbrain.utils.run_opts import RunOptions
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "speechbrain_ext"
-HPARAMS_FILES = sorted(ROOT.glob("recipes/*/*/hparams/*.yaml"))
+FILES = tracked_files()
 RUN_OPTIONS = {field.name for field in dataclasses.fields(RunOptions)}
 COLUMNS = [
     *("Task", "Dataset", "Script_file", "Hparam_file", "Data_prep_file"),
@@ -46,30 +44,21 @@ MAY_IMPORT = {
     },
 }
 
-each_hparams_file = pytest.mark.parametrize(
-    "path", HPARAMS_FILES, ids=lambda path: path.name
-)
-
 
 def relative(path):
     return path.relative_to(ROOT).as_posix()
 
 
-def project_files():
-    """All files but those that git ignores and those of environments."""
-    ignored = [".git", *(ROOT / ".gitignore").read_text().split()]
+def files_of(pattern):
+    """The tracked files that a pattern names."""
+    there = set(ROOT.glob(pattern))
+    return [path for path in FILES if path in there]
 
-    def kept(name):
-        return not any(
-            fnmatch.fnmatch(name, pattern.rstrip("/")) for pattern in ignored
-        )
 
-    for folder, folders, names in os.walk(ROOT):
-        if "pyvenv.cfg" in names:
-            folders.clear()
-            continue
-        folders[:] = filter(kept, folders)
-        yield from (Path(folder) / name for name in filter(kept, names))
+HPARAMS_FILES = files_of("recipes/*/*/hparams/*.yaml")
+each_hparams_file = pytest.mark.parametrize(
+    "path", HPARAMS_FILES, ids=lambda path: path.name
+)
 
 
 # The opening comment of a YAML file ---------------------------------------
@@ -202,7 +191,7 @@ def test_rows_name_files_of_the_recipe():
 
 
 def test_links_are_relative_and_lead_into_recipes():
-    links = sorted((ROOT / "hparams").iterdir())
+    links = files_of("hparams/*")
     assert links
     for link in links:
         assert link.is_symlink(), link
@@ -225,7 +214,7 @@ def test_links_are_relative_and_lead_into_recipes():
 def test_a_file_can_be_read_at_one_sitting(pattern, most):
     lengths = {
         relative(path): len(path.read_text().splitlines())
-        for path in ROOT.glob(pattern)
+        for path in files_of(pattern)
     }
     assert lengths
     assert {n: length for n, length in lengths.items() if length > most} == {}
@@ -243,7 +232,7 @@ def test_the_embedded_corpus_is_small():
 def test_no_file_names_a_place_on_one_machine():
     place = re.compile(r"(?<![\w.>})-])/(?:work|home|root|Users|mnt)\b")
     found, read = [], 0
-    for path in project_files():
+    for path in FILES:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
@@ -279,7 +268,7 @@ def imports_of(path):
 
 def test_imports_follow_the_flow_of_the_data():
     wrong, seen = [], 0
-    for path in PACKAGE.rglob("*.py"):
+    for path in files_of("speechbrain_ext/**/*.py"):
         parts = path.relative_to(PACKAGE).parts
         if len(parts) == 1:
             assert set(imports_of(path)) <= BASE, "the package imports a part"
@@ -298,8 +287,9 @@ def test_imports_follow_the_flow_of_the_data():
 def test_ruff_is_content(arguments):
     if not importlib.util.find_spec("ruff"):
         pytest.skip("ruff is not installed: pip install '.[dev]'")
+    files = [path for path in FILES if path.suffix == ".py"]
     result = subprocess.run(
-        [sys.executable, "-m", "ruff", *arguments, "."],
+        [sys.executable, "-m", "ruff", *arguments, *files],
         cwd=ROOT,
         capture_output=True,
         text=True,

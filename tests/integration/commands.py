@@ -12,9 +12,25 @@ import time
 from pathlib import Path
 
 import torch
+from checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 HPARAMS = ROOT / "recipes/WHAMandWHAMR/ring_separation/hparams"
+
+
+# of the test that runs: set by conftest.py
+marked_slow = False
+
+
+def environment_for(**environment):
+    """The environment of a command that a slow test starts."""
+    assert marked_slow, "it starts a command: mark the test slow"
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONPATH": str(ROOT),
+        **environment,
+    }
 
 
 def run(command, expect=0, **environment):
@@ -25,14 +41,7 @@ def run(command, expect=0, **environment):
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-            "PYTHONPATH": str(ROOT),
-            **environment,
-        },
+        env=environment_for(**environment),
     )
     if expect is not None:
         assert result.returncode == expect, result.stdout[-6000:]
@@ -43,10 +52,9 @@ def kill_at(step, command, history):
     """Start a command, and kill it once its history has come to a step."""
     process = subprocess.Popen(
         [str(part) for part in command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env=environment_for(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=ROOT,
     )
     deadline = time.monotonic() + 200
     while process.poll() is None and time.monotonic() < deadline:

@@ -1,11 +1,17 @@
-"""Small recordings of many speakers."""
+"""Small recordings of many speakers; commands are for slow tests."""
 
+import commands
 import numpy as np
 import pytest
 import soundfile
 from trees import voice
 
 RATE = 8000
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    commands.marked_slow = item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture(scope="session")

@@ -123,6 +123,7 @@ def test_some_options_are_for_the_users_recordings_only():
         assert words & own == (own if corpus == arms.data_corpus else set())
 
 
+@pytest.mark.slow
 def test_one_arm_is_trained_once(recordings, tmp_path):
     options = {
         **SMALL,

@@ -7,6 +7,8 @@ import sys
 import pytest
 from commands import ROOT, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "script, options, expected",

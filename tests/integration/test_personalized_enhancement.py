@@ -161,6 +161,7 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(ROWS)))
 def test_every_variant_trains_and_reports(number, variants, trees, capsys):
     folder, commands, output = variants
@@ -264,6 +265,7 @@ def command_for(trees, tmp_path, processes=1, **options):
     return worker_command(REAL_FILE, tmp_path, processes, **options)
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir(), parts.mkdir()
@@ -284,6 +286,7 @@ def test_interrupted_it_goes_on_to_the_same_model(trees, tmp_path):
     assert history.read_bytes() == (whole / "out/history.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     run(command_for(trees, tmp_path, processes=2))
     first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
@@ -394,6 +397,7 @@ def test_little_speech_is_told(
     assert ("That is little" in told) == warned
 
 
+@pytest.mark.slow
 def test_another_arm_needs_another_folder(recipe, trees, tmp_path, variants):
     folder, commands, _ = variants
     number = next(n for n, row in enumerate(ROWS) if "=u1" in str(row))
@@ -402,6 +406,7 @@ def test_another_arm_needs_another_folder(recipe, trees, tmp_path, variants):
         recipe.configure(arguments)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_generalist(recipe, trees, tmp_path, variants):
     folder, _, _ = variants
     (number,) = [
@@ -419,6 +424,7 @@ def test_a_run_starts_from_the_generalist(recipe, trees, tmp_path, variants):
     assert recipe.runs.configuration(hparams)["warm"]
 
 
+@pytest.mark.slow
 def test_noises_are_disjoint_by_file(recipe, trees, tmp_path, variants):
     data = import_from(RECIPE, "data")
     _, commands, _ = variants

@@ -76,6 +76,7 @@ def trees(tmp_path_factory, recordings, prepared):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row", ROWS, ids=lambda row: row["Hparam_file"].split("/")[-1]
 )

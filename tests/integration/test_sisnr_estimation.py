@@ -22,6 +22,8 @@ from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import SISNREstimator
 from speechbrain_ext.models import SpectralConvTasNet
 
+pytestmark = pytest.mark.slow
+
 RECIPE = ROOT / "recipes/REAL-M/sisnr_estimation"
 ROWS = table_rows(RECIPE.name)
 POOL = {

@@ -16,6 +16,8 @@ from commands import (
     worker_command,
 )
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     **SMALL,
     "separator": "{channels: 8, hidden: 8, blocks: 2}",

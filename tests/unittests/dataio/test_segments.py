@@ -106,7 +106,7 @@ class TestSegmentReader:
             lambda path: soundfile.write(path, staircase(100), 16000),
             lambda path: os.truncate(path, 144),
         ],
-        ids=["shorter", "other rate", "truncated"],
+        ids=["shorter", "other_rate", "truncated"],
     )
     def test_a_file_that_changed(self, write, spoil):
         recording = write("a", staircase(100))

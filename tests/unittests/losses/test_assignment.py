@@ -102,14 +102,14 @@ def test_scores_are_those_of_the_signals(sources):
 
 
 def test_long_inner_products_are_not_rounded_away():
-    # Positive samples, so that rounding adds up; 1e-6 in one float32 product.
+    # Whole numbers: a float32 holds every sum of 8192 products of them, in
+    # whatever order they are added, but not the sum of all.
     generator = torch.Generator().manual_seed(0)
-    signals = torch.rand(1, 6, 400000, generator=generator)
+    signals = torch.randint(45, (1, 6, 400000), generator=generator).float()
     problem = problem_of(signals[:, :4], signals[:, 4:])
     exact = signals.double() @ signals.double().mT
-    for found, expected in (
-        (problem.gram, exact[:, :4, :4]),
-        (problem.cross, exact[:, 4:, :4]),
-        (problem.power, exact[:, 4:, 4:].diagonal(dim1=-2, dim2=-1)),
-    ):
-        assert (found / expected - 1).abs().max() < 1e-7
+    assert not torch.equal(exact.float().double(), exact)
+    assert torch.equal(problem.gram, exact[:, :4, :4])
+    assert torch.equal(problem.cross, exact[:, 4:, :4])
+    power = exact[:, 4:, 4:].diagonal(dim1=-2, dim2=-1)
+    assert torch.equal(problem.power, power)

