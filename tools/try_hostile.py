@@ -80,9 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def all_cases() -> list[Case]:
     """List the cases of all kinds; imports the package."""
-    from hostile import weights, yaml_cases
+    from hostile import archives, audio, tables, trees, weights, yaml_cases
 
-    modules = (yaml_cases, weights)
+    modules = (yaml_cases, weights, archives, tables, audio, trees)
     return [case for module in modules for case in module.cases()]
 
 
