@@ -11,6 +11,7 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.download import Archive, fetch_folder
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.tree import require_folder
 
 SPLITS = {"train": "train", "valid": "validation", "test": "eval"}
@@ -41,6 +42,7 @@ ARCHIVES = {
 }
 
 
+@prepares
 def prepare(
     fuss_folder: str | os.PathLike,
     folder: str | os.PathLike,

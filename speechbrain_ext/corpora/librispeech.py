@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import find_others
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import (
     fill_splits,
 )
@@ -25,6 +26,7 @@ SPLITS = {
 }
 
 
+@prepares
 def prepare(
     librispeech_folder: str | os.PathLike,
     folder: str | os.PathLike,

@@ -17,6 +17,7 @@ from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.fsd50k import find_clips
 from speechbrain_ext.corpora.librispeech import find_subset, read_sexes
 from speechbrain_ext.corpora.musan import find_noises
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import divide
 from speechbrain_ext.corpora.tree import require_folder
 
@@ -27,6 +28,7 @@ USERS = (
 )
 
 
+@prepares
 def prepare(
     librispeech_folder: str | os.PathLike,
     fsd50k_folder: str | os.PathLike,

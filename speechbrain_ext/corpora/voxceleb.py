@@ -11,10 +11,12 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import SEX_NAMES, find_others
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
 from speechbrain_ext.corpora.tree import list_audio
 
 
+@prepares
 def prepare(
     voxceleb_folder: str | os.PathLike,
     folder: str | os.PathLike,

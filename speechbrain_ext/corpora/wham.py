@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import warn_of_shared_speakers
 from speechbrain_ext.corpora.tree import (
     list_audio,
@@ -26,6 +27,7 @@ SPEECH_SPLITS = {
 NOISE_SPLITS = {"train": "tr", "valid": "cv", "test": "tt"}
 
 
+@prepares
 def prepare(
     wsj0_folder: str | os.PathLike,
     wham_noise_folder: str | os.PathLike,
