@@ -153,14 +153,17 @@ def _divide_user(
     lengths = dict.fromkeys(("user_test", "user_valid", "user_train"), 0.0)
     divided = []
     for name in order:
-        info = soundfile.info(by_id[name].source_path)
-        if info.duration < minimum_seconds:
+        try:
+            duration = soundfile.info(by_id[name].source_path).duration
+        except (OSError, RuntimeError):
+            duration = minimum_seconds  # the conversion lists it as unusable
+        if duration < minimum_seconds:
             continue
         split = "user_train"
         for short in ("user_valid", "user_test"):
             if lengths[short] < seconds:
                 split = short
-        lengths[split] += info.duration
+        lengths[split] += duration
         divided.append(replace(by_id[name], split=split))
     if not lengths["user_train"]:
         raise ValueError(

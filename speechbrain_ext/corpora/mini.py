@@ -9,7 +9,6 @@ Splits share no voice, no recording and no draw, and the noise kinds of
 
 import csv
 import hashlib
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,7 +125,7 @@ def prepare(folder, *, sample_rate=16000, seed=0):
             text=f"RT60 {sound.rt60:.3f} s" if sound.kind == "rir" else "",
             source="mini",
             licence=LICENCE,
-            make=partial(_make, sound, sample_rate, seed, voices),
+            make=lambda sound=sound: _make(sound, sample_rate, seed, voices),
         )
         for sound in plan_sounds()
     ]

@@ -91,9 +91,10 @@ def find_splits(
     """Find the top folders of a tree that are splits, not speakers or labels.
 
     Folders are splits if they are called so (see `TREE_SPLITS`) and the tree
-    fits: there is ``train`` and another split, or nothing but two splits; or
-    nothing but one split, or mostly ``train``, with the speakers' folders in
-    it. A speaker may be called test. What was understood is logged.
+    fits: there is ``train`` and another split, or nothing but two splits, or
+    one split that holds folders of speakers or labels and is all there is.
+    So a speaker may be called test, and a noise train. What was understood
+    is logged.
 
     Arguments
     ---------
@@ -131,11 +132,13 @@ def find_splits(
     else:
         inner = {parts[1] for parts in below if len(parts) > 2}
         deep = sum(len(parts) > 2 for parts in below)
-        fits = 2 * deep > len(below) if has_speakers else is_all
-        if "train" in found:
-            fits = fits and 2 * len(below) >= len(places)
+        is_deep = 2 * deep > len(below)
+        if "train" not in found:
+            fits = is_all and is_deep and (len(inner) > 1 or not has_speakers)
+        elif has_speakers:
+            fits = is_deep and 2 * len(below) >= len(places)
         else:
-            fits = fits and is_all and len(inner) > 1
+            fits = is_all
     listed = " and ".join(f"{name}/" for name in names)
     if not fits:
         logger.warning(

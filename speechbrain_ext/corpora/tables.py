@@ -135,6 +135,23 @@ def read_table(
     return Table(encoding, list(counts), rows)
 
 
+def read_text(path: str | os.PathLike, *, argument: str) -> str:
+    """Read a text file, in UTF-8 or else as `read_table` does.
+
+    Arguments
+    ---------
+    path : str or PathLike
+        The file.
+    argument : str
+        Of the caller, for the errors and the log.
+
+    Returns
+    -------
+    text : str
+    """
+    return _decoded(Path(path).read_bytes(), f"{argument}: {path}")[0]
+
+
 def _decoded(data: bytes, place: str) -> tuple[str, str]:
     """Decode a file, and say which encoding it seems to have."""
     marked = [name for mark, name in MARKS.items() if data.startswith(mark)]

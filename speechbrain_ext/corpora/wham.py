@@ -149,7 +149,7 @@ def _read_sexes(root: Path) -> dict[str, str]:
     """Read the speaker tables: rows begin with the speaker and F or M."""
     sexes = {}
     for path in sorted(root.rglob("*")):
-        if path.name.lower().endswith("spkrinfo.txt"):
+        if path.name.lower().endswith("spkrinfo.txt") and path.is_file():
             text = path.read_text(encoding="latin-1")
             for speaker, sex in re.findall(r"(?m)^(\w{3})\s+([FM])\b", text):
                 sexes[speaker.lower()] = sex
