@@ -71,12 +71,12 @@ def divide(
             f"validation_share={validation_share} and test_share={test_share} "
             "must be at least 0 and together less than 1"
         )
-    order = sorted(
-        set(names),
-        key=lambda name: hashlib.sha256(
-            f"{seed}:{name}".encode(errors="surrogatepass")
-        ).digest(),
-    )
+
+    def digest(name: str) -> bytes:
+        text = f"{seed}:{name}".encode(errors="surrogatepass")
+        return hashlib.sha256(text).digest()
+
+    order = sorted(set(names), key=digest)
     spare = max(0, len(order) - 1)
     valid = min(spare, _count(validation_share, len(order)))
     test = min(spare - valid, _count(test_share, len(order)))
@@ -149,12 +149,7 @@ def find_splits(
             "speaker" if has_speakers else "class",
         )
         return {}
-    logger.info(
-        "%s: %s %s",
-        place,
-        listed,
-        "are splits" if names.keys() - {listed[:-1]} else "is a split",
-    )
+    logger.info("%s: understood as splits: %s", place, listed)
     absent = [name for name in ("train", "valid", "test") if name not in found]
     if absent:
         logger.warning(

@@ -40,7 +40,7 @@ def test_fsd50k_needs_its_parts(tmp_path):
     with pytest.raises(ValueError, match="clip 101 has the split 'trian'"):
         fsd50k.prepare(root, tmp_path / "out")
     table.write_text(text.replace("labels", "names", 1))
-    with pytest.raises(ValueError, match="needs fname, labels, split"):
+    with pytest.raises(ValueError, match="has no column 'labels'"):
         fsd50k.prepare(root, tmp_path / "out")
     table.unlink()
     with pytest.raises(FileNotFoundError, match="fsd50k_folder: .*dev.csv"):
