@@ -157,11 +157,18 @@ def _convert_missing(
     if not missing:
         return outcomes
 
-    stale = [
-        item for item, _ in missing if item.make and item.id in journal.done
-    ]
+    stale = sum(
+        item.make is not None
+        and journal.done.get(item.id, wanted)["source"] != wanted["source"]
+        for item, wanted in missing
+    )
     if stale:
-        logger.warning("%d sounds in %s are made again", len(stale), folder)
+        logger.warning(
+            "%d sounds in %s were made by another version of the code; making "
+            "them again",
+            stale,
+            folder,
+        )
     (folder / MANIFEST).unlink(missing_ok=True)
     averaged = raised = 0
     with journal:
