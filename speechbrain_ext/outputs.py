@@ -64,13 +64,15 @@ def read_mark(folder: str | os.PathLike) -> Mark | None:
     path = Path(folder, MARK)
     if not path.is_file() or path.stat().st_size > LARGEST_MARK:
         return None
-    found = Mark("unknown", whole=False)
+    found, is_headed = Mark("unknown", whole=False), False
     for line in path.read_bytes().split(b"\n"):
         try:
             entry = json.loads(line)
             if "maker" in entry:
-                found.maker = str(entry["maker"])
-                found.whole = bool(entry["whole"])
+                if not is_headed:  # two processes may have marked at once
+                    found.maker = str(entry["maker"])
+                    found.whole = bool(entry["whole"])
+                    is_headed = True
             else:
                 size, time = entry["size"], entry["mtime_ns"]
                 found.files[entry["name"]] = (int(size), int(time))
@@ -95,7 +97,7 @@ def mark_folder(folder: str | os.PathLike, maker: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MARK).is_file():
         return
-    whole = not any(folder.iterdir())
+    whole = all(path.name == MARK for path in folder.iterdir())
     _append(folder, {"maker": maker, "whole": whole})
 
 

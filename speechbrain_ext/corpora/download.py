@@ -1,17 +1,18 @@
 """Fetching the archive of a corpus: resumed, checked, unpacked whole."""
 
-import gzip
 import hashlib
 import logging
 import os
 import shutil
 import tarfile
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
+
+from speechbrain_ext.corpora.unpacking import unpack
+from speechbrain_ext.dataio.prepared import locked
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ class Archive:
 def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
     """Download an archive and unpack the folder in it, unless it is there.
 
-    Stopped at any moment, the next call goes on where it stopped. Two
-    processes must not fetch one folder at once; under DDP call this by
+    Stopped at any moment, the next call resumes where it stopped. A second
+    process waits for the first; under DDP call this by
     ``speechbrain.utils.distributed.run_on_main``.
 
     Arguments
@@ -95,14 +96,17 @@ def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
             f"or unpack {archive.url} into {folder.parent} yourself"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    path = folder.parent / archive.name
-    ours = not path.is_file()
-    here = _size(_partial(path)) if ours else archive.size
-    _require_room(folder, archive.size - here + archive.unpacked_size)
-    download(archive, path)
-    unpack(path, folder)
-    if ours:
-        path.unlink()
+    with locked(folder.parent):
+        if folder.is_dir():  # another process has made it meanwhile
+            return folder
+        path = folder.parent / archive.name
+        ours = not path.is_file()
+        here = _size(_partial(path)) if ours else archive.size
+        _require_room(folder, archive.size - here + archive.unpacked_size)
+        download(archive, path)
+        unpack(path, folder, unpacked_size=archive.unpacked_size)
+        if ours:
+            path.unlink()
     return folder
 
 
@@ -149,50 +153,6 @@ def download(archive: Archive, path: str | os.PathLike) -> Path:
         )
     os.replace(partial, path)
     return path
-
-
-def unpack(path: str | os.PathLike, folder: str | os.PathLike) -> Path:
-    """Unpack the folder that a tar.gz file holds, whole or not at all.
-
-    Nothing is written outside of it, and no links that lead out, devices or
-    owners are taken from the archive (``tarfile``'s filter ``data``).
-
-    Arguments
-    ---------
-    path : str or PathLike
-        The archive.
-    folder : str or PathLike
-        Where its folder of the same name shall stand.
-
-    Returns
-    -------
-    folder : Path
-        Absolute.
-
-    Raises
-    ------
-    ValueError
-        If the archive is damaged, holds what would be written elsewhere, or
-        no such folder.
-    """
-    folder = Path(os.path.abspath(folder))
-    staging = folder.with_name(f".{folder.name}.unpacking")
-    if staging.exists():
-        shutil.rmtree(staging)
-    staging.mkdir(parents=True)
-    try:
-        with tarfile.open(path, "r|gz") as archive:
-            for member in tqdm(archive, "unpacking", unit="", disable=None):
-                archive.extract(member, staging, filter="data")
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        shutil.rmtree(staging)
-        raise ValueError(f"{path} cannot be unpacked: {error}") from error
-    if not (staging / folder.name).is_dir():
-        shutil.rmtree(staging)
-        raise ValueError(f"{path} holds no folder {folder.name}")
-    os.replace(staging / folder.name, folder)
-    shutil.rmtree(staging)
-    return folder
 
 
 def _partial(path: Path) -> Path:

@@ -1,32 +1,40 @@
 """Anyone's own recordings: a tree of speakers, or a table."""
 
-import csv
 import logging
+import math
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
-from speechbrain_ext.corpora.splits import fill_splits
+from speechbrain_ext.corpora.preparation import prepares
+from speechbrain_ext.corpora.splits import (
+    TREE_SPLITS,
+    fill_splits,
+    find_splits,
+)
+from speechbrain_ext.corpora.tables import Row, read_table
 from speechbrain_ext.corpora.tree import (
     list_audio,
     require_folder,
 )
 from speechbrain_ext.dataio.manifest import KINDS, SPLITS
+from speechbrain_ext.dataio.prepared import AUDIO, MANIFEST
 
 logger = logging.getLogger(__name__)
 
-SPLIT_FOLDERS = ("train", "valid", "test")
-SPLIT_NAMES = {split: split for split in SPLITS} | {
-    "dev": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "eval": "test",
+SPLIT_NAMES = {
+    **{split: split for split in SPLITS},
+    **TREE_SPLITS,
     "user": "user",
     "": "",
 }
+COLUMNS = (
+    *("path", "kind", "split", "speaker", "sex", "label", "text"),
+    *("source", "licence", "seconds"),
+)
 SEX_NAMES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
 
@@ -37,6 +45,7 @@ class Found(NamedTuple):
     skipped: list[tuple[str, str, str]]
 
 
+@prepares
 def prepare(
     data_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -55,11 +64,13 @@ def prepare(
 
     The recordings may be given as
 
-    - a tree ``SPEAKER/**/*.wav`` (or flac, ogg, opus, mp3 ...);
-    - the same tree below each of ``train``, ``valid`` and ``test``, of
-      which any may be missing;
-    - a CSV, or a folder that holds a ``manifest.csv``. Its column ``path``
-      is relative to the CSV. Further columns, all optional: ``speaker``
+    - a tree ``SPEAKER/**/*.wav`` (or flac, ogg, opus, mp3 ...); a file in no
+      speaker's folder counts as a speaker of its own;
+    - the same tree below folders of splits, see
+      ``speechbrain_ext.corpora.splits.find_splits``;
+    - a CSV, or a folder that holds a ``manifest.csv``; see
+      ``speechbrain_ext.corpora.tables.read_table``. Its column ``path`` is
+      relative to the CSV. Further columns, all optional: ``speaker``
       (needed for speech), ``kind`` (speech by default), ``split``, ``sex``,
       ``label`` (for noise and events ``text`` stands in for it), ``text``,
       ``source``, ``licence``, and ``seconds``, which is checked against the
@@ -83,8 +94,7 @@ def prepare(
         Rate of all recordings of the manifest, in Hz.
     noise_folder, rir_folder, event_folder : str or PathLike, optional
         Trees of noises, room responses and sound events, with or without
-        ``train``, ``valid`` and ``test``. The folder that a file lies in
-        is its label.
+        folders of splits. The folder that a file lies in is its label.
     include : sequence of str, optional
         Take only those recordings of ``data_folder`` whose path relative
         to the tree or the CSV matches one of these patterns (``fnmatch``;
@@ -107,8 +117,9 @@ def prepare(
     FileNotFoundError
         If a folder or the CSV is not there; the argument is named.
     ValueError
-        If there is nothing usable, the CSV has no column ``path``, or a
-        pattern of ``include`` matches nothing.
+        If there is nothing usable, the CSV has no column ``path``, a
+        pattern of ``include`` matches nothing, or the folder holds what was
+        prepared from something else.
 
     Example
     -------
@@ -124,7 +135,6 @@ def prepare(
     >>> len(read_manifest(manifest, kind="speech", split="train"))
     3
     """
-    folder = Path(os.path.abspath(folder))
     others = {
         "noise": noise_folder,
         "rir": rir_folder,
@@ -135,14 +145,16 @@ def prepare(
     if table is not None:
         found = _read_table(table)
     else:
-        exclude = [folder / "audio", *others.values()]
-        found = _read_tree(Path(os.path.abspath(data_folder)), exclude)
+        exclude = [Path(folder) / AUDIO, *others.values()]
+        found = _read_tree(Path(data_folder), exclude)
     if include is not None:
-        root = table.parent if table is not None else data_folder
-        found = _included(found, include, os.path.abspath(root))
+        root = str(table.parent if table is not None else data_folder)
+        found = _included(found, include, root)
     candidates = found.candidates
     for kind, path in others.items():
-        candidates += find_others(path, kind, argument=f"{kind}_folder")
+        candidates += find_others(
+            path, kind, argument=f"{kind}_folder", exclude=[folder]
+        )
     candidates = fill_splits(
         candidates,
         validation_share=validation_share,
@@ -159,18 +171,24 @@ def prepare(
 
 
 def find_others(
-    folder: str | os.PathLike, kind: str, *, argument: str
+    folder: str | os.PathLike,
+    kind: str,
+    *,
+    argument: str,
+    exclude: Sequence[str | os.PathLike] = (),
 ) -> list[Candidate]:
     """Find the noises, events or room responses of a tree.
 
     Arguments
     ---------
     folder : str or PathLike
-        The tree; top folders ``train``, ``valid`` and ``test`` are splits.
+        The tree, with or without folders of splits.
     kind : str
-        noise, event or rir.
+        noise, event, rir or mixture.
     argument : str
         Name of the caller's argument, for the errors.
+    exclude : sequence of str or PathLike
+        Folders not to enter.
 
     Returns
     -------
@@ -197,10 +215,12 @@ def find_others(
     ('noise/train/rain/a', 'train', 'rain')
     """
     root = Path(os.path.abspath(folder))
+    paths = list_audio(folder, argument=argument, exclude=exclude)
+    places = [path.relative_to(root).parts for path in paths]
+    splits = find_splits(places, place=f"{argument}: {root}")
     candidates = []
-    for path in list_audio(folder, argument=argument):
-        parts = path.relative_to(root).parts
-        split = parts[0] if parts[0] in SPLIT_FOLDERS else ""
+    for path, parts in zip(paths, places, strict=True):
+        split = splits.get(parts[0], "") if len(parts) > 1 else ""
         inner = parts[1:] if split else parts
         candidates.append(
             Candidate(
@@ -216,13 +236,11 @@ def find_others(
 
 def _table_of(data_folder: str | os.PathLike) -> Path | None:
     """Find the CSV that describes the data, if there is one."""
-    path = Path(os.path.abspath(data_folder))
-    if path.suffix.lower() == ".csv":
-        if not path.is_file():
-            raise FileNotFoundError(f"data_folder: there is no file {path}")
+    path = Path(data_folder)
+    if path.suffix.lower() in (".csv", ".tsv", ".txt") and not path.is_dir():
         return path
     require_folder(path, argument="data_folder")
-    table = path / "manifest.csv"
+    table = path / MANIFEST
     return table if table.is_file() else None
 
 
@@ -230,56 +248,80 @@ def _read_tree(root: Path, exclude: Sequence[str | os.PathLike]) -> Found:
     """Find the speech of a tree of speakers."""
     found = Found([], [])
     paths = list_audio(root, argument="data_folder", exclude=exclude)
-    tops = {path.relative_to(root).parts[0] for path in paths}
-    has_splits = bool(tops & set(SPLIT_FOLDERS))
-    for path in paths:
-        parts = path.relative_to(root).parts
-        split, inner = (parts[0], parts[1:]) if has_splits else ("", parts)
+    places = [path.relative_to(root).parts for path in paths]
+    splits = find_splits(
+        places, place=f"data_folder: {root}", has_speakers=True
+    )
+    own = 0
+    for path, parts in zip(paths, places, strict=True):
         identity = _id("speech", *parts)
-        if has_splits and split not in SPLIT_FOLDERS:
-            reason = "lies outside train, valid and test, which are there"
+        split = splits.get(parts[0], "") if len(parts) > 1 else ""
+        if splits and not split:
+            reason = f"lies outside {', '.join(splits)}, which are splits"
             found.skipped.append((identity, str(path), reason))
-        elif len(inner) < 2:
-            reason = "lies in no speaker's folder"
-            found.skipped.append((identity, str(path), reason))
-        else:
-            found.candidates.append(
-                Candidate(
-                    source_path=str(path),
-                    id=identity,
-                    kind="speech",
-                    split=split,
-                    speaker=inner[0],
-                )
+            continue
+        inner = parts[1:] if split else parts
+        own += len(inner) == 1
+        found.candidates.append(
+            Candidate(
+                source_path=str(path),
+                id=identity,
+                kind="speech",
+                split=split,
+                speaker=inner[0] if len(inner) > 1 else path.stem,
             )
+        )
+    if own:
+        logger.info(
+            "data_folder: %d files lie in no speaker's folder; each counts as "
+            "a speaker of its own",
+            own,
+        )
     return found
 
 
-def _read_table(table: Path) -> Found:
+def _read_table(path: Path) -> Found:
     """Find the recordings of a CSV."""
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restval="")
-        if "path" not in (reader.fieldnames or ()):
-            raise ValueError(
-                f"{table} has no column 'path'; its columns are "
-                f"{', '.join(reader.fieldnames or ()) or '(none)'}"
-            )
-        rows = list(reader)
-    has_split = {_kind(row) for row in rows if row.get("split")}
+    table = read_table(path, COLUMNS, needed=["path"], argument="data_folder")
+    if not table.rows:
+        raise ValueError(
+            f"data_folder: nothing usable in {path}: there are no rows below "
+            "its header"
+        )
+    has_split = {_kind(r.cells) for r in table.rows if r.cells["split"]}
     found = Found([], [])
     seen = set()
-    for row in rows:
-        path = os.path.abspath(table.parent / row["path"])
-        identity = _id(*PurePosixPath(row["path"] or "no path").parts)
-        reason = _row_fault(row, has_split)
-        if not reason and path in seen:
+    for row in table.rows:
+        place = _locate(row, path.parent, table.encoding)
+        identity = _id(*row.cells["path"].split("/"))
+        reason = row.fault or _row_fault(row.cells, has_split)
+        if not reason and place in seen:
             reason = "is listed twice"
         if reason:
-            found.skipped.append((identity, path, reason))
+            found.skipped.append((identity, place, reason))
             continue
-        seen.add(path)
-        found.candidates.append(_from_row(row, path, identity))
+        seen.add(place)
+        found.candidates.append(_from_row(row.cells, place, identity))
     return found
+
+
+def _locate(row: Row, folder: Path, encoding: str) -> str:
+    """Find the file that a row names.
+
+    Spaces around it may be part of the name or not. A name in a table that is
+    not UTF-8 may stand on the disk in the bytes of the table.
+    """
+    text = row.cells["path"]
+    names = [text, text.strip()]
+    if encoding in ("cp1252", "latin-1"):
+        names.append(os.fsdecode(text.encode(encoding)))
+    places = [
+        os.path.abspath(os.path.join(folder, os.path.expanduser(name)))
+        for name in names
+        if "\0" not in name
+    ]
+    there = [place for place in places if os.path.lexists(place)]
+    return (there or places or [text])[0]
 
 
 def _kind(row: dict[str, str]) -> str:
@@ -291,7 +333,7 @@ def _row_fault(row: dict[str, str], has_split: set[str | None]) -> str:
     """Say why a row of a CSV cannot be taken; empty if it can."""
     kind = _kind(row)
     split = row.get("split") or ""
-    if not row["path"]:
+    if not row["path"].strip():
         return "has no path"
     if kind not in KINDS:
         return f"is of the kind {kind!r}, not one of {', '.join(KINDS)}"
@@ -302,10 +344,11 @@ def _row_fault(row: dict[str, str], has_split: set[str | None]) -> str:
     if kind == "speech" and not row.get("speaker"):
         return "has no speaker"
     try:
-        float(row.get("seconds") or 0)
+        if math.isfinite(float(row.get("seconds") or 0)):
+            return ""
     except ValueError:
-        return f"has {row['seconds']!r} seconds, which is no number"
-    return ""
+        pass
+    return f"has {row['seconds']!r} seconds, which is no number"
 
 
 def _from_row(row: dict[str, str], path: str, identity: str) -> Candidate:
@@ -361,5 +404,5 @@ def _included(found: Found, include: Sequence[str], root: str) -> Found:
 
 def _id(*parts: str) -> str:
     """Make an id of the parts of a path, its ending left out."""
-    parts = [part for part in parts if part not in ("/", "..", ".")]
-    return PurePosixPath(*parts).with_suffix("").as_posix()
+    *folders, name = [part for part in parts if part] or ["no path"]
+    return "/".join((*folders, os.path.splitext(name)[0]))

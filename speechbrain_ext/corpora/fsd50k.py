@@ -5,13 +5,17 @@ open dataset of human-labeled sound events", IEEE/ACM TASLP 2022, arXiv
 2010.00475.
 """
 
-import csv
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.corpora.preparation import prepares
+from speechbrain_ext.corpora.tables import read_table
 from speechbrain_ext.corpora.tree import require_folder
+
+logger = logging.getLogger(__name__)
 
 # a clip is left out if one of its labels holds one of these; its labels name
 # the families of a sound too, such as Musical_instrument
@@ -20,6 +24,7 @@ PARTS = {"dev": "FSD50K.dev_audio", "eval": "FSD50K.eval_audio"}
 SPLITS = {"train": "train", "val": "valid"}
 
 
+@prepares
 def prepare(
     fsd50k_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -100,7 +105,18 @@ def find_clips(
     candidates = []
     for part, name in PARTS.items():
         audio = require_folder(root / name, argument="fsd50k_folder")
-        for row in _read_table(root / f"FSD50K.ground_truth/{part}.csv", part):
+        table = read_table(
+            root / f"FSD50K.ground_truth/{part}.csv",
+            ("fname", "labels", "split"),
+            needed=("fname", "labels", "split")[: 3 if part == "dev" else 2],
+            argument="fsd50k_folder",
+        )
+        for row, fault in ((row.cells, row.fault) for row in table.rows):
+            if fault:
+                logger.warning(
+                    "fsd50k_folder: %s.csv, left out: %s", part, fault
+                )
+                continue
             labels = row["labels"].lower()
             if any(word.lower() in labels for word in dropped):
                 continue
@@ -122,18 +138,3 @@ def find_clips(
                 )
             )
     return candidates
-
-
-def _read_table(path: Path, part: str) -> list[dict[str, str]]:
-    """Read the labels of the clips."""
-    if not path.is_file():
-        raise FileNotFoundError(f"fsd50k_folder: there is no table {path}")
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        wanted = {"fname", "labels"} | ({"split"} if part == "dev" else set())
-        if not wanted <= set(reader.fieldnames or ()):
-            raise ValueError(
-                f"fsd50k_folder: {path} has the columns {reader.fieldnames}; "
-                f"it needs {', '.join(sorted(wanted))}"
-            )
-        return list(reader)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.download import Archive, fetch_folder
+from speechbrain_ext.corpora.preparation import prepares
+from speechbrain_ext.corpora.tables import read_text
 from speechbrain_ext.corpora.tree import require_folder
 
 SPLITS = {"train": "train", "valid": "validation", "test": "eval"}
@@ -41,6 +43,7 @@ ARCHIVES = {
 }
 
 
+@prepares
 def prepare(
     fuss_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -131,7 +134,7 @@ def _read_list(root: Path, name: str, split: str) -> list[Candidate]:
             "whole?"
         )
     candidates = []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path, argument="fuss_folder").splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from speechbrain_ext.corpora.mixed import prepare_sources
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.tree import require_folder
 
 SPLITS = {"train": "train-360", "valid": "dev", "test": "test"}
 
 
+@prepares
 def prepare(
     librimix_folder: str | os.PathLike,
     folder: str | os.PathLike,

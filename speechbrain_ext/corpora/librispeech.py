@@ -10,9 +10,11 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import find_others
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import (
     fill_splits,
 )
+from speechbrain_ext.corpora.tables import read_text
 from speechbrain_ext.corpora.tree import (
     list_audio,
     require_folder,
@@ -25,6 +27,7 @@ SPLITS = {
 }
 
 
+@prepares
 def prepare(
     librispeech_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -154,7 +157,8 @@ def _read_texts(chapter: Path) -> dict[str, str]:
     """Read what is said in a chapter: one utterance and its text a line."""
     texts = {}
     for path in chapter.glob("*.trans.txt"):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        text = read_text(path, argument="librispeech_folder")
+        for line in text.splitlines():
             utterance, _, text = line.partition(" ")
             texts[utterance] = text.strip()
     return texts
@@ -176,7 +180,7 @@ def read_sexes(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     sexes = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path, argument="librispeech_folder").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) > 1 and cells[1] in ("F", "M"):
             sexes[cells[0]] = cells[1]

@@ -17,6 +17,7 @@ from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.fsd50k import find_clips
 from speechbrain_ext.corpora.librispeech import find_subset, read_sexes
 from speechbrain_ext.corpora.musan import find_noises
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import divide
 from speechbrain_ext.corpora.tree import require_folder
 
@@ -27,6 +28,7 @@ USERS = (
 )
 
 
+@prepares
 def prepare(
     librispeech_folder: str | os.PathLike,
     fsd50k_folder: str | os.PathLike,
@@ -151,14 +153,17 @@ def _divide_user(
     lengths = dict.fromkeys(("user_test", "user_valid", "user_train"), 0.0)
     divided = []
     for name in order:
-        info = soundfile.info(by_id[name].source_path)
-        if info.duration < minimum_seconds:
+        try:
+            duration = soundfile.info(by_id[name].source_path).duration
+        except (OSError, RuntimeError):
+            duration = minimum_seconds  # the conversion lists it as unusable
+        if duration < minimum_seconds:
             continue
         split = "user_train"
         for short in ("user_valid", "user_test"):
             if lengths[short] < seconds:
                 split = short
-        lengths[split] += info.duration
+        lengths[split] += duration
         divided.append(replace(by_id[name], split=split))
     if not lengths["user_train"]:
         raise ValueError(

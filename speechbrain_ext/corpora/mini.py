@@ -9,17 +9,14 @@ Splits share no voice, no recording and no draw, and the noise kinds of
 
 import csv
 import hashlib
-import json
-import logging
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from speechbrain_ext.corpora.audio import Candidate, convert_all, write_wav
+from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.decoding import decode
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.procedural import (
     EVENT_CLASSES,
     HELD_OUT_KINDS,
@@ -33,8 +30,6 @@ from speechbrain_ext.corpora.procedural.rooms import (
     SHORTEST_RT60,
 )
 
-logger = logging.getLogger(__name__)
-
 SPEECH = Path(__file__).parent / "mini_speech"
 NOISE_SECONDS = 20.0
 # Recordings of each noise kind; in test, one of each kind, seen or not
@@ -43,7 +38,6 @@ EVENTS = {"train": 12, "valid": 4, "test": 4}
 BABBLE_UTTERANCES = 6  # of each voice, enough to fill a recording
 ROOMS = {"train": 24, "valid": 6, "test": 6}
 LICENCE = "Apache-2.0 (made by code of this project)"
-STAMP = "sounds.json"
 
 
 class Sound(NamedTuple):
@@ -75,13 +69,15 @@ class Sound(NamedTuple):
         return f"{self.kind}/{self.split}/{self.label}_{self.index:02d}"
 
 
+@prepares
 def prepare(folder, *, sample_rate=16000, seed=0):
     """Write the `mini` corpus to a folder: audio, and the manifest.
 
-    Interrupted at any moment, the next call goes on where it stopped; a
+    Interrupted at any moment, the next call resumes where it stopped; a
     finished folder is left as it is. Equal arguments give equal bytes. Made
-    for another seed or sample rate, or by another version of the code, the
-    sounds in the folder are made again, and the log says so.
+    by another version of the code, the sounds in the folder are made again,
+    and the log says so; made for another seed or sample rate, they stay, and
+    that is an error.
 
     Under DDP call this by ``speechbrain.utils.distributed.run_on_main``.
 
@@ -105,7 +101,8 @@ def prepare(folder, *, sample_rate=16000, seed=0):
     FileNotFoundError
         If the embedded speech is missing from the installed package.
     ValueError
-        If the sample rate is below 4000 Hz, too low for the sounds.
+        If the sample rate is below 4000 Hz, too low for the sounds, or the
+        folder holds what was made for another seed or sample rate.
 
     Example
     -------
@@ -115,24 +112,12 @@ def prepare(folder, *, sample_rate=16000, seed=0):
         raise ValueError(
             f"sample_rate is {sample_rate}; it must be at least 4000 Hz"
         )
-    folder = Path(os.path.abspath(folder))
     speech = _speech_candidates()
-    sounds = list(plan_sounds())
-    _keep_stamp(folder, sample_rate, seed)
-
-    def path_of(sound):
-        return folder / "audio" / f"{sound.id}.wav"
-
-    missing = [sound for sound in sounds if not path_of(sound).exists()]
-    if missing:
-        (folder / "manifest.csv").unlink(missing_ok=True)
-        voices = _Voices(speech, sample_rate)
-        for sound in tqdm(missing, "making sounds", disable=None):
-            signal = _make(sound, sample_rate, seed, voices)
-            write_wav(path_of(sound), signal, sample_rate)
+    voices = _Voices(speech, sample_rate)
+    version = _version()
     made = [
         Candidate(
-            source_path=str(path_of(sound)),
+            source_path=f"{sound.id}, seed {seed}, code {version}",
             id=sound.id,
             kind=sound.kind,
             split=sound.split,
@@ -140,8 +125,9 @@ def prepare(folder, *, sample_rate=16000, seed=0):
             text=f"RT60 {sound.rt60:.3f} s" if sound.kind == "rir" else "",
             source="mini",
             licence=LICENCE,
+            make=lambda sound=sound: _make(sound, sample_rate, seed, voices),
         )
-        for sound in sounds
+        for sound in plan_sounds()
     ]
     return convert_all(
         speech + made, folder, sample_rate=sample_rate, minimum_seconds=0.5
@@ -202,39 +188,16 @@ def _speech_candidates():
         ]
 
 
-def _keep_stamp(folder, sample_rate, seed):
-    """Remove sounds that were made for something else than is wanted now."""
-    code = [
+def _version():
+    """Digest all that the sounds follow from, besides rate and seed."""
+    digest = hashlib.sha256()
+    for path in [
+        SPEECH / "manifest.csv",
         Path(__file__),
         *sorted(Path(__file__).parent.glob("procedural/*.py")),
-    ]
-    digest = hashlib.sha256()
-    for path in [SPEECH / "manifest.csv", *code]:
+    ]:
         digest.update(path.read_bytes())
-    wanted = {
-        "sample_rate": sample_rate,
-        "seed": seed,
-        "version": digest.hexdigest(),
-    }
-    stamp = folder / STAMP
-    if stamp.exists():
-        try:
-            found = json.loads(stamp.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
-            found = {}
-        if found == wanted:
-            return
-        changed = [key for key in wanted if found.get(key) != wanted[key]]
-        logger.warning(
-            "the sounds in %s were made for another %s; making them again",
-            folder,
-            " and ".join(changed),
-        )
-    (folder / "manifest.csv").unlink(missing_ok=True)
-    for sound in plan_sounds():
-        (folder / "audio" / f"{sound.id}.wav").unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    return digest.hexdigest()[:16]
 
 
 def _make(sound, sample_rate, seed, voices):

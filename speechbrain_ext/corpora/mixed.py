@@ -58,7 +58,7 @@ def prepare_sources(
         raise ValueError(
             f"sample_rate={sample_rate}; {source} is made at 8000 and 16000 Hz"
         )
-    candidates = find_sources(
+    candidates, skipped = find_sources(
         root / RATES[sample_rate] / version,
         splits,
         folders,
@@ -73,6 +73,7 @@ def prepare_sources(
         folder,
         sample_rate=sample_rate,
         minimum_seconds=minimum_seconds,
+        skipped=skipped,
     )
 
 
@@ -85,7 +86,7 @@ def find_sources(
     argument: str,
     source: str,
     licence: str,
-) -> list[Candidate]:
+) -> tuple[list[Candidate], list[tuple[str, str, str]]]:
     """Find the sources of mixtures that are already made, and their noise.
 
     An utterance that stands in several mixtures of a split is taken once: for
@@ -109,13 +110,15 @@ def find_sources(
     -------
     candidates : list of Candidate
         Speech, and noise from the folder ``noise`` of each split.
+    skipped : list of (id, path, reason)
+        Files that have no name of the corpus.
 
     Raises
     ------
     FileNotFoundError
         If a folder is missing.
     ValueError
-        If a folder holds no audio, or a file has another name.
+        If a folder holds no audio, or none whose name is of the corpus.
 
     Example
     -------
@@ -124,7 +127,7 @@ def find_sources(
     >>> for name in ("s1", "s2", "noise"):
     ...     (root / "dev" / name).mkdir(parents=True)
     ...     (root / "dev" / name / "a-1_b-2.wav").touch()
-    >>> found = find_sources(
+    >>> found, _ = find_sources(
     ...     root, {"valid": "dev"}, ("s1", "s2"),
     ...     lambda name: [(n, n[0]) for n in name.split("_")],
     ...     argument="data_folder", source="ours", licence="CC0",
@@ -132,19 +135,19 @@ def find_sources(
     >>> [(item.id, item.speaker) for item in found if item.speaker]
     [('speech/dev/a-1', 'a'), ('speech/dev/b-2', 'b')]
     """
-    candidates = []
+    candidates, skipped = [], []
     for split, name in splits.items():
         seen = set()
         for number, folder in enumerate(folders):
-            for path in list_audio(root / name / folder, argument=argument):
+            paths = list_audio(root / name / folder, argument=argument)
+            strange = []
+            for path in paths:
                 try:
                     utterance, speaker = utterances(path.stem)[number]
-                except (ValueError, IndexError) as error:
-                    raise ValueError(
-                        f"{argument}: {path} is not named like a mixture of "
-                        f"{source}; is this another corpus, or a file that "
-                        "was renamed?"
-                    ) from error
+                except (ValueError, IndexError):
+                    reason = f"is not named like a mixture of {source}"
+                    strange.append((path.stem, str(path), reason))
+                    continue
                 if utterance in seen:
                     continue
                 seen.add(utterance)
@@ -159,6 +162,13 @@ def find_sources(
                         licence=licence,
                     )
                 )
+            if len(strange) == len(paths):
+                raise ValueError(
+                    f"{argument}: {paths[0]} is not named like a mixture of "
+                    f"{source}, nor is any other file there; is this another "
+                    "corpus?"
+                )
+            skipped += strange
         candidates += [
             Candidate(
                 source_path=str(path),
@@ -170,4 +180,4 @@ def find_sources(
             )
             for path in list_audio(root / name / "noise", argument=argument)
         ]
-    return candidates
+    return candidates, skipped

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import convert_all
 from speechbrain_ext.corpora.folder import find_others
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
 
 
+@prepares
 def prepare(
     data_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -28,11 +30,11 @@ def prepare(
     Arguments
     ---------
     data_folder : str or PathLike
-        The tree, of any depth, rates and formats. Files below ``train``,
-        ``valid`` and ``test`` have that split; where there are no such
-        folders, files are divided at random.
+        The tree, of any depth, rates and formats, with or without folders of
+        splits, see ``speechbrain_ext.corpora.splits.find_splits``. Without
+        them files are divided at random.
     folder : str or PathLike
-        Where to write; made if missing, outside of the tree.
+        Where to write; made if missing.
     sample_rate : int
         Rate of all recordings of the manifest, in Hz.
     validation_share, test_share : float
@@ -70,7 +72,7 @@ def prepare(
     candidates = [
         replace(candidate, label="")  # a folder's name is no class here
         for candidate in find_others(
-            data_folder, "mixture", argument="data_folder"
+            data_folder, "mixture", argument="data_folder", exclude=[folder]
         )
     ]
     candidates = fill_splits(

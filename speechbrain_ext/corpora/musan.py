@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import divide
 from speechbrain_ext.corpora.tree import list_audio, require_folder
 
 FREE_SOUND, SOUND_BIBLE = "MUSAN free-sound", "MUSAN sound-bible"
 
 
+@prepares
 def prepare(
     musan_folder: str | os.PathLike,
     folder: str | os.PathLike,

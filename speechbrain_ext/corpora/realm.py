@@ -4,12 +4,13 @@ Source: the folders of the archive REAL-M-v0.1.0; C. Subakan et al., "REAL-M:
 Towards speech separation on real mixtures", ICASSP 2022.
 """
 
-import csv
 import logging
 import os
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.corpora.preparation import prepares
+from speechbrain_ext.corpora.tables import read_table
 from speechbrain_ext.corpora.tree import require_folder, with_unique_ids
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ BETWEEN = " | "
 COLUMNS = ("sentence1", "sentence2", "filename")
 
 
+@prepares
 def prepare(
     realm_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -74,25 +76,32 @@ def prepare(
         )
     candidates, missing = [], []
     for table in tables:
-        for number, first, second, name in _read_table(table):
-            path = (audio / table.stem / name).with_suffix(".wav")
-            if not path.is_file():
-                missing.append((f"{table.stem}/{name}", str(path), "missing"))
+        rows = read_table(
+            table, COLUMNS, needed=COLUMNS, argument="realm_folder"
+        ).rows
+        for row in rows:
+            first, second, name = (row.cells[column] for column in COLUMNS)
+            path = f"{os.path.splitext(audio / table.stem / name)[0]}.wav"
+            fault = row.fault or ("" if os.path.isfile(path) else "missing")
+            if any(BETWEEN.strip() in text for text in (first, second)):
+                fault = f"line {row.line}: a transcript holds {BETWEEN!r}"
+            if fault:
+                missing.append((f"{table.stem}/{name}", path, fault))
                 continue
             candidates.append(
                 Candidate(
-                    source_path=str(path),
-                    id=f"mixture/{table.stem}/{path.stem}",
+                    source_path=path,
+                    id=f"mixture/{table.stem}/{Path(path).stem}",
                     kind="mixture",
                     split="test",
-                    text=_join(first, second, f"{table}, row {number}"),
+                    text=f"{first}{BETWEEN}{second}",
                     source="REAL-M",
                 )
             )
     if missing:
         logger.warning(
             "%d of the mixtures that the transcripts of REAL-M name are not "
-            "there (listed in skipped.csv)",
+            "usable (listed in skipped.csv)",
             len(missing),
         )
     return convert_all(
@@ -133,27 +142,3 @@ def both_transcripts(text: str) -> tuple[str, str]:
             f"{BETWEEN!r}; there must be two"
         )
     return parts[0], parts[1]
-
-
-def _read_table(path: Path) -> list[tuple[int, str, str, str]]:
-    """Read (row number, sentence1, sentence2, filename) of a session."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        absent = [c for c in COLUMNS if c not in (reader.fieldnames or [])]
-        if absent:
-            raise ValueError(
-                f"{path} has no column {', '.join(absent)}; its columns are "
-                f"{', '.join(reader.fieldnames or ['none'])}"
-            )
-        return [
-            (number, *((row[column] or "").strip() for column in COLUMNS))
-            for number, row in enumerate(reader, start=2)
-        ]
-
-
-def _join(first: str, second: str, place: str) -> str:
-    """Join two transcripts so that they can be parted again."""
-    for transcript in (first, second):
-        if BETWEEN.strip() in transcript:
-            raise ValueError(f"{place}: a transcript holds {BETWEEN!r}")
-    return f"{first}{BETWEEN}{second}"

@@ -11,6 +11,16 @@ from speechbrain_ext.corpora.tree import with_unique_ids
 
 logger = logging.getLogger(__name__)
 
+# Names of splits, in any case, in trees and tables.
+TREE_SPLITS = {
+    "train": "train",
+    "valid": "valid",
+    "dev": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "test": "test",
+    "eval": "test",
+}
 # Fewer speakers than this cannot be shared out between three splits.
 FEWEST_SPEAKERS = 5
 
@@ -61,16 +71,96 @@ def divide(
             f"validation_share={validation_share} and test_share={test_share} "
             "must be at least 0 and together less than 1"
         )
-    order = sorted(
-        set(names),
-        key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest(),
-    )
+
+    def digest(name: str) -> bytes:
+        text = f"{seed}:{name}".encode(errors="surrogatepass")
+        return hashlib.sha256(text).digest()
+
+    order = sorted(set(names), key=digest)
     spare = max(0, len(order) - 1)
     valid = min(spare, _count(validation_share, len(order)))
     test = min(spare - valid, _count(test_share, len(order)))
     splits = ["valid"] * valid + ["test"] * test
     splits += ["train"] * (len(order) - len(splits))
     return dict(zip(order, splits, strict=True))
+
+
+def find_splits(
+    places: Sequence[Sequence[str]], *, place: str, has_speakers: bool = False
+) -> dict[str, str]:
+    """Find the top folders of a tree that are splits, not speakers or labels.
+
+    Folders are splits if they are called so (see `TREE_SPLITS`) and the tree
+    fits: there is ``train`` and another split, or nothing but two splits, or
+    one split that holds folders of speakers or labels and is all there is.
+    So a speaker may be called test, and a noise train. What was understood
+    is logged.
+
+    Arguments
+    ---------
+    places : sequence of sequence of str
+        The parts of the path of each file below the tree.
+    place : str
+        Argument and tree, for the log.
+    has_speakers : bool
+        Whether files lie in folders of speakers, in splits or not.
+
+    Returns
+    -------
+    splits : dict
+        Top folder to split; empty if there are none.
+
+    Example
+    -------
+    >>> find_splits([("Train", "a", "1.wav"), ("DEV", "b", "1.wav")], place="x")
+    {'DEV': 'valid', 'Train': 'train'}
+    >>> find_splits([("test", "1.wav"), ("ann", "1.wav")], place="x")
+    {}
+    """
+    names = {
+        parts[0]: TREE_SPLITS[parts[0].lower()]
+        for parts in sorted(places)
+        if len(parts) > 1 and parts[0].lower() in TREE_SPLITS
+    }
+    if not names:
+        return {}
+    found = set(names.values())
+    below = [parts for parts in places if parts[0] in names]
+    is_all = len(below) == len(places)
+    if len(found) > 1:
+        fits = "train" in found or is_all
+    else:
+        inner = {parts[1] for parts in below if len(parts) > 2}
+        deep = sum(len(parts) > 2 for parts in below)
+        is_deep = 2 * deep > len(below)
+        if "train" not in found:
+            fits = is_all and is_deep and (len(inner) > 1 or not has_speakers)
+        elif has_speakers:
+            fits = is_deep and 2 * len(below) >= len(places)
+        else:
+            fits = is_all
+    listed = " and ".join(f"{name}/" for name in names)
+    if not fits:
+        logger.warning(
+            "%s: %s %s taken for a %s, not for a split",
+            place,
+            listed,
+            "are each" if len(names) > 1 else "is",
+            "speaker" if has_speakers else "class",
+        )
+        return {}
+    logger.info("%s: understood as splits: %s", place, listed)
+    absent = [name for name in ("train", "valid", "test") if name not in found]
+    if absent:
+        logger.warning(
+            "%s: it has no split %s; a recipe that needs it takes another by, "
+            "for example, --%s_split=%s",
+            place,
+            " or ".join(absent),
+            absent[-1],
+            "valid" if "valid" in found else sorted(found)[0],
+        )
+    return names
 
 
 def fill_splits(

@@ -1,13 +1,12 @@
 """Trees of audio files: finding the files and naming them."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechbrain_ext.corpora.audio import Candidate
+from speechbrain_ext.corpora.candidate import Candidate, name_hash
 from speechbrain_ext.corpora.finding import describe_absence, find_audio
 
 
@@ -119,12 +118,8 @@ def with_unique_ids(candidates: Sequence[Candidate]) -> list[Candidate]:
         candidate
         if counts[candidate.id] == 1
         else replace(
-            candidate, id=f"{candidate.id}-{_hash(candidate.source_path)}"
+            candidate,
+            id=f"{candidate.id}-{name_hash(str(candidate.source_path))}",
         )
         for candidate in candidates
     ]
-
-
-def _hash(text: str) -> str:
-    """Shorten a path to eight hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -7,12 +7,14 @@ from pathlib import Path
 from speechbrain_ext.corpora import mini
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import find_others
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
 from speechbrain_ext.dataio.manifest import read_manifest
 
 FEWEST = 3
 
 
+@prepares
 def prepare(
     data_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -32,11 +34,11 @@ def prepare(
     Arguments
     ---------
     data_folder : str or PathLike
-        The tree, of any depth, rates and formats. Files below ``train``,
-        ``valid`` and ``test`` have that split; where there are no such
-        folders, files are divided at random.
+        The tree, of any depth, rates and formats, with or without folders of
+        splits, see ``speechbrain_ext.corpora.splits.find_splits``. Without
+        them files are divided at random.
     folder : str or PathLike
-        Where to write; made if missing, outside of the tree.
+        Where to write; made if missing.
     noise_folder : str or PathLike, optional
         A tree of noises to add, with or without such splits. By default the
         noises that the corpus ``mini`` makes by code.
@@ -69,7 +71,9 @@ def prepare(
     Traceback (most recent call last):
     FileNotFoundError: data_folder: there is no folder /nowhere
     """
-    found = find_others(data_folder, "mixture", argument="data_folder")
+    found = find_others(
+        data_folder, "mixture", argument="data_folder", exclude=[folder]
+    )
     if len(found) < FEWEST:
         raise ValueError(
             f"data_folder: {data_folder} holds {len(found)} recording"
@@ -106,6 +110,12 @@ def prepare(
     )
     there = {row.split for row in read_manifest(manifest, kind="mixture")}
     for split in ("user_train", "user_valid", "user_test"):
+        if split not in {item.split for item in candidates}:
+            raise ValueError(
+                f"data_folder: {data_folder} has folders of splits, and none "
+                f"for {split.removeprefix('user_')}; add it, or give a folder "
+                "without splits, whose files are divided at random"
+            )
         if split not in there:
             raise ValueError(
                 f"data_folder: none of the recordings of the split {split} is "

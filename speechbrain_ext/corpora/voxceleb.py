@@ -11,10 +11,13 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import SEX_NAMES, find_others
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
+from speechbrain_ext.corpora.tables import read_text
 from speechbrain_ext.corpora.tree import list_audio
 
 
+@prepares
 def prepare(
     voxceleb_folder: str | os.PathLike,
     folder: str | os.PathLike,
@@ -124,16 +127,16 @@ def _read_sexes(root: Path) -> dict[str, str]:
         path = root / name
         if not path.is_file():
             continue
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, argument="voxceleb_folder").splitlines()
         rows = [
             [cell.strip() for cell in re.split(r"[\t,]", line)]
             for line in lines
             if line.strip()
         ]
-        if "Gender" not in rows[0]:
+        if not rows or "Gender" not in rows[0]:
             raise ValueError(
                 f"{path} has no column 'Gender'; its columns are "
-                f"{', '.join(rows[0])}"
+                f"{', '.join(rows[0]) if rows else '(none)'}"
             )
         column = rows[0].index("Gender")
         for row in rows[1:]:

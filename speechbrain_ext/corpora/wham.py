@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speechbrain_ext.corpora.audio import Candidate, convert_all
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import warn_of_shared_speakers
 from speechbrain_ext.corpora.tree import (
     list_audio,
@@ -26,6 +27,7 @@ SPEECH_SPLITS = {
 NOISE_SPLITS = {"train": "tr", "valid": "cv", "test": "tt"}
 
 
+@prepares
 def prepare(
     wsj0_folder: str | os.PathLike,
     wham_noise_folder: str | os.PathLike,
@@ -147,7 +149,7 @@ def _read_sexes(root: Path) -> dict[str, str]:
     """Read the speaker tables: rows begin with the speaker and F or M."""
     sexes = {}
     for path in sorted(root.rglob("*")):
-        if path.name.lower().endswith("spkrinfo.txt"):
+        if path.name.lower().endswith("spkrinfo.txt") and path.is_file():
             text = path.read_text(encoding="latin-1")
             for speaker, sex in re.findall(r"(?m)^(\w{3})\s+([FM])\b", text):
                 sexes[speaker.lower()] = sex

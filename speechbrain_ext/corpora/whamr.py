@@ -9,12 +9,14 @@ import os
 from pathlib import Path
 
 from speechbrain_ext.corpora.mixed import prepare_sources
+from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.tree import require_folder
 
 SPLITS = {"train": "tr", "valid": "cv", "test": "tt"}
 CONDITIONS = ("anechoic", "reverb")
 
 
+@prepares
 def prepare(
     whamr_folder: str | os.PathLike,
     folder: str | os.PathLike,

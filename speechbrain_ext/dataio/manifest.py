@@ -25,7 +25,8 @@ ids begin with its own, but for the kind: see ``dataio/references.py``.
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -158,7 +159,12 @@ def read_manifest(
             f"no manifest at {path}; run a corpus's prepare function first"
         )
     recordings = {}
-    with open(path, newline="", encoding="utf-8") as file:
+    with (
+        open(
+            path, newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file,
+        cells_of_any_length(),
+    ):
         rows = csv.reader(file)
         header = tuple(next(rows, ()))
         if header != COLUMNS:
@@ -190,8 +196,42 @@ def read_manifest(
             f"{path} has no recording with kind={kind or 'any'} and "
             f"split={split or 'any'}; it has "
             + (", ".join(f"{k}/{s}" for k, s in there) or "no rows at all")
+            + _advice(kind, split, there)
         )
     return kept
+
+
+def _advice(
+    kind: str | None, split: str | None, there: list[tuple[str, str]]
+) -> str:
+    """Say which option takes another split, if a split is missing."""
+    others = [s for k, s in there if kind in (None, k)]
+    if split not in ("train", "valid", "test") or not others:
+        return ""
+    option = f"{split}_split"
+    if kind in ("noise", "event", "rir"):
+        option += f" (or {option.replace('_split', '_noise_split')})"
+    return (
+        f". Set {option} to one of these splits, such as "
+        f"--{option.partition(' ')[0]}={others[-1]}, or add recordings of "
+        f"the split {split}"
+    )
+
+
+@contextmanager
+def cells_of_any_length() -> Iterator[None]:
+    """Let `csv` read cells over 131,072 characters for a while.
+
+    Example
+    -------
+    >>> with cells_of_any_length():
+    ...     [[cell]] = csv.reader(["a" * 200_000])
+    """
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def write_manifest(
@@ -254,7 +294,8 @@ def write_table(
     columns : iterable of str
         Names of the columns.
     rows : iterable of iterable
-        One value per column each.
+        One value per column each. Names that are not UTF-8 are written as
+        the bytes that they are on disk (Python's ``surrogateescape``).
 
     Example
     -------
@@ -266,10 +307,14 @@ def write_table(
     """
     path = Path(os.path.abspath(path))
     content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    content = content.getvalue().encode()
+    plain = csv.writer(content, lineterminator="\n")
+    # `csv` would leave a lone carriage return bare, and read it as an end
+    quoted = csv.writer(content, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in (columns, *rows):
+        row = list(row)
+        is_broken = any("\r" in str(cell) for cell in row)
+        (quoted if is_broken else plain).writerow(row)
+    content = content.getvalue().encode(errors="surrogateescape")
     if path.is_file() and path.read_bytes() == content:
         return
     with replaced(path) as partial:

@@ -1,6 +1,7 @@
 """Noises for different purposes, and a user whose recordings are noisy."""
 
 import hashlib
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,16 @@ import numpy as np
 import soundfile
 
 from speechbrain_ext.dataio.manifest import Recording, write_manifest
+from speechbrain_ext.dataio.prepared import (
+    AUDIO,
+    MANIFEST,
+    PreparedFolder,
+    leads_outside,
+)
 from speechbrain_ext.dataio.segments import read_whole
-from speechbrain_ext.files import replaced
+from speechbrain_ext.outputs import is_output, written
+
+logger = logging.getLogger(__name__)
 
 # Of the largest sample in a file that is written.
 HIGHEST_PEAK = 0.99
@@ -159,49 +168,80 @@ def simulate_user(
     Raises
     ------
     ValueError
-        If there is no speech or no noise.
+        If there is no speech or no noise, or the folder holds a user that
+        was made from something else.
     """
     for name, recordings in (("speech", speech), ("noise", noises)):
         if not recordings:
             raise ValueError(f"there is no {name} to simulate a user with")
-    folder = Path(os.path.abspath(folder))
-    rows = []
-    for recording in speech:
-        generator = generator_for(seed, recording.id)
-        clean = read_whole(recording)
-        noise = draw_noise(noises, len(clean), generator)
-        ratio = generator.uniform(*snr_db)
-        wanted = np.mean(np.square(clean)) * 10 ** (-ratio / 10)
-        noise = noise * np.sqrt(wanted / np.mean(np.square(noise)))
-        noisy = clean + noise
-        gain = min(1.0, HIGHEST_PEAK / np.abs(noisy).max())
-        name = recording.id.partition("/")[2] or recording.id
-        signals = {
-            f"mixture/{name}": noisy,
-            f"speech/{name}/clean": clean,
-            f"noise/{name}/around": noise,
-        }
-        for identity, signal in signals.items():
-            path = folder / "audio" / f"{identity}.wav"
-            with replaced(path) as partial:
-                soundfile.write(
-                    partial,
-                    np.rint(gain * signal * 32767).astype(np.int16),
-                    recording.sample_rate,
-                    subtype="PCM_16",
-                    format="WAV",
-                )
-            rows.append(
-                replace(
-                    recording,
-                    id=identity,
-                    path=str(path),
-                    kind=identity.partition("/")[0],
-                )
+    made_from = {
+        "corpus": "simulate_user",
+        "speech": _digest(str(speech)),
+        "noises": _digest(str(noises)),
+        "snr_db": list(snr_db),
+        "seed": seed,
+    }
+    prepared = PreparedFolder(folder, made_from)
+    with prepared.taken():
+        rows = [
+            row
+            for recording in speech
+            for row in _add_noise(
+                recording, noises, prepared.path, snr_db, seed
             )
-    write_manifest(folder / "manifest.csv", rows)
-    return folder / "manifest.csv"
+        ]
+        manifest = prepared.path / MANIFEST
+        write_manifest(manifest, rows)
+    return manifest
+
+
+def _add_noise(
+    recording: Recording,
+    noises: Sequence[Recording],
+    folder: Path,
+    snr_db: Sequence[float],
+    seed: int,
+) -> list[Recording]:
+    """Write a mixture and its references, unless they are there unchanged."""
+    name = recording.id.partition("/")[2] or recording.id
+    ids = (f"mixture/{name}", f"speech/{name}/clean", f"noise/{name}/around")
+    rows = [
+        replace(
+            recording,
+            id=identity,
+            path=str(folder / AUDIO / f"{identity}.wav"),
+            kind=identity.partition("/")[0],
+        )
+        for identity in ids
+    ]
+    if all(is_output(row.path) for row in rows):
+        return rows
+    generator = generator_for(seed, recording.id)
+    clean = read_whole(recording)
+    noise = draw_noise(noises, len(clean), generator)
+    ratio = generator.uniform(*snr_db)
+    wanted = np.mean(np.square(clean)) * 10 ** (-ratio / 10)
+    noise = noise * np.sqrt(wanted / np.mean(np.square(noise)))
+    noisy = clean + noise
+    gain = min(1.0, HIGHEST_PEAK / np.abs(noisy).max())
+    for row, signal in zip(rows, (noisy, clean, noise), strict=True):
+        if leads_outside(row.path, folder):
+            raise ValueError(f"the id {row.id!r} leads out of {folder}")
+        if os.path.lexists(row.path):
+            logger.warning(
+                "%s is not as it was prepared; making it again", row.path
+            )
+        # all in this folder is ours: it was new when the folder was
+        with written(row.path, "simulate_user", overwrite=True) as partial:
+            soundfile.write(
+                partial,
+                np.rint(gain * signal * 32767).astype(np.int16),
+                recording.sample_rate,
+                subtype="PCM_16",
+                format="WAV",
+            )
+    return rows
 
 
 def _digest(text):
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

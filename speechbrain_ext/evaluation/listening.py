@@ -22,7 +22,7 @@ from speechbrain_ext.evaluation.listening_page import (
     PLAYER,
 )
 from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, spreadsheet_safe
 
 #: What is asked for each mixture.
 QUESTION = "How well are the talkers separated?"
@@ -225,7 +225,10 @@ def write_listening_page(
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["item", "predicted"])
-        writer.writerows((i.name, float(i.predicted)) for i in items)
+        writer.writerows(
+            (spreadsheet_safe(item.name), float(item.predicted))
+            for item in items
+        )
     path = folder / "index.html"
     with replaced(path) as partial:
         page = PAGE.substitute(

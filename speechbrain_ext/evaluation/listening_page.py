@@ -128,7 +128,9 @@ _SCRIPT = """
       listener.focus();
       return;
     }
-    const quote = (text) => '"' + text.replaceAll('"', '""') + '"';
+    /* a spreadsheet would run a cell that begins with one of these signs */
+    const safe = (text) => (/^[=+@\\t\\r-]/.test(text) ? "'" + text : text);
+    const quote = (text) => '"' + safe(text).replaceAll('"', '""') + '"';
     const lines = ["listener,item,score"];
     items.forEach((item, index) => {
       if (index in answers.scores) {

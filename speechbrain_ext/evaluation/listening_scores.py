@@ -4,6 +4,7 @@ import csv
 import math
 import os
 import statistics
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy import stats
 
+from speechbrain_ext.dataio.manifest import cells_of_any_length
 from speechbrain_ext.evaluation.agreement import correlations
 from speechbrain_ext.evaluation.listening import PREDICTIONS
 from speechbrain_ext.evaluation.plot_style import (
@@ -19,6 +21,9 @@ from speechbrain_ext.evaluation.plot_style import (
     save,
     two_decimals,
 )
+from speechbrain_ext.files import spreadsheet_safe
+
+LONGEST_NAME = 100
 
 
 def read_scores(paths, *, items):
@@ -34,7 +39,8 @@ def read_scores(paths, *, items):
     Returns
     -------
     scores : dict of dict
-        By listener, then by item: 1 to 5.
+        By listener, then by item: 1 to 5. Names of listeners are those of
+        `listener_name`; case does not part them.
 
     Raises
     ------
@@ -52,12 +58,14 @@ def read_scores(paths, *, items):
     """
     if isinstance(paths, str | os.PathLike):
         raise ValueError(f"paths {str(paths)!r}: give a list of files")
-    scores, places = {}, {}
+    scores, places, spelled = {}, {}, {}
     for path in paths:
         for place, (listener, item, score) in _rows(
             path, ["listener", "item", "score"]
         ):
-            if not listener.strip():
+            listener = listener_name(listener)
+            listener = spelled.setdefault(listener.casefold(), listener)
+            if not listener:
                 raise ValueError(f"{place}: there is no listener")
             if item not in items:
                 raise ValueError(
@@ -75,6 +83,33 @@ def read_scores(paths, *, items):
             places[listener, item] = place
             scores.setdefault(listener, {})[item] = int(score)
     return scores
+
+
+def listener_name(text):
+    r"""Normalize the name that a listener typed.
+
+    Arguments
+    ---------
+    text : str
+        Of any length, from a stranger's file.
+
+    Returns
+    -------
+    name : str
+        In Unicode's form NFC, of at most 100 characters, without control
+        characters, slashes, and needless spaces; it may be empty.
+
+    Example
+    -------
+    >>> listener_name("  Ann\t /  Bo ")
+    'Ann Bo'
+    """
+    text = unicodedata.normalize("NFC", text[: 10 * LONGEST_NAME])
+    kept = "".join(
+        character if character.isprintable() and character not in "/\\" else " "
+        for character in text
+    )
+    return " ".join(kept.split())[:LONGEST_NAME].strip()
 
 
 def compare_with_listeners(folder, paths):
@@ -229,7 +264,12 @@ def listening_plot(path, *, comparison, title="Listeners and the estimator"):
 def _rows(path, names):
     """Yield (file and line, cells) of a CSV file, after checking it."""
     # utf-8-sig: a table program may have put a mark in front
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with (
+        open(
+            path, newline="", encoding="utf-8-sig", errors="surrogateescape"
+        ) as file,
+        cells_of_any_length(),
+    ):
         reader = csv.reader(file)
         head = next(reader, [])
         if head != names:
@@ -243,7 +283,13 @@ def _rows(path, names):
                 raise ValueError(
                     f"{place}: {len(cells)} cells for {len(names)} columns"
                 )
-            yield place, cells
+            yield place, [_unquoted(cell) for cell in cells]
+
+
+def _unquoted(cell):
+    """Undo `spreadsheet_safe`."""
+    bare = cell.removeprefix("'")
+    return bare if spreadsheet_safe(bare) == cell else cell
 
 
 def _read_predictions(path):

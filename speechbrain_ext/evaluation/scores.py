@@ -6,7 +6,7 @@ import math
 import statistics
 from pathlib import Path
 
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, spreadsheet_safe
 
 
 class ScoreTable:
@@ -124,7 +124,10 @@ class ScoreTable:
         def write(file):
             writer = csv.DictWriter(file, names, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(self.rows)
+            writer.writerows(
+                {name: spreadsheet_safe(cell) for name, cell in row.items()}
+                for row in self.rows
+            )
 
         return _replace(path, write)
 
@@ -187,7 +190,13 @@ def _replace(path, write):
     """Write to a file beside `path`, then put it in its place."""
     with (
         replaced(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
+        open(
+            partial,
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as file,
     ):
         write(file)
     return Path(path)

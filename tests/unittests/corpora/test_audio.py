@@ -1,17 +1,21 @@
 """Tests of the conversion to a manifest."""
 
+import contextlib
 import csv
 import logging
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from speechbrain_ext import outputs
 from speechbrain_ext.corpora import audio
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.dataio.manifest import read_manifest
@@ -217,6 +221,7 @@ def test_a_second_call_writes_nothing(tmp_path, three):
 
 DIES = """
 import os, pickle, sys
+from speechbrain_ext import outputs
 from speechbrain_ext.corpora import audio
 
 candidates, out, fatal = pickle.load(sys.stdin.buffer)
@@ -233,9 +238,8 @@ audio.convert_all(candidates, out, sample_rate=8000, minimum_seconds=1.0)
 
 
 def test_a_killed_conversion_goes_on(tmp_path, three, monkeypatch):
-    """The second of two preparations dies at its third file."""
+    """A preparation dies at its third file."""
     out = tmp_path / "out"
-    convert(three, out, sample_rate=4000)
     decode = audio.decode
     # a process of its own: a fork of one with threads could wait for ever
     child = subprocess.run(
@@ -281,20 +285,19 @@ def test_an_interrupted_write_leaves_no_file(tmp_path, three, monkeypatch):
         os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
     )
     with pytest.raises(KeyboardInterrupt):
-        convert(three, tmp_path / "out")
-    assert os.listdir(tmp_path / "out" / "audio") == []
+        audio.write_wav(tmp_path / "out" / "a.wav", np.zeros(9), 8000)
+    assert os.listdir(tmp_path / "out") == []
 
 
-def test_another_rate_is_noticed(tmp_path, three, caplog):
+def test_another_rate_needs_another_folder(tmp_path, three):
     out = tmp_path / "out"
     convert(three, out)
-    caplog.clear()
-    rows = read_manifest(convert(three, out, sample_rate=4000))
-    assert "was prepared at 8000 Hz; converting again at 4000" in caplog.text
-    assert {row.sample_rate for row in rows} == {4000}
-    for row in rows:
-        info = soundfile.info(row.path)
-        assert (info.samplerate, info.frames) == (4000, row.samples)
+    before = snapshot(out)
+    with pytest.raises(
+        ValueError, match="from sample_rate=8000; now it is sample_rate=4000"
+    ):
+        convert(three, out, sample_rate=4000)
+    assert snapshot(out) == before
 
 
 def test_only_what_changed_is_converted_again(tmp_path, three, write_tone):
@@ -336,18 +339,6 @@ def test_silence_may_be_allowed_and_forbidden_again(tmp_path, three):
     assert (rate, len(converted), converted.any()) == (8000, 12000, False)
 
 
-def test_a_journal_of_an_earlier_version_still_holds(tmp_path, three):
-    out = tmp_path / "out"
-    convert(three, out)
-    journal = out / audio.JOURNAL
-    old = journal.read_text().replace(', "may_be_silent": false', "")
-    assert "may_be_silent" not in old
-    journal.write_text(old)
-    before = snapshot(out)
-    convert(three, out)
-    assert snapshot(out) == before
-
-
 def test_files_that_belong_together_are_skipped_together(tmp_path, three):
     out = tmp_path / "out"
     three[1] = replace(three[1], together="pair")
@@ -373,24 +364,220 @@ def test_nothing_usable(tmp_path, three):
         convert([], tmp_path / "out")
 
 
-@pytest.mark.parametrize("identity", ["../x", "/x", "a/../../x", ""])
-def test_ids_that_lead_out_of_the_folder(tmp_path, identity):
-    bad = Candidate("/x.wav", identity, "noise", "train")
-    with pytest.raises(ValueError, match="not a path below the folder"):
-        convert([bad], tmp_path)
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ("../x", "x"),
+        ("/x", "x"),
+        ("a/../../x", "a/x"),
+        ("//proc/self/cwd/mine/take", "proc/self/cwd/mine/take"),
+        ("a//x/.", "a/x"),
+        ("", "unnamed"),
+        ("..", "unnamed"),
+    ],
+    ids=["up", "root", "inside", "two-slashes", "empty", "nothing", "dots"],
+)
+def test_ids_never_lead_out_of_the_folder(
+    tmp_path, write_tone, identity, expected
+):
+    given = Candidate(
+        str(write_tone(tmp_path / "x.flac")), identity, "noise", "train"
+    )
+    (row,) = read_manifest(convert([given], tmp_path / "out"))
+    assert row.id == expected
+    assert row.path == str(tmp_path / "out" / "audio" / f"{expected}.wav")
+    assert os.path.isfile(row.path)
 
 
-def test_ids_that_stand_twice(tmp_path, three):
-    with pytest.raises(ValueError, match="'a' is given to .*a.flac and to"):
-        convert([*three, three[0]], tmp_path)
+@pytest.mark.parametrize(
+    "name",
+    ["x\ny", "x\x1b[2Jy", "x\0y", "x\udcffy", "C:", "a\\b", "ü" * 126],
+    ids="newline escape nul bytes drive backslash long".split(),
+)
+def test_ids_are_made_of_names_that_every_system_takes(name):
+    first, second = (
+        Candidate("/x.wav", f"speech/{part}/1", "speech", "train").id
+        for part in (name, f"{name}2")
+    )
+    assert first != second
+    folder, part, last = first.split("/")
+    assert (folder, last) == ("speech", "1")
+    assert part.isprintable() and "\\" not in part and part != name
+    assert len(os.fsencode(f"{part}.wav")) <= 255
+
+
+def test_a_long_path_is_a_short_id():
+    one, other = (
+        Candidate("/x.wav", "speech/" * 1000 + end, "noise", "train").id
+        for end in "ab"
+    )
+    assert one != other and len(one) < 100
+
+
+def test_ids_that_stand_twice_are_listed(tmp_path, three, write_tone):
+    other = candidate(write_tone(tmp_path / "other.flac"), "b")
+    rows = read_manifest(convert([*three, three[0], other], tmp_path / "out"))
+    assert [row.id for row in rows] == ["a", "b", "c"]
+    found = reasons(tmp_path / "out")
+    assert found == {
+        "a": "is listed twice",
+        "b": f"has the id of {three[1].source_path}",
+    }
 
 
 def test_a_source_is_never_overwritten(tmp_path, write_tone):
     path = write_tone(tmp_path / "audio" / "x.wav", rate=16000)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="overwritten by its own conversion"):
+    with pytest.raises(ValueError, match="holds audio, and no prepared.json"):
         convert([candidate(path)], tmp_path)
     assert path.read_bytes() == before
+
+
+def test_files_that_were_not_made_here_are_never_overwritten(tmp_path, three):
+    """Someone's file is put where the next conversion would be written."""
+    out = tmp_path / "out"
+    convert(three[:1], out)
+    mine = out / "audio" / "b.wav"
+    mine.write_bytes(b"mine")
+    for _ in range(2):
+        rows = read_manifest(convert(three, out))
+        assert [row.id for row in rows] == ["a", "c"]
+        assert "b.wav is there already" in reasons(out)["b"]
+    assert mine.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("place", ["audio", "audio/deep"])
+def test_links_do_not_lead_conversions_outside(tmp_path, three, place):
+    out = tmp_path / "out"
+    inner = replace(three[1], id="deep/b")
+    convert([three[0], inner], out)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(out / place)
+    (out / place).symlink_to(tmp_path / "elsewhere")
+    with contextlib.suppress(ValueError):  # nothing at all may be usable
+        convert([three[0], inner], out)
+    assert os.listdir(tmp_path / "elsewhere") in ([], [outputs.MARK])
+    assert "written outside of" in reasons(out)["deep/b"]
+
+
+def test_a_folder_where_a_file_should_be_costs_one_item(tmp_path, three):
+    out = tmp_path / "out"
+    inner = replace(three[1], id="a.wav/b")
+    rows = read_manifest(convert([three[0], inner, three[2]], out))
+    assert [row.id for row in rows] == ["a", "c"]
+    assert "a.wav/b" in reasons(out)
+
+
+def test_what_is_no_file_is_listed_at_once(tmp_path, three):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "folder.wav").mkdir()
+    names = ["pipe.wav", "folder.wav", "nul\0.wav", "a" * 300 + ".wav"]
+    more = [
+        Candidate(str(tmp_path / name), str(n), "noise", "train")
+        for n, name in enumerate([*names, "/dev/zero"])
+    ]
+    rows = read_manifest(convert([*three, *more], tmp_path / "out"))
+    assert len(rows) == 3
+    found = reasons(tmp_path / "out")
+    assert found.keys() == set("01234")
+    assert "pipe" in found["0"] and "directory" in found["1"]
+    assert "null" in found["2"] and "too long" in found["3"]
+
+
+def test_names_that_are_not_utf8(tmp_path, write_tone, three):
+    folder = os.fsencode(tmp_path)
+    good, bad = (os.fsdecode(folder + b"/\xff%d.flac" % n) for n in (1, 2))
+    shutil.copy(three[0].source_path, good)
+    open(bad, "wb").close()
+    more = [
+        Candidate(path, path[-7:-5], "noise", "train") for path in (good, bad)
+    ]
+    out = tmp_path / "out"
+    for _ in range(2):
+        rows = read_manifest(convert([*three, *more], out))
+    assert len(rows) == 4
+    assert all(row.id.isprintable() for row in rows)
+    assert os.fsencode(bad) in (out / "skipped.csv").read_bytes()
+
+
+def test_a_good_wav_of_such_a_name_stays_in_place(tmp_path, write_tone):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\r\n.wav")
+    shutil.copy(write_tone(tmp_path / "a.wav", rate=8000), path)
+    given = Candidate(path, "x", "noise", "train")
+    (row,) = read_manifest(convert([given], tmp_path / "out"))
+    assert row.path == path
+
+
+def test_the_list_of_skipped_files_can_be_opened_by_people(tmp_path, three):
+    names = ["=1+1.wav", "@x.wav", "-a" * 5000 + ".wav", "\x1b[2J.wav"]
+    more = [Candidate(name, name, "noise", "train") for name in names]
+    out = tmp_path / "out"
+    convert([*three, *more], out, skipped=[("x", "+y", "say \x1b[2J")])
+    text = (out / "skipped.csv").read_text()
+    cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+    assert not [c for c in cells if c.startswith(("=", "+", "-", "@"))]
+    assert max(map(len, cells)) < 10_000
+    assert "say \\x1b[2J" in cells
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, MemoryError])
+def test_any_failure_of_decoding_costs_one_item(
+    tmp_path, three, monkeypatch, error
+):
+    decode = audio.decode
+
+    def fail(path, **kwargs):
+        if path == three[1].source_path:
+            raise error("no good")
+        return decode(path, **kwargs)
+
+    monkeypatch.setattr(audio, "decode", fail)
+    rows = read_manifest(convert(three, tmp_path / "out"))
+    assert [row.id for row in rows] == ["a", "c"]
+    assert reasons(tmp_path / "out") == {"b": "no good"}
+
+
+def replace_audio(path):
+    """Put other audio of the same size and length there."""
+    samples, rate = soundfile.read(path, dtype="int16")
+    soundfile.write(path, samples[::-1].copy(), rate)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [replace_audio, Path.unlink, lambda path: path.write_bytes(b"R")],
+    ids=["replaced", "removed", "cut"],
+)
+def test_prepared_audio_is_verified(tmp_path, three, damage, caplog):
+    out = tmp_path / "out"
+    convert(three, out)
+    before = (out / "audio" / "b.wav").read_bytes()
+    damage(out / "audio" / "b.wav")
+    caplog.clear()
+    convert(three, out)
+    assert (out / "audio" / "b.wav").read_bytes() == before
+    assert "b.wav is not as it was prepared" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"id": []}',
+        '{"id": "a"}',
+        "\xff\0",
+        '{"id": "a", "reason": ""}',
+    ],
+    ids="cut list number unhashable begun bytes partial".split(),
+)
+def test_any_line_of_the_journal_is_survived(tmp_path, three, line):
+    out = tmp_path / "out"
+    convert(three, out)
+    with open(out / audio.JOURNAL, "a", encoding="latin-1") as file:
+        file.write(line + "\n")
+    assert len(read_manifest(convert(three, out))) == 3
 
 
 def test_a_rate_that_is_none(tmp_path, three):

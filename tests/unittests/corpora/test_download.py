@@ -1,11 +1,13 @@
 """Downloads from a server on 127.0.0.1 that can be made to fail."""
 
+import gzip
 import hashlib
 import io
 import os
 import shutil
 import tarfile
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from file_server import serve
@@ -240,19 +242,47 @@ def test_unpacking_that_was_killed_is_done_again(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.tar.gz", "data"]
 
 
-LINK = {"type": tarfile.SYMTYPE, "linkname": "../../outside"}
+def other_type(kind, linkname=""):
+    return tar_gz({"data/a": b""}, type=kind, linkname=linkname)
+
+
+def bomb(zeros=400_000_000):
+    """A small file in the archive, and one that is mostly imagination."""
+    block = gzip.compress(bytes(2**20))
+    info = tarfile.TarInfo("data/a")
+    info.size = zeros
+    return gzip.compress(info.tobuf()) + zeros // 2**20 * block
+
+
+def long_header():
+    """An extended header that takes all memory if it is read."""
+    info = tarfile.TarInfo("data/a")
+    info.type, info.size = tarfile.XHDTYPE, 2**32
+    return gzip.compress(info.tobuf() + bytes(10**6))
+
+
+UNFIT = {
+    "outside": (tar_gz({"../outside": b"x"}), "cannot be unpacked: .*outside"),
+    "absolute": (tar_gz({"data/../../x": b"x"}), "cannot be unpacked"),
+    "symbolic": (other_type(tarfile.SYMTYPE, "b"), "data/a is a link or"),
+    "hard": (other_type(tarfile.LNKTYPE, "data/b"), "data/a is a link or"),
+    "fifo": (other_type(tarfile.FIFOTYPE), "a special file"),
+    "device": (other_type(tarfile.CHRTYPE), "a special file"),
+    "sparse": (other_type(tarfile.GNUTYPE_SPARSE), "a special file"),
+    "cut": (CONTENT[:-2000], "cannot be unpacked"),
+    "page": (b"<html>no</html>", "cannot be unpacked: Not a gzip"),
+    "other": (tar_gz({"other/a": b"x"}), "holds no folder data; it holds oth"),
+    "bomb": (bomb(), "takes 400000000 bytes, more than"),
+    "header": (long_header(), "a header of 4294967296 bytes"),
+    "long": (tar_gz({"data/" + "a" * 256: b""}), "is too long"),
+    "bytes": (tar_gz({"data/\udcff": b""}), "is not printable text"),
+    "escape": (tar_gz({"data/\x1b[2J": b""}), "name data/.x1b.2J is not"),
+    "both": (tar_gz({"data/a": b"", "data/a/b": b""}), "cannot be unpacked"),
+}
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (tar_gz({"../outside": b"x"}), "cannot be unpacked: .*outside"),
-        (tar_gz({"data/a": b""}, **LINK), "cannot be unpacked: .*outside"),
-        (tar_gz({"data/a": b""}, type=tarfile.FIFOTYPE), "a special file"),
-        (CONTENT[:-2000], "cannot be unpacked"),
-        (b"<html>no</html>", "cannot be unpacked: not a gzip file"),
-        (tar_gz({"other/a": b"x"}), "holds no folder data"),
-    ],
+    ("content", "message"), UNFIT.values(), ids=list(UNFIT)
 )
 def test_archives_that_are_not_what_they_should_be(tmp_path, content, message):
     path = tmp_path / "in" / "a.tar.gz"
@@ -262,6 +292,34 @@ def test_archives_that_are_not_what_they_should_be(tmp_path, content, message):
         unpack(path, tmp_path / "in" / "data")
     assert os.listdir(tmp_path) == ["in"]
     assert os.listdir(tmp_path / "in") == ["a.tar.gz"]
+
+
+def test_much_that_is_small_is_counted_together(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(tar_gz({f"data/{n}": bytes(2**20) for n in range(40)}))
+    with pytest.raises(ValueError, match="unpacks to more than it should"):
+        unpack(path, tmp_path / "data", unpacked_size=2**20)
+    assert os.listdir(tmp_path) == ["a.tar.gz"]
+    assert unpack(path, tmp_path / "data", unpacked_size=40 * 2**20).is_dir()
+
+
+def test_what_lies_beside_the_folder_is_left_out_with_a_line(tmp_path, caplog):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(tar_gz({"data/a": b"x", "._data": b"", "more/b": b"y"}))
+    folder = unpack(path, tmp_path / "data")
+    assert os.listdir(folder) == ["a"]
+    assert sorted(os.listdir(tmp_path)) == ["a.tar.gz", "data"]
+    assert "left out what is not in data: ._data, more" in caplog.text
+
+
+def test_a_second_process_waits_and_downloads_nothing(tmp_path, server):
+    with ThreadPoolExecutor(2) as pool:
+        calls = [
+            pool.submit(fetch_folder, archive(server.url), tmp_path / "data")
+            for _ in range(2)
+        ]
+    assert [found_in(call.result()) for call in calls] == [FILES, FILES]
+    assert server.asked == [0]
 
 
 def test_what_an_archive_says_about_rights_is_not_believed(tmp_path):

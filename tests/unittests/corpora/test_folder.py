@@ -1,7 +1,11 @@
 """Tests of preparing anyone's own recordings."""
 
 import csv
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from trees import make_folder
 
 from speechbrain_ext.corpora.folder import prepare
 from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.outputs import read_mark
 
 
 def skipped(folder):
@@ -64,7 +69,8 @@ def test_a_second_call_writes_nothing(tmp_path, tree):
 
 def test_the_seed_divides_otherwise(tmp_path, tree):
     def division(seed):
-        rows = read_manifest(prepare(tree, tmp_path / "out", seed=seed))
+        out = tmp_path / f"out{seed}"
+        rows = read_manifest(prepare(tree, out, seed=seed))
         return {row.id: row.split for row in rows}
 
     assert len({str(division(seed)) for seed in range(4)}) > 1
@@ -81,13 +87,90 @@ def test_a_tree_with_splits(tmp_path, write_tone, caplog):
     assert [(row.split, row.speaker) for row in rows] == [
         ("train", "a"),
         ("train", "b"),
+        ("train", "lost"),
         ("valid", "a"),
         ("valid", "c"),
     ]
     reasons = skipped(tmp_path / "out")
     assert "lies outside train" in reasons["speech/other/d/1"]
-    assert "no speaker's folder" in reasons["speech/train/lost"]
+    assert "lost" not in str(reasons)
     assert "1 speakers stand in more than one split: a" in caplog.text
+
+
+TREES = {
+    "any case": (
+        ["Train/ann/1", "DEV/bob/1", "Eval/cy/1"],
+        {"ann": "train", "bob": "valid", "cy": "test"},
+    ),
+    "synonyms": (
+        ["train/ann/1", "val/bob/1", "validation/cy/1"],
+        {"ann": "train", "bob": "valid", "cy": "valid"},
+    ),
+    "a split alone": (
+        ["test/ann/1", "test/bob/1", "test/bob/2"],
+        {"ann": "test", "bob": "test"},
+    ),
+    "recordings in splits": (
+        ["train/ann", "train/bob", "valid/cy"],
+        {"ann": "train", "bob": "train", "cy": "valid"},
+    ),
+    "a speaker in a split": (
+        ["train/test/1", "valid/bob/1"],
+        {"test": "train", "bob": "valid"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("names", "expected"), TREES.values(), ids=[*TREES])
+def test_names_of_splits_in_trees(
+    tmp_path, write_tone, caplog, names, expected
+):
+    caplog.set_level("INFO")
+    for name in names:
+        write_tone(tmp_path / "data" / f"{name}.wav")
+    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    assert {row.speaker: row.split for row in rows} == expected
+    assert "understood as splits: " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["test/1", "ann/1", "bob/1"],
+        ["test/monday/1", "ann/monday/1", "dev/monday/1"],
+        ["train/monday/1", "ann/monday/1", "bob/monday/1"],
+        ["Test/1", "Test/2"],
+    ],
+    ids=["test", "test-and-dev", "train", "alone"],
+)
+def test_a_speaker_may_be_called_like_a_split(
+    tmp_path, write_tone, caplog, names
+):
+    for name in names:
+        write_tone(tmp_path / "data" / f"{name}.wav")
+    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    assert {row.speaker for row in rows} == {n.split("/")[0] for n in names}
+    assert "taken for a speaker" in caplog.text
+
+
+def test_a_tree_without_test_is_told_the_option(tmp_path, write_tone, caplog):
+    for name in ("train/a/1", "valid/b/1"):
+        write_tone(tmp_path / "data" / f"{name}.wav")
+    manifest = prepare(tmp_path / "data", tmp_path / "out")
+    assert "no split test" in caplog.text
+    assert "--test_split=valid" in caplog.text
+    with pytest.raises(ValueError, match=r"test_split.*--test_split=valid"):
+        read_manifest(manifest, kind="speech", split="test")
+
+
+def test_a_flat_folder_is_a_speaker_for_each_file(tmp_path, write_tone, caplog):
+    caplog.set_level("INFO")
+    for name in "abcde":
+        write_tone(tmp_path / "data" / f"{name}.wav")
+    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    assert {row.speaker for row in rows} == set("abcde")
+    assert {row.split for row in rows} == {"train", "valid", "test"}
+    assert "5 files lie in no speaker's folder; each counts" in caplog.text
 
 
 def test_few_speakers_are_divided_by_file(tmp_path, write_tone, caplog):
@@ -233,9 +316,9 @@ def test_include(tmp_path, tree):
         f"speech/{speaker}/session/1" for speaker in "abcdef"
     }
     with pytest.raises(ValueError, match="include: no path matches 'z/.*a/2"):
-        prepare(tree, tmp_path / "out", include=["a/*", "z/*"])
+        prepare(tree, tmp_path / "other", include=["a/*", "z/*"])
     with pytest.raises(ValueError, match="must be a list of patterns"):
-        prepare(tree, tmp_path / "out", include="a/*")
+        prepare(tree, tmp_path / "other", include="a/*")
 
 
 def test_include_of_a_table(tmp_path, write_tone):
@@ -290,3 +373,109 @@ def test_missing_and_wrong_tables(tmp_path):
     table = write_csv(tmp_path / "t.csv", "path,speaker")
     with pytest.raises(ValueError, match="nothing usable"):
         prepare(table, tmp_path / "out")
+
+
+def test_a_second_user_replaces_nothing(tmp_path):
+    """The recordings of two people are prepared into one folder."""
+    ann = make_folder(tmp_path / "ann", "ab")
+    bob = make_folder(tmp_path / "bob", "cd")
+    manifest = prepare(ann, tmp_path / "out")
+    before = {p: p.read_bytes() for p in manifest.parent.rglob("*.*")}
+    message = r"out holds data prepared from data_folder='.*ann'; now it is "
+    with pytest.raises(ValueError, match=message + "data_folder='.*bob'"):
+        prepare(bob, tmp_path / "out")
+    assert {p: p.read_bytes() for p in manifest.parent.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"sample_rate": 8000}, {"seed": 1}, {"include": ["*"]}),
+        *({"test_share": 0.2}, {"minimum_seconds": 0.5}),
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_other_options_replace_nothing(tmp_path, tree, options):
+    prepare(tree, tmp_path / "out")
+    (name,) = options
+    with pytest.raises(ValueError, match=f"from {name}=.*; now it is {name}="):
+        prepare(tree, tmp_path / "out", **options)
+
+
+def test_one_folder_by_another_name_is_the_same(tmp_path, tree, monkeypatch):
+    manifest = prepare(tree, tmp_path / "out")
+    (tmp_path / "link").symlink_to(tree)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("link", "data", "./data/../data", "~/data"):
+        assert prepare(name, "~/out") == manifest
+
+
+@pytest.mark.parametrize(
+    "argument", ["data_folder", "folder", "noise_folder", "rir_folder"]
+)
+@pytest.mark.parametrize(
+    "empty", ["", " ", Path("")], ids=["empty", "blank", "path"]
+)
+def test_an_empty_path_is_not_the_current_folder(
+    tmp_path, tree, monkeypatch, argument, empty
+):
+    monkeypatch.chdir(tree)
+    arguments = {"data_folder": tree, "folder": tmp_path / "out"}
+    with pytest.raises(ValueError, match=f"^{argument} is empty; give a path"):
+        prepare(**arguments | {argument: empty})
+
+
+def test_someones_manifest_is_not_replaced(tmp_path, tree):
+    (tmp_path / "out").mkdir()
+    mine = write_csv(tmp_path / "out" / "manifest.csv", "path,speaker")
+    with pytest.raises(ValueError, match="out holds manifest.csv, and no pre"):
+        prepare(tree, tmp_path / "out")
+    assert mine.read_text() == "path,speaker"
+
+
+def test_a_target_never_lies_outside(tmp_path, write_tone, monkeypatch):
+    """A row that led a conversion to overwrite a recording beside it."""
+    mine = write_tone(tmp_path / "work" / "mine" / "take.flac")
+    monkeypatch.chdir(tmp_path / "work")
+    before = mine.read_bytes()
+    rows = [
+        *("//proc/self/cwd/mine/take.flac", "../work/mine/./take.flac"),
+        *("/proc/self/cwd/../work/mine/take.flac", str(mine)),
+    ]
+    lines = "".join(f"\n{row},s{n}" for n, row in enumerate(rows))
+    table = write_csv(tmp_path / "t" / "list.csv", "path,speaker" + lines)
+    manifest = prepare(table, tmp_path / "out", sample_rate=8000)
+    for row in read_manifest(manifest):
+        assert Path(row.path).is_relative_to(tmp_path / "out" / "audio")
+        assert Path(row.path).resolve() == Path(row.path)
+    assert mine.read_bytes() == before
+    assert os.listdir(mine.parent) == ["take.flac"]
+
+
+BY_TWO = """
+import sys
+from speechbrain_ext.corpora.folder import prepare
+print(prepare(sys.argv[1], sys.argv[2], sample_rate=8000).read_bytes())
+"""
+
+
+def test_two_processes_share_one_preparation(tmp_path, tree):
+    command = [sys.executable, "-c", BY_TWO, str(tree), str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    printed = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert printed[0] == printed[1] != b""
+    journal = (tmp_path / "out" / "conversion.jsonl").read_text()
+    assert journal.count('"reason"') == 12  # each file once
+
+
+def test_prepared_folders_are_marked(tmp_path, tree):
+    prepare(tree, tree / "results" / "prepared")
+    for name in ("", "audio"):
+        mark = read_mark(tree / "results" / "prepared" / name)
+        assert mark.whole and mark.maker == "prepare"

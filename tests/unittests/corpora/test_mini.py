@@ -2,7 +2,6 @@
 
 import csv
 import importlib.util
-import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -323,47 +322,64 @@ def test_prepare_goes_on_where_it_was_interrupted(small, monkeypatch):
     assert not made_before & set(made)
 
 
-@pytest.mark.parametrize("reason", ["a lost file", "another seed"])
+@pytest.mark.parametrize("reason", ["a lost file", "another version"])
 def test_no_manifest_stands_beside_unfinished_sounds(
     small, monkeypatch, reason
 ):
     manifest = mini.prepare(small / "out")
     if reason == "a lost file":
         Path(read_manifest(manifest, kind="noise")[0].path).unlink()
+    else:
+        monkeypatch.setattr(mini, "_version", lambda: "2")
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mini, "_make", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        mini.prepare(small / "out", seed=int(reason == "another seed"))
+        mini.prepare(small / "out")
     assert not manifest.exists()
 
 
-def test_another_seed_changes_every_sound_and_no_speech(small, caplog):
+def test_another_seed_is_another_folder(small):
     folder = mini.prepare(small / "out", seed=0).parent
     before = contents(folder)
-    # a sound keeps its length: of equal size, it must still be made again
-    mini.prepare(small / "out", seed=1)
+    with pytest.raises(ValueError, match="from seed=0; now it is seed=1"):
+        mini.prepare(small / "out", seed=1)
+    assert contents(folder) == before
+    other = contents(mini.prepare(small / "other", seed=1).parent)
+    sounds = {sound.id for sound in mini.plan_sounds()}
+    assert changed(before, other) == sounds
+
+
+def test_another_sample_rate_is_another_folder(small):
+    manifest = mini.prepare(small / "out", sample_rate=8000)
+    with pytest.raises(ValueError, match="sample_rate=8000; now it is"):
+        mini.prepare(small / "out", sample_rate=16000)
+    for recording in read_manifest(manifest):
+        assert soundfile.info(recording.path).samplerate == 8000
+
+
+def test_sounds_of_another_version_are_made_again(small, monkeypatch, caplog):
+    folder = mini.prepare(small / "out").parent
+    before = contents(folder)
+    monkeypatch.setattr(mini, "_version", lambda: "2")
+    make = mini._make
+    monkeypatch.setattr(mini, "_make", lambda *given: 0.5 * make(*given))
+    mini.prepare(small / "out")
     sounds = {sound.id for sound in mini.plan_sounds()}
     assert changed(before, contents(folder)) == sounds
-    assert "another seed; making them again" in caplog.text
-    assert json.loads((folder / mini.STAMP).read_text())["seed"] == 1
+    assert "made by another version of the code" in caplog.text
 
-    mini.prepare(small / "out", seed=0)
+
+def test_a_sound_that_was_replaced_is_made_again(small, caplog):
+    folder = mini.prepare(small / "out").parent
+    before = contents(folder)
+    path = folder / "audio/noise/train/fan_00.wav"
+    soundfile.write(path, np.full(RATE, 0.25), RATE)
+    mini.prepare(small / "out")
     assert contents(folder) == before
-
-
-def test_another_sample_rate_changes_everything(small, caplog):
-    mini.prepare(small / "out", sample_rate=8000)
-    manifest = mini.prepare(small / "out", sample_rate=16000)
-    assert "another sample_rate; making them again" in caplog.text
-    for recording in read_manifest(manifest):
-        assert recording.sample_rate == 16000
-        assert soundfile.info(recording.path).samplerate == 16000
-    (small / "out" / mini.STAMP).write_text('{"se')
-    mini.prepare(small / "out", sample_rate=16000)
-    assert "sample_rate and seed and version" in caplog.text
+    assert "fan_00.wav is not as it was prepared" in caplog.text
 
 
 def test_prepare_errors(small, monkeypatch):

@@ -40,7 +40,7 @@ def test_fsd50k_needs_its_parts(tmp_path):
     with pytest.raises(ValueError, match="clip 101 has the split 'trian'"):
         fsd50k.prepare(root, tmp_path / "out")
     table.write_text(text.replace("labels", "names", 1))
-    with pytest.raises(ValueError, match="needs fname, labels, split"):
+    with pytest.raises(ValueError, match="has no column 'labels'"):
         fsd50k.prepare(root, tmp_path / "out")
     table.unlink()
     with pytest.raises(FileNotFoundError, match="fsd50k_folder: .*dev.csv"):
@@ -160,3 +160,46 @@ def test_too_little_of_a_user_is_told(tmp_path):
         user.prepare(
             tmp_path / "in", tmp_path / "out", noise_folder=tmp_path / "noise"
         )
+
+
+def test_a_second_user_needs_another_folder(tmp_path):
+    """A second user's run replaced what the first one was training on."""
+    write_voice(tmp_path / "noise/a.wav")
+    for name in ("ann", "bob"):
+        for number in range(3):
+            write_voice(tmp_path / name / f"{number}.flac")
+    options = {"noise_folder": tmp_path / "noise", "sample_rate": 8000}
+    manifest = user.prepare(tmp_path / "ann", tmp_path / "out", **options)
+    before = {p: p.stat().st_mtime_ns for p in manifest.parent.rglob("*")}
+    with pytest.raises(ValueError, match="ann'; now it is data_folder='.*bob"):
+        user.prepare(tmp_path / "bob", tmp_path / "out", **options)
+    with pytest.raises(ValueError, match="noise'; now it is noise_folder=None"):
+        user.prepare(tmp_path / "ann", tmp_path / "out", sample_rate=8000)
+    after = {p: p.stat().st_mtime_ns for p in manifest.parent.rglob("*")}
+    assert after == before
+
+
+def test_a_users_tree_that_lacks_a_split_is_told(tmp_path):
+    for name in ("train/a", "train/b", "dev/c"):
+        write_voice(tmp_path / f"in/{name}.wav")
+    write_voice(tmp_path / "noise/a.wav")
+    with pytest.raises(ValueError, match="and none for test; add it, or give"):
+        user.prepare(
+            tmp_path / "in", tmp_path / "out", noise_folder=tmp_path / "noise"
+        )
+
+
+def test_what_fsd50k_tells_of_strange_clips(tmp_path, caplog):
+    """A name that leads elsewhere, a clip told twice, a row too long."""
+    root = make_fsd50k(tmp_path / "fsd", LABELS)
+    expected = read_manifest(fsd50k.prepare(root, tmp_path / "out"))
+    table = root / "FSD50K.ground_truth/dev.csv"
+    text = table.read_text()
+    first = text.splitlines()[1]
+    row = first.replace("101", "../../../fsd/x", 1)
+    table.write_text(f"{text}{first}\n{row}\n{first},more,cells\n")
+    rows = read_manifest(fsd50k.prepare(root, tmp_path / "other"))
+    assert [row.id for row in rows] == [row.id for row in expected]
+    listed = (tmp_path / "other/skipped.csv").read_text()
+    assert "is listed twice" in listed and "fsd/x.wav" in listed
+    assert "left out: line" in caplog.text

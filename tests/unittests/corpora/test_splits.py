@@ -10,6 +10,7 @@ from speechbrain_ext.corpora.audio import Candidate
 from speechbrain_ext.corpora.splits import (
     divide,
     fill_splits,
+    find_splits,
     warn_of_shared_speakers,
 )
 
@@ -92,3 +93,29 @@ def test_shared_speakers_are_named(caplog):
     assert caplog.text == ""
     warn_of_shared_speakers([*items, speech("a", 3, "valid")])
     assert "1 speakers stand in more than one split: a" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train/1", "valid/b/2", "TEST/3"], ["TEST", "train", "valid"]),
+        (["Train/rain/1", "dev/2"], ["Train", "dev"]),
+        (["train/1", "train/2"], ["train"]),
+        (["valid/rain/1"], ["valid"]),
+        (["test/1"], []),
+        (["train/1", "rain/1", "wind/1"], []),
+        (["eval/rain/1", "rain/1"], []),
+        (["train.wav"], []),
+        (["validation/1", "eval/2"], ["eval", "validation"]),
+    ],
+    ids="all two train deep flat railway label file pair".split(),
+)
+def test_splits_of_trees_of_sounds(names, expected, caplog):
+    caplog.set_level("INFO")
+    places = [tuple(name.split("/")) for name in names]
+    splits = find_splits(places, place="noise_folder: /noise")
+    assert list(splits) == expected
+    if expected:
+        assert "noise_folder: /noise: understood as splits: " in caplog.text
+    elif names != ["train.wav"]:
+        assert "taken for a class, not for a split" in caplog.text

@@ -1,6 +1,7 @@
 """Tests of the manifest."""
 
 import os
+import re
 
 import pytest
 
@@ -151,3 +152,46 @@ def test_an_unchanged_table_is_not_written(tmp_path):
     )
     write_table(path, ["x"], [[2]])
     assert path.read_text() == "x\n2\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\rb", "\r", "=1+1", "'=1", "\udcff", "x" * 200_000, 'q"\n,\r\n'],
+    ids="return bare formula quoted bytes long mixed".split(),
+)
+def test_any_text_comes_back(tmp_path, text):
+    row = recording("a", "/data/\udcfe.wav", text=text, speaker=text)
+    path = tmp_path / "manifest.csv"
+    write_manifest(path, [row])
+    assert read_manifest(path) == [row]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("speech", "test"), r"Set test_split to .*--test_split=valid"),
+        (("speech", "valid"), None),
+        (("noise", "valid"), r"valid_split \(or valid_noise_split\) to one"),
+        (("rir", "train"), None),
+        (("speech", "user_test"), None),
+    ],
+    ids=["test", "there", "noise", "kind", "user"],
+)
+def test_the_option_of_a_split_is_named(tmp_path, asked, message):
+    path = tmp_path / "manifest.csv"
+    rows = [
+        recording("a"),
+        recording("b", split="valid"),
+        recording("c", kind="noise"),
+    ]
+    write_manifest(path, rows)
+    kind, split = asked
+    if asked == ("speech", "valid"):
+        assert read_manifest(path, kind=kind, split=split) == [rows[1]]
+        return
+    with pytest.raises(ValueError) as error:
+        read_manifest(path, kind=kind, split=split)
+    if message:
+        assert re.search(message, str(error.value))
+    else:
+        assert "Set " not in str(error.value)

@@ -1,5 +1,7 @@
 """Noises for different purposes, and simulated users."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -109,3 +111,36 @@ def test_pieces_of_noise_are_not_silent(write):
 def test_nothing_to_simulate_with(sounds, tmp_path):
     with pytest.raises(ValueError, match="there is no noise to simulate"):
         simulate_user(sounds[0], [], tmp_path, snr_db=[0, 1], seed=0)
+
+
+def test_a_user_is_made_once_and_never_replaced(sounds, tmp_path, caplog):
+    speech, noises = sounds
+    options = {"snr_db": [0, 10], "seed": 1}
+    manifest = simulate_user(speech, noises, tmp_path / "u", **options)
+    files = sorted((tmp_path / "u" / "audio").rglob("*.wav"))
+    before = [(f.read_bytes(), f.stat().st_mtime_ns) for f in files]
+    assert len(files) == 12
+    for changed in (
+        {"seed": 2},
+        {"snr_db": [0, 5]},
+        {"speech": speech[1:]},
+        {"noises": noises[:1]},
+    ):
+        given = {"speech": speech, "noises": noises, **options, **changed}
+        (name,) = changed
+        with pytest.raises(ValueError, match=f"now it is {name}"):
+            simulate_user(folder=tmp_path / "u", **given)
+    assert simulate_user(speech, noises, tmp_path / "u", **options) == manifest
+    assert before == [(f.read_bytes(), f.stat().st_mtime_ns) for f in files]
+    files[3].write_bytes(b"damaged")
+    simulate_user(speech, noises, tmp_path / "u", **options)
+    assert [f.read_bytes() for f in files] == [content for content, _ in before]
+    assert "is not as it was prepared" in caplog.text
+
+
+def test_ids_of_a_manifest_do_not_lead_outside(sounds, tmp_path):
+    speech, noises = sounds
+    bad = replace(speech[0], id="speech/../../../taken")
+    with pytest.raises(ValueError, match="leads out of"):
+        simulate_user([bad], noises, tmp_path / "u", snr_db=[0, 1], seed=0)
+    assert not list(tmp_path.rglob("taken*"))

@@ -148,3 +148,32 @@ def test_plot_of_means_with_their_regression(tmp_path, figures):
         "regression: 0.50 per dB",
         "mixture: mean and spread over 1 listener",
     ]
+
+
+def test_names_of_listeners_are_normalized(tmp_path):
+    lines = [
+        *("Ann  Lee,a,1", " ANN LEE\t,b,2", "ann/lee,c,3"),
+        *("Jos\u00e9,a,4", "Jose\u0301,b,5", "'=cmd(),a,1", f"{'x' * 500},a,2"),
+    ]
+    scores = read_scores([saved(tmp_path / "1.csv", *lines)], items="abc")
+    assert scores == {
+        "Ann Lee": {"a": 1, "b": 2, "c": 3},
+        "Jos\u00e9": {"a": 4, "b": 5},
+        "=cmd()": {"a": 1},
+        "x" * 100: {"a": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ann ,a,2", "'Ann' has rated item 'a' already"),
+        ("\x1b\x00/,a,2", "there is no listener"),
+        ("\u200b,a,2", "there is no listener"),
+    ],
+    ids=["case", "control", "invisible"],
+)
+def test_names_that_are_the_same_or_none(tmp_path, line, message):
+    path = saved(tmp_path / "1.csv", "Ann,a,1", line)
+    with pytest.raises(ValueError, match=message):
+        read_scores([path], items=["a"])

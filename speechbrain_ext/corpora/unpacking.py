@@ -1,0 +1,172 @@
+"""Unpacking the archive of a corpus: nothing but files, and no more than told.
+
+``tarfile`` believes what an archive says: a header of gigabytes is read into
+memory, and what is unpacked has no limit.
+"""
+
+import gzip
+import logging
+import os
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+
+from tqdm import tqdm
+
+from speechbrain_ext.console import printable
+
+logger = logging.getLogger(__name__)
+
+# Of what is unpacked to the archive, and bytes that are always allowed.
+HIGHEST_RATIO = 50
+MARGIN = 2**24
+MOST_MEMBERS = 5_000_000
+LONGEST_NAME, LONGEST_PATH = 255, 2000
+LONGEST_EXTENSION = 2**20  # of a header
+EXTENSIONS = {
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+}
+SPARSE = {tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE}
+
+
+def unpack(
+    path: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    unpacked_size: int | None = None,
+) -> Path:
+    """Unpack the folder that a tar.gz file holds, whole or not at all.
+
+    Only files and folders are taken, only those of that folder, and nothing
+    is written outside of it (``tarfile``'s filter ``data``). Sizes are
+    checked while the archive is read, before they are written.
+
+    Arguments
+    ---------
+    path : str or PathLike
+        The archive.
+    folder : str or PathLike
+        Where its folder of the same name shall stand.
+    unpacked_size : int, optional
+        Bytes that it should take, about; a quarter more is too much. By
+        default as much as audio that is compressed very well would take.
+
+    Returns
+    -------
+    folder : Path
+        Absolute.
+
+    Raises
+    ------
+    ValueError
+        If the archive is damaged, holds links, devices, names that no file
+        can have, more than it should, or no such folder.
+    """
+    folder = Path(os.path.abspath(folder))
+    if unpacked_size is None:
+        unpacked_size = HIGHEST_RATIO * os.path.getsize(path)
+    limit = unpacked_size * 5 // 4 + MARGIN
+    staging = folder.with_name(f".{folder.name}.unpacking")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        others = _extract(path, staging, folder.name, limit)
+        if not (staging / folder.name).is_dir():
+            named = printable(", ".join(sorted(others)) or "nothing")
+            raise ValueError(
+                f"{path} holds no folder {folder.name}; it holds {named}"
+            )
+        if others:
+            logger.warning(
+                "%s: left out what is not in %s: %s",
+                path,
+                folder.name,
+                printable(", ".join(sorted(others))),
+            )
+        os.replace(staging / folder.name, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header does not fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        """Read a header; refuse what is no plain file and no folder."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in EXTENSIONS:
+            if member.size > LONGEST_EXTENSION:
+                raise ValueError(f"a header of {member.size} bytes")
+        elif not (member.isreg() or member.isdir()) or member.type in SPARSE:
+            raise ValueError(
+                f"{printable(member.name)} is a link or a special file"
+            )
+        return member
+
+
+class _Counted:
+    """The bytes that an archive unpacks to, up to a limit."""
+
+    def __init__(self, file, limit: int) -> None:
+        self.file, self.left = file, limit
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes, or all that are left."""
+        data = self.file.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise ValueError("it unpacks to more than it should")
+        return data
+
+
+def _extract(
+    path: str | os.PathLike, staging: Path, wanted: str, limit: int
+) -> set[str]:
+    """Extract one folder; give the names of what lies beside it."""
+    others, count = set(), 0
+    try:
+        with (
+            gzip.open(path) as file,
+            tarfile.open(
+                fileobj=_Counted(file, limit), mode="r|", tarinfo=_Member
+            ) as archive,
+        ):
+            for member in tqdm(archive, "unpacking", unit="", disable=None):
+                count += 1
+                _check_member(member, count, limit)
+                top = member.name.removeprefix("./").partition("/")[0]
+                archive.members.clear()  # else all headers stay in memory
+                if top == wanted or ".." in member.name.split("/"):
+                    archive.extract(member, staging, filter="data")
+                elif top not in ("", "."):
+                    others.add(top[:100])
+    except (
+        *(tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error),
+        *(ValueError, FileExistsError, IsADirectoryError, NotADirectoryError),
+    ) as error:
+        raise ValueError(
+            f"{path} cannot be unpacked: {printable(error)}"
+        ) from error
+    return others
+
+
+def _check_member(member: tarfile.TarInfo, count: int, limit: int) -> None:
+    """Refuse a member that no corpus has."""
+    if count > MOST_MEMBERS:
+        raise ValueError(f"it holds more than {MOST_MEMBERS} files")
+    if member.size > limit:
+        raise ValueError(
+            f"{printable(member.name)} takes {member.size} bytes, more than "
+            f"the {limit} of all together"
+        )
+    if not member.name.isprintable():  # bytes that are not UTF-8 are not
+        raise ValueError(
+            f"the name {printable(member.name)} is not printable text"
+        )
+    parts = [len(part.encode()) for part in member.name.split("/")]
+    if max(parts) > LONGEST_NAME or sum(parts) > LONGEST_PATH:
+        raise ValueError(f"the name {printable(member.name)} is too long")
