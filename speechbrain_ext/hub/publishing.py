@@ -1,24 +1,26 @@
 """Publishing: upload, load back, compare, and only then tag."""
 
-import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import snapshot_download
 
+from speechbrain_ext.hub.folder import CARD, HYPERPARAMS
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
+from speechbrain_ext.hub.refusal import Limits
 from speechbrain_ext.hub.release import (
+    checked_copy,
     compare_weights,
     find_release,
     release_files,
     same_bits,
 )
 from speechbrain_ext.hub.retry import PublishError, with_retries
-from speechbrain_ext.hub.uploading import check_repo_id, set_tag, upload
-
-logger = logging.getLogger(__name__)
+from speechbrain_ext.hub.uploading import Target, file_hashes
+from speechbrain_ext.hub.weights import read_weights
 
 EXAMPLE_SAMPLES = 8000
 ESTIMATOR = {"encoder", "encoder_out"}
@@ -70,13 +72,15 @@ def publish(
     run: Run | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
+    limits: Limits | None = None,
 ) -> Published:
     """Put a release folder on the hub, and check what arrived there.
 
-    The files go up in one commit. They are then downloaded again to a fresh
-    place and loaded, and must give the same output for an example as the
-    folder here, bit for bit. Only then the tag is set. After a failure the
-    same call goes on where it ended; what has arrived is not sent again.
+    The files are copied, the copy is checked, and what was checked goes up in
+    one commit. All of it is then downloaded again to a fresh place and
+    loaded: the files must be the same, and so must the output for an
+    example, bit for bit. Only then the tag is set. After a failure the same
+    call resumes; what has arrived is not sent again.
 
     Arguments
     ---------
@@ -104,6 +108,8 @@ def publish(
         As for huggingface_hub; by default the one you are logged in with.
     endpoint : str, optional
         Address of the hub; by default HF_ENDPOINT, or the public one.
+    limits : Limits, optional
+        Sizes above which it is refused.
 
     Returns
     -------
@@ -117,54 +123,56 @@ def publish(
         back differs.
     RefusedError
         If the folder holds what `load_folder` refuses.
+    ValueError
+        If the two files of a module differ, or README.md or hyperparams.yaml
+        hold a token or the home folder.
     FileNotFoundError
         If a file is missing, or the folder is neither of the two.
     """
-    check_repo_id(repo_id)
-    folder = find_release(folder)
+    target = Target(repo_id, token=token, endpoint=endpoint)
     run = run or run_modules
-    files = {
-        name: (folder / name).stat().st_size for name in release_files(folder)
-    }
-    here = load_folder(folder)
-    if example is None:
-        example = make_example(here)
-    output = run_seeded(run, here, example)
-    if dry_run:
-        return Published(repo_id, files)
-    commit = upload(
-        folder,
-        repo_id,
-        private=private,
-        tag=tag,
-        message=message,
-        token=token,
-        endpoint=endpoint,
-    )
-    with tempfile.TemporaryDirectory() as fresh:
-        there = with_retries(
-            lambda: load_folder(
-                repo_id,
-                savedir=fresh,
-                revision=commit,
-                token=token,
-                endpoint=endpoint,
-            ),
-            what="load the release back",
-            repo_id=repo_id,
+    options = {"token": token, "endpoint": endpoint}
+    with (
+        checked_copy(find_release(folder), limits) as (copy, here),
+        tempfile.TemporaryDirectory() as fresh,
+    ):
+        names = release_files(copy, limits)
+        files = {name: (copy / name).stat().st_size for name in names}
+        if example is None:
+            example = make_example(here)
+        output = run_seeded(run, here, example)
+        if dry_run:
+            return Published(repo_id, files)
+        commit = target.send(
+            copy, names, private=private, tag=tag, message=message
         )
-        compare(repo_id, here, there, output, run_seeded(run, there, example))
+        options = {**options, "revision": commit}
+
+        def load_back() -> tuple[Path, LoadedFolder]:
+            folder = snapshot_download(
+                repo_id, cache_dir=fresh, allow_patterns=names, **options
+            )
+            loaded = load_folder(
+                repo_id, savedir=fresh, limits=limits, **options
+            )
+            return Path(folder), loaded
+
+        back, there = with_retries(
+            load_back, what="load the release back", repo_id=repo_id
+        )
+        same = same_bits(output, run_seeded(run, there, example))
+        compare(repo_id, copy, back, names, same)
     if tag is not None:
-        set_tag(repo_id, tag, commit, token=token, endpoint=endpoint)
+        target.set_tag(tag, commit)
     return Published(repo_id, files, commit, tag)
 
 
 def compare(
     repo_id: str,
-    here: LoadedFolder,
-    there: LoadedFolder,
-    output: torch.Tensor,
-    output_there: torch.Tensor,
+    sent: Path,
+    back: Path,
+    names: Sequence[str],
+    same_output: bool,
 ) -> None:
     """Check that the hub gives back what was sent.
 
@@ -172,31 +180,39 @@ def compare(
     ---------
     repo_id : str
         For the message.
-    here, there : LoadedFolder
-        From the folder and from the hub.
-    output, output_there : torch.Tensor
-        What they made of the example.
+    sent, back : Path
+        Folders with what was sent, and what the hub returned.
+    names : sequence of str
+        Their files.
+    same_output : bool
+        Whether both models gave the same for an example.
 
     Raises
     ------
     PublishError
-        If weights or outputs differ.
+        If a file or the output differs.
     """
-    end = "no tag was set; publish again, and if it stays, look at the folder"
-    for name, module in here.modules.items():
+    why = None
+    for name in names:
+        if (back / name).is_file() and (
+            file_hashes(sent / name) == file_hashes(back / name)
+        ):
+            continue
+        why = f"{name} came back otherwise than it was sent"
         try:
-            compare_weights(
-                there.folder,
-                name,
-                module.state_dict(),
-                there.modules[name].state_dict(),
-            )
-        except (KeyError, ValueError) as error:
-            raise PublishError(f"{repo_id}: {error}; {end}") from error
-    if not same_bits(output, output_there):
+            if name not in (HYPERPARAMS, CARD):
+                compare_weights(
+                    name, read_weights(sent / name), read_weights(back / name)
+                )
+        except (ValueError, OSError) as error:
+            why = str(error)
+        break
+    if why is None and not same_output:
+        why = "the model that was loaded back gives another output"
+    if why is not None:
         raise PublishError(
-            f"{repo_id}: the model that was loaded back gives another output "
-            f"for the example; {end}"
+            f"{repo_id}: {why}; no tag was set. Publish again, and if it "
+            "stays, look at the folder"
         )
 
 
@@ -277,7 +293,6 @@ def run_modules(loaded: LoadedFolder, example: torch.Tensor) -> torch.Tensor:
     if len(modules) == 1:
         return next(iter(modules.values()))(example)
     raise PublishError(
-        f"{loaded.folder}: how to run the modules {sorted(modules)} is not "
-        "known; pass run=..., which maps what was loaded and an example to a "
-        "tensor"
+        f"how to run the modules {sorted(modules)} is not known; pass "
+        "run=..., which maps what was loaded and an example to a tensor"
     )

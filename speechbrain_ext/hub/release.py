@@ -1,25 +1,31 @@
-"""Making the folder that goes to the hub."""
+"""Making the folder that goes to the hub, and checking it."""
 
-import logging
-from collections.abc import Mapping
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 
 import torch
 
+from speechbrain_ext.console import DISK_FAULTS
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
 from speechbrain_ext.hub.download import pair
 from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, inner_file
-from speechbrain_ext.hub.inference_file import read_root
-from speechbrain_ext.hub.loading import load_folder, read_plan
+from speechbrain_ext.hub.loading import LoadedFolder, load_folder, read_plan
 from speechbrain_ext.hub.pretrainer import find_loadables
-from speechbrain_ext.hub.weights import write_weights
+from speechbrain_ext.hub.redaction import redact, require_public
+from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.weights import read_weights, write_weights
 
-logger = logging.getLogger(__name__)
 # subfolder of a results folder, made by the recipe
 RELEASE = "release"
+BLOCK_BYTES = 2**20
 
 
 def build_release(
@@ -34,7 +40,8 @@ def build_release(
 
     It holds `hyperparams.yaml`, `README.md` and, for each module, its weights
     twice: `NAME.safetensors`, and `NAME.ckpt` as SpeechBrain's Pretrainer
-    expects them. SpeechBrain's own `from_hparams` loads it too.
+    expects them. SpeechBrain's own `from_hparams` loads it too. Card and
+    hyperparams.yaml are written as `redact` gives them.
 
     Arguments
     ---------
@@ -89,10 +96,10 @@ def build_release(
     folder = Path(folder)
     if values is not None:
         hyperparams = Template(hyperparams).substitute(values)
+    # in YAML, *** alone would be an alias
+    hyperparams = redact(hyperparams, secret="'***'")
     parse(hyperparams, folder / HYPERPARAMS)
-    folder.mkdir(parents=True, exist_ok=True)
-    with replaced(folder / HYPERPARAMS) as partial:
-        partial.write_text(hyperparams, encoding="utf-8")
+    write_text(folder / HYPERPARAMS, hyperparams)
     loadables = {item.name: item for item in find_loadables(read_plan(folder))}
     if loadables.keys() != modules.keys():
         raise ValueError(
@@ -102,29 +109,80 @@ def build_release(
     for name, module in modules.items():
         for file in pair(loadables[name]):
             write_weights(folder / file, module.state_dict())
-    with replaced(folder / CARD) as partial:
-        partial.write_text(card.text(), encoding="utf-8")
-    loaded = load_folder(folder)
-    for name, module in modules.items():
-        again = loaded.hparams["pretrainer"].loadables[name].state_dict()
-        compare_weights(folder, name, module.state_dict(), again)
+    write_text(folder / CARD, card.text())
+    check_release(folder, modules=modules)
     return folder
 
 
-def compare_weights(
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    with replaced(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_release(
     folder: Path,
-    name: str,
-    expected: Mapping[str, torch.Tensor],
-    found: Mapping[str, torch.Tensor],
-) -> None:
-    """Check that weights came back as they were, bit for bit.
+    *,
+    modules: Mapping[str, torch.nn.Module] | None = None,
+    limits: Limits | None = None,
+) -> LoadedFolder:
+    """Load a release folder, and check that all its files say the same.
 
     Arguments
     ---------
     folder : Path
-        Where from, for the message.
-    name : str
-        Of the module, for the message.
+        With the files of `release_files`.
+    modules : Mapping, optional
+        What both files of each loadable must hold; by default they are
+        compared with each other.
+    limits : Limits, optional
+        Sizes above which it is refused.
+
+    Returns
+    -------
+    loaded : LoadedFolder
+
+    Raises
+    ------
+    RefusedError
+        If `load_folder` would refuse it.
+    ValueError
+        If weights differ, or a text holds something private.
+    """
+    for name in (HYPERPARAMS, CARD):
+        text = (folder / name).read_text(encoding="utf-8", errors="replace")
+        require_public(folder / name, text)
+    loaded = load_folder(folder, limits=limits)
+    pretrainer = loaded.hparams.get("pretrainer")
+    built = loaded.modules | getattr(pretrainer, "loadables", {})
+    for item in find_loadables(read_plan(folder, limits)):
+        files = [folder / name for name in pair(item)]
+        expected = (
+            modules[item.name].state_dict()
+            if modules
+            else read_weights(files[0], limits)
+        )
+        for file in files:
+            compare_weights(file, expected, read_weights(file, limits))
+        compare_weights(
+            f"{folder / HYPERPARAMS}: {item.name}",
+            expected,
+            built[item.name].state_dict(),
+        )
+    return loaded
+
+
+def compare_weights(
+    where: str | Path,
+    expected: Mapping[str, torch.Tensor],
+    found: Mapping[str, torch.Tensor],
+) -> None:
+    """Check that weights are the same, bit for bit.
+
+    Arguments
+    ---------
+    where : str or Path
+        File or module of `found`, for the message.
     expected, found : Mapping
         Tensors by name.
 
@@ -136,16 +194,20 @@ def compare_weights(
     Example
     -------
     >>> weights = {"weight": torch.ones(2)}
-    >>> compare_weights(Path("release"), "model", weights, weights)
+    >>> compare_weights("model.ckpt", weights, weights)
     """
-    for key, value in expected.items():
-        value = value.detach().cpu()
-        other = found[key]
-        if value.dtype != other.dtype or not same_bits(value, other):
+    for key in expected.keys() | found.keys():
+        value, other = expected.get(key), found.get(key)
+        if value is None or other is None or not same_bits(value, other):
+            was, now = (
+                "missing" if x is None else f"{tuple(x.shape)} of {x.dtype}"
+                for x in (value, other)
+            )
             raise ValueError(
-                f"{folder}: {key} of the module {name!r} was saved as "
-                f"{value.dtype} and came back otherwise; build the module in "
-                "hyperparams.yaml as it was trained, in the same precision"
+                f"{where}: the tensor {key!r} was saved as {was} and came "
+                f"back otherwise ({now}); build the modules in {HYPERPARAMS} "
+                "as they were trained, in the same precision, and call "
+                "build_release again"
             )
 
 
@@ -153,14 +215,85 @@ def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Compare two tensors bit for bit; NaN is the same as NaN."""
     if first.shape != second.shape or first.dtype != second.dtype:
         return False
-    return torch.equal(
-        first.contiguous().view(-1).view(torch.uint8)
-        if first.dtype != torch.bool
-        else first,
-        second.contiguous().view(-1).view(torch.uint8)
-        if second.dtype != torch.bool
-        else second,
+    one, other = (
+        tensor.detach().cpu().reshape(-1).view(torch.uint8)
+        for tensor in (first, second)
     )
+    return torch.equal(one, other)
+
+
+@contextmanager
+def checked_copy(
+    folder: Path, limits: Limits | None = None
+) -> Iterator[tuple[Path, LoadedFolder]]:
+    """Copy a release to a private place, and check the copy.
+
+    What is sent is what was checked, even if somebody writes to the folder
+    meanwhile.
+
+    Arguments
+    ---------
+    folder : Path
+        The release folder.
+    limits : Limits, optional
+        As `load_folder` has them; no more is read.
+
+    Yields
+    ------
+    copy : Path
+        With the files of `release_files`, and no others.
+    loaded : LoadedFolder
+        From `check_release`.
+    """
+    limits = limits or Limits()
+    with tempfile.TemporaryDirectory() as copy:
+        try:
+            for name in (HYPERPARAMS, CARD):
+                copy_file(folder, name, Path(copy), limits.yaml_bytes)
+            room = 2 * limits.weight_bytes
+            for name in release_files(copy, limits)[2:]:
+                room -= copy_file(folder, name, Path(copy), room)
+            loaded = check_release(Path(copy), limits=limits)
+        except (ValueError, FileNotFoundError) as error:
+            error.args = (str(error).replace(copy, str(folder)),)
+            raise
+        except OSError as error:
+            if error.errno in DISK_FAULTS:
+                raise OSError(
+                    f"{folder} cannot be copied to {copy} ({error.strerror}): "
+                    "make room there, or let TMPDIR name another folder"
+                ) from error
+            raise
+        yield Path(copy), loaded
+
+
+def copy_file(folder: Path, name: str, to: Path, most: int) -> int:
+    """Copy a file of a folder that is not trusted, and give its size."""
+    try:
+        source = inner_file(folder, name).resolve()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{folder} is no release folder, {folder / name} is missing; "
+            "speechbrain_ext.hub.build_release makes one"
+        ) from error
+    (to / name).parent.mkdir(parents=True, exist_ok=True)
+    # whatever stands there by now: no link is followed, no pipe waited for
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    size = 0
+    with (
+        open(source, "rb", opener=lambda p, f: os.open(p, f | flags)) as file,
+        open(to / name, "wb") as out,
+    ):
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise RefusedError(f"{folder / name} is not a regular file")
+        while block := file.read(BLOCK_BYTES):
+            size += out.write(block)
+            if size > most:
+                raise RefusedError(
+                    f"{folder / name} has more than {most} bytes; "
+                    "Limits(yaml_bytes=..., weight_bytes=...) changes that"
+                )
+    return size
 
 
 def find_release(folder: str | Path) -> Path:
@@ -181,8 +314,6 @@ def find_release(folder: str | Path) -> Path:
     ------
     FileNotFoundError
         If the folder is neither.
-    ValueError
-        If its hyperparams.yaml is no YAML.
 
     Example
     -------
@@ -194,11 +325,12 @@ def find_release(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     path = folder / HYPERPARAMS
-    keys = set()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}")
     if path.is_file():
-        keys = {key.value for key, _ in read_root(path).value}
-    if "pretrainer" in keys:
-        return folder
+        with open(path, "rb") as file:
+            if re.search(rb"(?m)^pretrainer *:", file.read(BLOCK_BYTES)):
+                return folder
     if (folder / RELEASE).is_dir():
         return folder / RELEASE
     raise FileNotFoundError(
@@ -209,7 +341,9 @@ def find_release(folder: str | Path) -> Path:
     )
 
 
-def release_files(folder: str | Path) -> list[str]:
+def release_files(
+    folder: str | Path, limits: Limits | None = None
+) -> list[str]:
     """List the files of a release folder that go to the hub, and no others.
 
     Arguments
@@ -226,20 +360,10 @@ def release_files(folder: str | Path) -> list[str]:
     Raises
     ------
     FileNotFoundError
-        If one of them is missing.
+        If hyperparams.yaml is missing.
     RefusedError
         If `load_folder` would refuse hyperparams.yaml.
     """
-    folder = Path(folder)
-    loadables = find_loadables(read_plan(folder))
+    loadables = find_loadables(read_plan(Path(folder), limits))
     weights = [name for item in loadables for name in pair(item)]
-    names = [HYPERPARAMS, CARD, *weights]
-    for name in names:
-        try:
-            inner_file(folder, name)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{folder} is no release folder, {name} is missing; "
-                "speechbrain_ext.hub.build_release makes one"
-            ) from error
-    return names
+    return list(dict.fromkeys([HYPERPARAMS, CARD, *weights]))

@@ -3,11 +3,17 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
-import httpx2
-from huggingface_hub.errors import HfHubHTTPError
+# HTTPError is the class of the network library that the client uses
+from huggingface_hub.errors import (
+    HTTPError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+)
+
+from speechbrain_ext.console import DISK_FAULTS, printable
 
 logger = logging.getLogger(__name__)
 
@@ -15,26 +21,29 @@ ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 2.0
 Result = TypeVar("Result")
 
+KINDS = (
+    HTTPError,
+    json.JSONDecodeError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+)
+LOG_IN = "log in with `hf auth login`, set HF_TOKEN, or pass token=..."
 MENDS = {
     400: "the hub does not accept what was sent; its answer says why",
-    401: (
-        "the hub does not know who you are: log in with `hf auth login`, set "
-        "HF_TOKEN, or pass token=..."
-    ),
-    403: (
-        "your token may not do that: take one with the right to write to "
-        "this repository, or publish under a name of your own"
-    ),
-    404: (
-        "there is no such repository or revision, or your token may not see "
-        "it: check the spelling and the token"
-    ),
-    409: (
-        "it is in conflict with what is there, a commit or a name: look at "
-        "the repository, take another name or tag, or try again"
-    ),
+    401: f"the hub does not know who you are: {LOG_IN}",
+    403: "your token may not do that: take one with the right to write to "
+    "this repository, or publish under a name of your own",
+    404: "there is no such repository or revision, or your token may not see "
+    "it: check the spelling and the token",
+    409: "it is in conflict with what is there, a commit or a name: look at "
+    "the repository, take another name or tag, or try again",
     429: "the hub asks to wait: try again later",
 }
+OFFLINE = "offline mode is on: unset HF_HUB_OFFLINE and run it again"
+CONNECTION = (
+    "check the connection, then run the same command again: what has arrived "
+    "is not sent twice"
+)
 
 
 class PublishError(RuntimeError):
@@ -75,36 +84,33 @@ def with_retries(
     >>> with_retries(lambda: 1, what="count", repo_id="me/model")
     1
     """
-    wait = FIRST_WAIT_SECONDS
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return action()
-        except (httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
-            cause = network_cause(error)
+        except (OSError, RuntimeError, ValueError, HTTPError) as error:
+            cause = find_cause(error)
             if cause is None:
                 raise
-            if attempt == ATTEMPTS or not is_transient(cause):
+            why, mend, transient = diagnose(cause)
+            if attempt == ATTEMPTS or not transient:
+                tries = f"{attempt} attempt{'s' if attempt > 1 else ''}"
+                said = getattr(cause, "server_message", None)
+                answer = f" The hub says: {printable(said)}" if said else ""
                 raise PublishError(
-                    explain(cause, what=what, repo_id=repo_id, tries=attempt)
+                    f"{repo_id}: could not {what} ({why}, {tries}): {mend}."
+                    f"{answer}"
                 ) from error
-            logger.warning(
-                "%s: %s failed (%s), attempt %d of %d; again in %g s",
-                *(repo_id, what, summary(cause), attempt, ATTEMPTS, wait),
-            )
+        wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1)
+        logger.warning(
+            "%s: %s failed (%s), attempt %d of %d; again in %g s",
+            *(repo_id, what, why, attempt, ATTEMPTS, wait),
+        )
         time.sleep(wait)
-        wait *= 2
     raise AssertionError("ATTEMPTS is below 1")
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from an error to what caused it."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def network_cause(error: BaseException) -> BaseException | None:
-    """Find the failure of network or hub behind an error.
+def find_cause(error: BaseException | None) -> BaseException | None:
+    """Find the failure of network, hub or disk behind an error.
 
     Arguments
     ---------
@@ -116,69 +122,44 @@ def network_cause(error: BaseException) -> BaseException | None:
     cause : BaseException or None
         None if the error comes from elsewhere.
     """
-    kinds = (HfHubHTTPError, httpx2.TransportError, json.JSONDecodeError)
-    found = [item for item in causes(error) if isinstance(item, kinds)]
-    return found[0] if found else None
+    while error is not None:
+        disk = isinstance(error, OSError) and error.errno in DISK_FAULTS
+        if disk or isinstance(error, KINDS):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
-def status(cause: BaseException) -> int | None:
-    """Give the number that the hub answered with."""
-    response = getattr(cause, "response", None)
-    return None if response is None else response.status_code
-
-
-def is_transient(cause: BaseException) -> bool:
-    """Tell whether trying again may help."""
-    code = status(cause)
-    return code is None or code == 429 or code >= 500
-
-
-def summary(cause: BaseException) -> str:
-    """Say in a few words what happened."""
-    code = status(cause)
-    if code is not None:
-        return f"the hub answered {code}"
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
-
-
-def explain(
-    cause: BaseException, *, what: str, repo_id: str, tries: int
-) -> str:
-    """Say what failed, why, and what can be done.
+def diagnose(cause: BaseException) -> tuple[str, str, bool]:
+    """Say what happened, what can be done, and whether to try again.
 
     Arguments
     ---------
     cause : BaseException
-        From `network_cause`.
-    what : str
-        What failed.
-    repo_id : str
-        The repository.
-    tries : int
-        How often it was tried.
+        From `find_cause`.
 
     Returns
     -------
-    message : str
+    why, mend : str, str
         For people.
+    transient : bool
+        Whether trying again may help.
     """
-    code = status(cause)
-    mend = MENDS.get(code)
-    if mend is None and code is not None and code < 500:
-        mend = "the hub refuses this"
-    elif mend is None:
-        mend = (
-            "check the connection, then run the same command again: what "
-            "has arrived is not sent twice"
+    response = getattr(cause, "response", None)
+    if response is not None:
+        code = response.status_code
+        mend = CONNECTION if code >= 500 else "the hub refuses this"
+        return (
+            f"the hub answered {code}",
+            MENDS.get(code, mend),
+            code == 429 or code >= 500,
         )
-    said = getattr(cause, "server_message", None)
-    return " ".join(
-        part
-        for part in (
-            f"{repo_id}: could not {what} ({summary(cause)}, "
-            f"{tries} attempt{'s' if tries > 1 else ''}):",
-            f"{mend}.",
-            f"The hub says: {said}" if said else "",
-        )
-        if part
-    )
+    why = printable(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
+    if isinstance(cause, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set", OFFLINE, False
+    if isinstance(cause, LocalTokenNotFoundError):
+        return "you are not logged in", LOG_IN, False
+    if getattr(cause, "errno", None) in DISK_FAULTS:
+        room = "make room, or let HF_HOME and TMPDIR name other folders"
+        return str(cause.strerror), room, False
+    return why, CONNECTION, True
