@@ -4,7 +4,7 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -139,9 +139,9 @@ class Card:
 
     def __post_init__(self):
         # the one place through which all texts of a card pass
-        for field in fields(self):
-            value = redacted(getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
+        for name, value in vars(self).items():
+            one_line = name in ("name", "license", "pipeline_tag")
+            object.__setattr__(self, name, redacted(value, one_line))
 
     def metadata(self) -> ModelCardData:
         """Give what the hub reads."""
@@ -186,24 +186,20 @@ class Card:
         }
         parts = [
             f"---\n{self.metadata()}\n---",
-            f"# {' '.join(self.name.split())}",
+            f"# {self.name}",
             self.summary.strip(),
             *(f"## {title}\n\n{text.strip()}" for title, text in body.items()),
         ]
         return "\n\n".join(parts) + "\n"
 
 
-def redacted(value: object) -> object:
-    """Redact a text, or all texts of a sequence or of a dataclass."""
+def redacted(value: object, one_line: bool = True) -> object:
+    """Redact a text, or all texts of a sequence or of a metric."""
     if isinstance(value, str):
-        return redact(value)
-    if is_dataclass(value):
-        return replace(
-            value, **{name: redacted(v) for name, v in vars(value).items()}
-        )
-    return (
-        [redacted(v) for v in value] if isinstance(value, Sequence) else value
-    )
+        return " ".join(redact(value).split()) if one_line else redact(value)
+    if isinstance(value, Metric):
+        return Metric(**{name: redacted(v) for name, v in vars(value).items()})
+    return [*map(redacted, value)] if isinstance(value, Sequence) else value
 
 
 def metrics_table(metrics: Sequence[Metric]) -> str:
@@ -229,15 +225,10 @@ def metrics_table(metrics: Sequence[Metric]) -> str:
     if not metrics:
         return "None were measured."
     rows = [("dataset", "split", "metric", "value"), ("---",) * 4]
-    rows += [
-        (m.dataset, m.split, m.name, f"{m.value:g} {m.unit}") for m in metrics
-    ]
-    return "\n".join(f"| {' | '.join(map(cell, row))} |" for row in rows)
-
-
-def cell(text: str) -> str:
-    """Write a text as a cell of a table: one line, its pipes escaped."""
-    return " ".join(re.sub(r"([\\|])", r"\\\1", text).split())
+    for m in metrics:
+        row = (m.dataset, m.split, m.name, f"{m.value:g} {m.unit}".strip())
+        rows.append([re.sub(r"([\\|])", r"\\\1", text) for text in row])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def identifier(text: str) -> str:

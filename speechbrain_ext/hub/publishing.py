@@ -1,12 +1,11 @@
 """Publishing: upload, load back, compare, and only then tag."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
 
 from speechbrain_ext.hub.folder import CARD, HYPERPARAMS
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
@@ -18,11 +17,12 @@ from speechbrain_ext.hub.release import (
     release_files,
     same_bits,
 )
-from speechbrain_ext.hub.retry import PublishError, with_retries
-from speechbrain_ext.hub.uploading import Target, file_hashes
+from speechbrain_ext.hub.retry import PublishError
+from speechbrain_ext.hub.uploading import Target
 from speechbrain_ext.hub.weights import read_weights
 
 EXAMPLE_SAMPLES = 8000
+END = "no tag was set. Publish again, and if it stays, look at the folder"
 ESTIMATOR = {"encoder", "encoder_out"}
 RECOGNISERS = ({"joint"}, {"recogniser"})
 Run = Callable[[LoadedFolder, torch.Tensor], torch.Tensor]
@@ -53,11 +53,9 @@ class Published:
         """Give a table of the files."""
         state = f"commit {self.commit}" if self.commit else "dry run"
         tag = f", tag {self.tag}" if self.tag else ""
-        lines = [f"{self.repo_id}: {state}{tag}"]
-        lines += [f"{size:>12,}  {name}" for name, size in self.files.items()]
-        return "\n".join(
-            [*lines, f"{sum(self.files.values()):>12,}  bytes together"]
-        )
+        rows = {**self.files, "bytes together": sum(self.files.values())}
+        lines = [f"{size:>12,}  {name}" for name, size in rows.items()]
+        return "\n".join([f"{self.repo_id}: {state}{tag}", *lines])
 
 
 def publish(
@@ -129,52 +127,40 @@ def publish(
     FileNotFoundError
         If a file is missing, or the folder is neither of the two.
     """
-    target = Target(repo_id, token=token, endpoint=endpoint)
+    target = Target(repo_id, token, endpoint)
     run = run or run_modules
-    options = {"token": token, "endpoint": endpoint}
     with (
         checked_copy(find_release(folder), limits) as (copy, here),
         tempfile.TemporaryDirectory() as fresh,
     ):
         names = release_files(copy, limits)
+        if names != release_files(copy, limits, repo_id):
+            raise ValueError(
+                f"{folder}: paths of the pretrainer in {HYPERPARAMS} name "
+                f"another repository than {repo_id}; leave its name out"
+            )
         files = {name: (copy / name).stat().st_size for name in names}
-        if example is None:
-            example = make_example(here)
+        example = make_example(here) if example is None else example
         output = run_seeded(run, here, example)
         if dry_run:
             return Published(repo_id, files)
-        commit = target.send(
-            copy, names, private=private, tag=tag, message=message
-        )
-        options = {**options, "revision": commit}
+        options = {"private": private, "tag": tag, "message": message}
+        commit = target.send(copy, names, **options)
 
-        def load_back() -> tuple[Path, LoadedFolder]:
-            folder = snapshot_download(
-                repo_id, cache_dir=fresh, allow_patterns=names, **options
+        back, others = target.differing(copy, names, commit, fresh)
+        compare(repo_id, copy, back, others)
+        there = load_folder(back, limits=limits)
+        if not same_bits(output, run_seeded(run, there, example)):
+            raise PublishError(
+                f"{repo_id}: what was loaded back gives another output; {END}"
             )
-            loaded = load_folder(
-                repo_id, savedir=fresh, limits=limits, **options
-            )
-            return Path(folder), loaded
-
-        back, there = with_retries(
-            load_back, what="load the release back", repo_id=repo_id
-        )
-        same = same_bits(output, run_seeded(run, there, example))
-        compare(repo_id, copy, back, names, same)
     if tag is not None:
         target.set_tag(tag, commit)
     return Published(repo_id, files, commit, tag)
 
 
-def compare(
-    repo_id: str,
-    sent: Path,
-    back: Path,
-    names: Sequence[str],
-    same_output: bool,
-) -> None:
-    """Check that the hub gives back what was sent.
+def compare(repo_id: str, sent: Path, back: Path, others: list[str]) -> None:
+    """Raise a PublishError if files came back from the hub otherwise.
 
     Arguments
     ---------
@@ -182,38 +168,17 @@ def compare(
         For the message.
     sent, back : Path
         Folders with what was sent, and what the hub returned.
-    names : sequence of str
-        Their files.
-    same_output : bool
-        Whether both models gave the same for an example.
-
-    Raises
-    ------
-    PublishError
-        If a file or the output differs.
+    others : list of str
+        The files that are not the same.
     """
-    why = None
-    for name in names:
-        if (back / name).is_file() and (
-            file_hashes(sent / name) == file_hashes(back / name)
-        ):
-            continue
-        why = f"{name} came back otherwise than it was sent"
-        try:
-            if name not in (HYPERPARAMS, CARD):
-                compare_weights(
-                    name, read_weights(sent / name), read_weights(back / name)
-                )
-        except (ValueError, OSError) as error:
-            why = str(error)
-        break
-    if why is None and not same_output:
-        why = "the model that was loaded back gives another output"
-    if why is not None:
-        raise PublishError(
-            f"{repo_id}: {why}; no tag was set. Publish again, and if it "
-            "stays, look at the folder"
-        )
+    try:
+        for name in others:
+            if name not in (HYPERPARAMS, CARD):  # which tensor is it?
+                weights = read_weights(sent / name), read_weights(back / name)
+                compare_weights(name, *weights)
+            raise ValueError(f"{name} came back otherwise")
+    except (ValueError, OSError) as error:
+        raise PublishError(f"{repo_id}: {error}; {END}") from error
 
 
 def run_seeded(
@@ -243,10 +208,9 @@ def run_seeded(
 
 def make_example(loaded: LoadedFolder) -> torch.Tensor:
     """Make an input: noise of a fixed seed, (1, time) or (1, 2, time)."""
-    shape = (1, EXAMPLE_SAMPLES)
-    if set(loaded.modules) == ESTIMATOR:
-        shape = (1, 2, EXAMPLE_SAMPLES)
+    channels = (2,) if set(loaded.modules) == ESTIMATOR else ()
     generator = torch.Generator().manual_seed(0)
+    shape = (1, *channels, EXAMPLE_SAMPLES)
     return 0.1 * torch.randn(shape, generator=generator)
 
 
@@ -283,15 +247,15 @@ def run_modules(loaded: LoadedFolder, example: torch.Tensor) -> torch.Tensor:
     separator = loaded.separator()
     if separator is not None:
         return separator(example)
-    if set(modules) == ESTIMATOR and "stat_pooling" in hparams:
+    first, *others = modules.values()
+    if modules.keys() == ESTIMATOR and "stat_pooling" in hparams:
         features = modules["encoder"](example).permute(0, 2, 1)
         return modules["encoder_out"](hparams["stat_pooling"](features))
-    if set(modules) in RECOGNISERS:
-        (module,) = modules.values()
-        output = module(example, example.new_ones(len(example)))
+    if modules.keys() in RECOGNISERS:
+        output = first(example, example.new_ones(len(example)))
         return getattr(output, "recognition", output).log_probabilities
-    if len(modules) == 1:
-        return next(iter(modules.values()))(example)
+    if not others:
+        return first(example)
     raise PublishError(
         f"how to run the modules {sorted(modules)} is not known; pass "
         "run=..., which maps what was loaded and an example to a tensor"

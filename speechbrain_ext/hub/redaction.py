@@ -7,12 +7,10 @@ from pathlib import Path
 PLACE, SECRET = "DIR", "***"
 # control characters, and halves of characters
 NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
 # Secrets whatever stands around them. An identifier such as hf_hub_download
 # is none: it has underscores, or neither digit nor capital.
 TOKEN = re.compile(
-    r"""(?sx)
-    (?<![\w-]) (?:
+    r"""(?sx) (?<![\w-]) (?:
         hf_ (?: (?=[a-z]*[A-Z0-9]) [A-Za-z0-9]{4,} | [a-z]{13,} ) (?!\w)
         | gh[opsur]_ [A-Za-z0-9]{6,} | github_pat_ \w{6,}
         | (?: glpat | xox[a-z] | [rs]k_live | [rs]k_test ) [-_] [\w-]{6,}
@@ -23,47 +21,34 @@ TOKEN = re.compile(
     | (?i: (?<=\bbearer\s) | (?<=\bauthorization:\sbasic\s) )
         (?=\S*[A-Z0-9] | [a-z]{13,}) [\w.~+/=-]{6,}
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
-        (?: .*? -----END\ [A-Z ]*PRIVATE\ KEY----- | .* )
-    """
+        (?: .*? -----END\ [A-Z ]*PRIVATE\ KEY----- | .* )"""
 )
+SECRET_NAME = r"[\w.-]*(?:token|key|secret|passw(?:or)?d|credential)[\w-]*"
 # NAME=value, NAME: value and --NAME value
 NAMED = re.compile(
-    r"""(?ix)
-    (?<![\w.-]) (--)?
-    ([\w.-]* (?:token|key|secret|passw(?:or)?d|credential) [\w-]*)
-    (["']? \s* [=:] \s* | [ ]+)
-    ("[^"\n]*" | '[^'\n]*' | [^\s"'`,;&<>()\[\]{}]+)
-    """
+    rf"""(?ix) (?<![\w.-]) ({SECRET_NAME}) (["']? \s* [=:] \s* | [ ]+)
+    ("[^"\n]*" | '[^'\n]*' | [^\s"'`,;&<>()\[\]{{}}]+)
+    (?= (\s*? (?: \n | \Z | [,}}\]\#] ))? )"""
 )
-SECRET_NAME = re.compile(r"(?i)token|key|secret|passw(or)?d|credential")
 ALWAYS_SECRET = re.compile(r"(?i)secret|passw|api_?key|credential")
-NUMBER = re.compile(r"[+-]?(\d{1,4}|\d*\.\d+|\d+\.)(e[+-]?\d+)?")
-PLACEHOLDER = re.compile(
+ORDINARY = re.compile(
     r"""(?x) [*.]* | <[^>]*> | \$\{?\w+\}? | [\[{&*|>].* | !(?:ref|new|name)\b.*
-    | [A-Z_]*(?:TOKEN|KEY|PASSWORD|SECRET|YOUR|XXX)[A-Z_]*
-    | (?i: none | null | true | false | yes | no | value ) | os\.environ.*
-    """
+    | [A-Z_]*(?:TOKEN|KEY|PASSWORD|SECRET|YOUR|XXX)[A-Z_]* | os\.environ.*
+    | (?i: none | null | true | false | yes | no | value )"""
 )
-
-# A path goes on up to a space, a quote or a bracket that it did not open.
-REST = (
-    r"""(?:[^\s"'`<>|,;()\[\]{}]|\\[ ]|\([^\s()]*\)|\[[^\s\[\]]*\]"""
-    r"""|\{[^\s{}]*\})*"""
-)
+NUMBER = re.compile(r"[+-]?(\d{1,4}|\d*\.\d+|\d+\.)(e[+-]?\d+)?")
+# A path ends at a space, a quote or a bracket that it did not open.
+REST = r"""(?:[^\s"'`<>|,;()\[\]{}]|\\[ ]|\([^\s()]*\)|\[[^\s\[\]]*\])*"""
 PATH = re.compile(
-    rf"""(?x)
-    (?P<url> (?!file:) \b[A-Za-z][\w+.-]{1, 20}://[^\s"'`<>]* )
-    | (?: \bfile:/+
-        | (?<![\w~./]) ~(?:[A-Za-z_][\w.-]*)?[/\\]
+    rf"""(?x) (?P<url> (?!file:) \b[A-Za-z][\w+.-]{{1,20}}://[^\s"'`<>]* )
+    | (?: \bfile:/+ | (?<![\w~./]) ~(?:[A-Za-z_][\w.-]*)?[/\\]
         | \$\{{?HOME\b\}}? | %(?:USERPROFILE|HOMEPATH|APPDATA)%
         | (?<![A-Za-z0-9]) [A-Za-z]:(?:\\+|/(?=\w))
         | (?<![\w\\]) \\\\{{1,3}}[\w.-]+\\+(?=\w)
-        | (?<![\w.]) /(?:home|Users)/(?=\w)
-      ) {REST}
+        | (?<![\w.]) /(?:home|Users)/(?=\w) ) {REST}
     | (?P<relative> (?<![\w./\\-]) (?:[\w.-]+[/\\])* \.\.[/\\] {REST} )
-    | (?P<absolute>
-        (?: ^ | (?<=[\s"'`=:(\[{{,;|@“„«‘]) ) /+(?=[\w.@%$~+\\]) {REST} )
-    """
+    | (?: ^ | (?<=[\s"'`=:(\[{{,;|@“„«‘]) )
+        (?P<absolute> /+(?=[\w.@%$~+\\]) {REST})"""
 )
 ANY_PLACE = re.compile(r"/|~|file:|\\\\|[A-Za-z]:[\\/]|\$\{?HOME|%\w+%")
 
@@ -90,9 +75,8 @@ def redact(text: str, secret: str = SECRET) -> str:
     >>> redact("HF_TOKEN=hf_0123456789 python train.py --data=~/clips")
     'HF_TOKEN=*** python train.py --data=DIR'
     """
-    text = text.replace("\r\n", "\n")
-    text = NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
-    return PATH.sub(_place, home_pattern().sub(_place, mask(text, secret)))
+    text = NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    return PATH.sub(_place, home_pattern().sub("~/", mask(text, secret)))
 
 
 def redact_option(text: str, before: str = "") -> str:
@@ -112,19 +96,17 @@ def redact_option(text: str, before: str = "") -> str:
     Example
     -------
     >>> redact_option("--include=[/data/my clips/*, ../x]")
-    '--include=[DIR,DIR]'
+    '--include=[DIR, DIR]'
     """
-    lead, name, value = re.fullmatch(
-        r"(?s)(\s*(?:(-*[\w.-]+)(?:=|:\s+))?)(.*)", text
-    ).groups()
+    assigned = r"(?s)(\s*(?:(-*[\w.-]+)(?:=|:\s+))?)(.*)"
+    lead, name, value = re.fullmatch(assigned, text).groups()
     if not name and before.startswith("--") and "=" not in before:
         name = before
-    if name and is_secret(f"--{name.lstrip('-')}", "=", value):
+    if name and is_secret(f"--{name}", "=", value):
         return lead + SECRET
     if value.startswith(("[", "{")):
-        return lead + re.sub(
-            r"""[^\[\]{},"']+""", lambda m: redact_option(m[0]), value
-        )
+        items = r"""[^\[\]{},"']+"""
+        return lead + re.sub(items, lambda m: redact_option(m[0]), value)
     if ANY_PLACE.match(value.strip("\"' ")) or leads_out(value):
         return lead + PLACE
     return redact(text)
@@ -134,15 +116,13 @@ def mask(text: str, secret: str = SECRET) -> str:
     """Write `***` for all that looks like a token, key or password."""
 
     def masked(match: re.Match) -> str:
-        dashes, name, sign, value = match.groups()
-        ends = re.match(r"\s*?(?:\n|$|[,}\]#])", text[match.end() :])
-        if not is_secret((dashes or "") + name, sign, value, bool(ends)):
+        name, sign, value, ends = match.groups()
+        if not is_secret(name, sign, value, ends is not None):
             return match[0]
         quote = value[0] if value[0] in "\"'" else ""
-        return match[0][: -len(value)] + quote + secret + quote
+        return name + sign + quote + secret + quote
 
-    text = TOKEN.sub(lambda _: secret, text)
-    return NAMED.sub(masked, text)
+    return NAMED.sub(masked, TOKEN.sub(lambda _: secret, text))
 
 
 def is_secret(name: str, sign: str, value: str, ends: bool = True) -> bool:
@@ -169,63 +149,52 @@ def is_secret(name: str, sign: str, value: str, ends: bool = True) -> bool:
     (True, False)
     """
     bare, option = value.strip("\"'"), name.startswith("--")
-    if not SECRET_NAME.search(name) or PLACEHOLDER.fullmatch(bare):
+    if not re.fullmatch(f"(?i){SECRET_NAME}", name) or ORDINARY.fullmatch(bare):
         return False
-    mixed = re.search(r"(?i)\d.*[a-z]|[a-z].*\d", bare) and len(bare) >= 6
-    if not sign.strip():  # --name value, or a sentence on --name
-        return bool(option and mixed)
-    if ALWAYS_SECRET.search(name):
+    if ALWAYS_SECRET.search(name) and sign.strip():
         return bare != name
-    if NUMBER.fullmatch(bare) or not option and len(bare) < 4:
+    if NUMBER.fullmatch(bare):
         return False
-    literal = bare != value or name.isupper() or (":" in sign and ends)
-    kind = re.search(r"(?i)token$|[\w-]key$", name)
-    return bool(option or mixed or (literal and kind))
+    if len(bare) >= 6 and re.search(r"(?i)\d.*[a-z]|[a-z].*\d", bare):
+        return bool(option or sign.strip())
+    # otherwise it may be a word of a sentence
+    token = len(bare) >= 4 and re.search(r"(?i)token$|[\w-]key$", name)
+    given = bare != value or name.isupper() or (":" in sign and ends)
+    return bool((option and sign.strip()) or (token and given))
 
 
 def home_pattern() -> re.Pattern:
-    """Compile what finds the home folder of this process, and all URLs."""
+    """Compile what finds the home folder of this process."""
     homes = {str(Path.home()), os.path.realpath(Path.home())} - {"/"}
     either = "|".join(map(re.escape, homes)) or "(?!)"
-    return re.compile(
-        rf"""(?P<url>(?!file:)\b[A-Za-z][\w+.-]{1, 20}://[^\s"'`<>]*)"""
-        rf"""|(?P<home>(?<!\w)(?:{either})(?![\w-]){REST})"""
-    )
+    return re.compile(rf"(?<![\w.])(?:{either})(?![\w-])")
 
 
 def leads_out(path: str) -> bool:
     """Tell whether a relative path leads out of where it begins."""
-    normal = os.path.normpath(path.strip("\"' ").replace("\\", "/"))
-    return normal.split("/")[0] == ".."
+    path = os.path.normpath(path.strip("\"' ").replace("\\", "/"))
+    return path.split("/")[0] == ".."
 
 
 def _place(match: re.Match) -> str:
     """Give what stands in place of a path."""
-    found, groups = match[0], match.groupdict()
-    path = found.rstrip(".,:;!?")
-    ordinary = groups["url"]
-    if groups.get("relative"):
-        ordinary = not leads_out(path)
-    elif groups.get("absolute"):
-        # a number, a unit or a sound in slashes, as in a sentence
+    path = re.sub(r"(\*\*|[.,:;!?])+$", "", match[0])
+    ordinary = match["url"] or (match["relative"] and not leads_out(path))
+    if match["absolute"] and re.fullmatch(r"/(\w{1,3}/?|[\d.%]+)", path):
+        # perhaps a number, a unit or a sound in slashes, in a sentence
         before = match.string[max(match.start() - 3, 0) : match.start()]
-        ordinary = (
-            re.fullmatch(r"/(\w{1,3}/?|[\d.%]+)", path)
-            and (path.endswith("/") or re.search(r"(^|[^:=]\s|\()$", before))
-            and not os.path.isdir(path)
-        )
-    return found if ordinary else PLACE + found[len(path) :]
+        sentence = path.endswith("/") or re.search(r"(^|[^:=]\s|\()$", before)
+        ordinary = sentence and not os.path.isdir(path)
+    return match[0] if ordinary else PLACE + match[0][len(path) :]
 
 
-def require_public(path: Path, text: str) -> None:
+def require_public(path: Path) -> None:
     r"""Raise if a file that is to be published holds something private.
 
     Arguments
     ---------
     path : Path
-        The file, for the message.
-    text : str
-        Its content.
+        A text file.
 
     Raises
     ------
@@ -234,17 +203,19 @@ def require_public(path: Path, text: str) -> None:
 
     Example
     -------
-    >>> require_public(Path("README.md"), "Use it.\nHF_TOKEN=hf_0123456789")
+    >>> path = getfixture("tmp_path") / "README.md"
+    >>> _ = path.write_text("Use it.\nHF_TOKEN=hf_0123456789")
+    >>> require_public(path)
     Traceback (most recent call last):
-    ValueError: README.md, line 2 holds what looks like a token, key or
+    ValueError: ...README.md, line 2 holds what looks like a token, key or
     password; write *** in its place
     """
-    homes = home_pattern()
-    for number, line in enumerate(text.split("\n"), start=1):
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, start=1):
         what = None
         if mask(line) != line:
             what = f"what looks like a token, key or password; write {SECRET}"
-        elif any(match["home"] for match in homes.finditer(line)):
+        elif home_pattern().search(line):
             what = f"the path of your home folder; write {PLACE}"
         if what:
             raise ValueError(f"{path}, line {number} holds {what} in its place")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,6 @@ from string import Template
 
 import torch
 
-from speechbrain_ext.console import DISK_FAULTS
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
@@ -25,7 +25,6 @@ from speechbrain_ext.hub.weights import read_weights, write_weights
 
 # subfolder of a results folder, made by the recipe
 RELEASE = "release"
-BLOCK_BYTES = 2**20
 
 
 def build_release(
@@ -149,26 +148,19 @@ def check_release(
     ValueError
         If weights differ, or a text holds something private.
     """
-    for name in (HYPERPARAMS, CARD):
-        text = (folder / name).read_text(encoding="utf-8", errors="replace")
-        require_public(folder / name, text)
+    for path in (folder / HYPERPARAMS, folder / CARD):
+        require_public(path)
     loaded = load_folder(folder, limits=limits)
     pretrainer = loaded.hparams.get("pretrainer")
     built = loaded.modules | getattr(pretrainer, "loadables", {})
     for item in find_loadables(read_plan(folder, limits)):
-        files = [folder / name for name in pair(item)]
-        expected = (
-            modules[item.name].state_dict()
-            if modules
-            else read_weights(files[0], limits)
-        )
-        for file in files:
-            compare_weights(file, expected, read_weights(file, limits))
-        compare_weights(
-            f"{folder / HYPERPARAMS}: {item.name}",
-            expected,
-            built[item.name].state_dict(),
-        )
+        first, second = (folder / name for name in pair(item))
+        expected = read_weights(first)
+        if modules:
+            compare_weights(first, modules[item.name].state_dict(), expected)
+        compare_weights(second, expected, read_weights(second))
+        module = f"{folder / HYPERPARAMS}, {item.name}"
+        compare_weights(module, expected, built[item.name].state_dict())
     return loaded
 
 
@@ -196,30 +188,24 @@ def compare_weights(
     >>> weights = {"weight": torch.ones(2)}
     >>> compare_weights("model.ckpt", weights, weights)
     """
-    for key in expected.keys() | found.keys():
-        value, other = expected.get(key), found.get(key)
-        if value is None or other is None or not same_bits(value, other):
-            was, now = (
-                "missing" if x is None else f"{tuple(x.shape)} of {x.dtype}"
-                for x in (value, other)
-            )
+    for key in [*expected, *(found.keys() - expected.keys())]:
+        if not same_bits(expected.get(key), found.get(key)):
+            kind = getattr(expected.get(key), "dtype", "nothing")
             raise ValueError(
-                f"{where}: the tensor {key!r} was saved as {was} and came "
-                f"back otherwise ({now}); build the modules in {HYPERPARAMS} "
-                "as they were trained, in the same precision, and call "
-                "build_release again"
+                f"{where}: {key} was saved as {kind} and came back otherwise; "
+                f"both files must hold the module as {HYPERPARAMS} builds it, "
+                "in the same precision: call build_release again"
             )
 
 
-def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
+def same_bits(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
     """Compare two tensors bit for bit; NaN is the same as NaN."""
-    if first.shape != second.shape or first.dtype != second.dtype:
+    if one is None or two is None:
         return False
-    one, other = (
-        tensor.detach().cpu().reshape(-1).view(torch.uint8)
-        for tensor in (first, second)
-    )
-    return torch.equal(one, other)
+    if (one.shape, one.dtype) != (two.shape, two.dtype):
+        return False
+    bits = [x.detach().cpu().reshape(-1).view(torch.uint8) for x in (one, two)]
+    return torch.equal(*bits)
 
 
 @contextmanager
@@ -249,51 +235,40 @@ def checked_copy(
     with tempfile.TemporaryDirectory() as copy:
         try:
             for name in (HYPERPARAMS, CARD):
-                copy_file(folder, name, Path(copy), limits.yaml_bytes)
+                copy_file(folder, name, copy, limits.yaml_bytes)
             room = 2 * limits.weight_bytes
-            for name in release_files(copy, limits)[2:]:
-                room -= copy_file(folder, name, Path(copy), room)
+            for name in release_files(Path(copy), limits)[2:]:
+                room -= copy_file(folder, name, copy, room)
             loaded = check_release(Path(copy), limits=limits)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
             error.args = (str(error).replace(copy, str(folder)),)
-            raise
-        except OSError as error:
-            if error.errno in DISK_FAULTS:
-                raise OSError(
-                    f"{folder} cannot be copied to {copy} ({error.strerror}): "
-                    "make room there, or let TMPDIR name another folder"
-                ) from error
             raise
         yield Path(copy), loaded
 
 
-def copy_file(folder: Path, name: str, to: Path, most: int) -> int:
+def copy_file(folder: Path, name: str, copy: str, most: int) -> int:
     """Copy a file of a folder that is not trusted, and give its size."""
+    path, target = folder / name, Path(copy, name)
     try:
         source = inner_file(folder, name).resolve()
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"{folder} is no release folder, {folder / name} is missing; "
+            f"{folder} is no release folder, {path} is missing; "
             "speechbrain_ext.hub.build_release makes one"
         ) from error
-    (to / name).parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     # whatever stands there by now: no link is followed, no pipe waited for
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    size = 0
-    with (
-        open(source, "rb", opener=lambda p, f: os.open(p, f | flags)) as file,
-        open(to / name, "wb") as out,
-    ):
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise RefusedError(f"{folder / name} is not a regular file")
-        while block := file.read(BLOCK_BYTES):
-            size += out.write(block)
-            if size > most:
-                raise RefusedError(
-                    f"{folder / name} has more than {most} bytes; "
-                    "Limits(yaml_bytes=..., weight_bytes=...) changes that"
-                )
-    return size
+    opener = lambda file, given: os.open(file, given | flags)  # noqa: E731
+    with open(source, "rb", opener=opener) as file, open(target, "wb") as out:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+            raise RefusedError(
+                f"{path} is no regular file of at most {most} bytes, which "
+                "Limits(yaml_bytes=..., weight_bytes=...) changes"
+            )
+        shutil.copyfileobj(file, out)
+    return found.st_size
 
 
 def find_release(folder: str | Path) -> Path:
@@ -325,12 +300,11 @@ def find_release(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     path = folder / HYPERPARAMS
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}")
     if path.is_file():
         with open(path, "rb") as file:
-            if re.search(rb"(?m)^pretrainer *:", file.read(BLOCK_BYTES)):
-                return folder
+            head = file.read(Limits.yaml_bytes)
+        if re.search(rb"(?m)^pretrainer *:", head):
+            return folder
     if (folder / RELEASE).is_dir():
         return folder / RELEASE
     raise FileNotFoundError(
@@ -342,15 +316,19 @@ def find_release(folder: str | Path) -> Path:
 
 
 def release_files(
-    folder: str | Path, limits: Limits | None = None
+    folder: Path, limits: Limits | None = None, repo_id: str | None = None
 ) -> list[str]:
     """List the files of a release folder that go to the hub, and no others.
 
     Arguments
     ---------
-    folder : str or Path
+    folder : Path
         From `build_release`, or of the same layout. It may hold logs and
         other files, which stay where they are.
+    limits : Limits, optional
+        Size that hyperparams.yaml may have.
+    repo_id : str, optional
+        The repository that it is published to.
 
     Returns
     -------
@@ -364,6 +342,6 @@ def release_files(
     RefusedError
         If `load_folder` would refuse hyperparams.yaml.
     """
-    loadables = find_loadables(read_plan(Path(folder), limits))
+    loadables = find_loadables(read_plan(folder, limits), repo_id)
     weights = [name for item in loadables for name in pair(item)]
     return list(dict.fromkeys([HYPERPARAMS, CARD, *weights]))

@@ -7,11 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 # HTTPError is the class of the network library that the client uses
-from huggingface_hub.errors import (
-    HTTPError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-)
+from huggingface_hub import errors
 
 from speechbrain_ext.console import DISK_FAULTS, printable
 
@@ -20,30 +16,23 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 2.0
 Result = TypeVar("Result")
-
-KINDS = (
-    HTTPError,
-    json.JSONDecodeError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
+OFFLINE, LOGGED_OUT = (
+    errors.OfflineModeIsEnabled,
+    errors.LocalTokenNotFoundError,
 )
+KINDS = (errors.HTTPError, json.JSONDecodeError, OFFLINE, LOGGED_OUT)
 LOG_IN = "log in with `hf auth login`, set HF_TOKEN, or pass token=..."
-MENDS = {
+HELP = {
     400: "the hub does not accept what was sent; its answer says why",
     401: f"the hub does not know who you are: {LOG_IN}",
-    403: "your token may not do that: take one with the right to write to "
-    "this repository, or publish under a name of your own",
+    403: "take a token with the right to write to this repository, or publish "
+    "under a name of your own",
     404: "there is no such repository or revision, or your token may not see "
     "it: check the spelling and the token",
-    409: "it is in conflict with what is there, a commit or a name: look at "
-    "the repository, take another name or tag, or try again",
+    409: "it is in conflict with what is there: look at the repository, take "
+    "another name or tag, or try again",
     429: "the hub asks to wait: try again later",
 }
-OFFLINE = "offline mode is on: unset HF_HUB_OFFLINE and run it again"
-CONNECTION = (
-    "check the connection, then run the same command again: what has arrived "
-    "is not sent twice"
-)
 
 
 class PublishError(RuntimeError):
@@ -76,90 +65,64 @@ def with_retries(
     Raises
     ------
     PublishError
-        If it fails for good; errors that do not come from the network or
-        the hub are raised as they are.
+        If it fails for good; errors that do not come from the network, the
+        hub or the disk are raised as they are.
 
     Example
     -------
     >>> with_retries(lambda: 1, what="count", repo_id="me/model")
     1
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(ATTEMPTS):
         try:
             return action()
-        except (OSError, RuntimeError, ValueError, HTTPError) as error:
+        except (*KINDS, OSError, RuntimeError, ValueError) as error:
             cause = find_cause(error)
             if cause is None:
                 raise
-            why, mend, transient = diagnose(cause)
-            if attempt == ATTEMPTS or not transient:
-                tries = f"{attempt} attempt{'s' if attempt > 1 else ''}"
-                said = getattr(cause, "server_message", None)
-                answer = f" The hub says: {printable(said)}" if said else ""
+            why, fix, transient = diagnose(cause)
+            if not transient or attempt == ATTEMPTS - 1:
+                tries = f"{attempt + 1} attempt{'s' * bool(attempt)}"
                 raise PublishError(
-                    f"{repo_id}: could not {what} ({why}, {tries}): {mend}."
-                    f"{answer}"
+                    f"{repo_id}: could not {what} ({why}, {tries}): {fix}"
                 ) from error
-        wait = FIRST_WAIT_SECONDS * 2 ** (attempt - 1)
+        wait = FIRST_WAIT_SECONDS * 2**attempt
         logger.warning(
-            "%s: %s failed (%s), attempt %d of %d; again in %g s",
-            *(repo_id, what, why, attempt, ATTEMPTS, wait),
+            "%s: could not %s (%s); again in %g s", repo_id, what, why, wait
         )
         time.sleep(wait)
     raise AssertionError("ATTEMPTS is below 1")
 
 
 def find_cause(error: BaseException | None) -> BaseException | None:
-    """Find the failure of network, hub or disk behind an error.
-
-    Arguments
-    ---------
-    error : BaseException
-        huggingface_hub wraps some failures in errors of its own.
-
-    Returns
-    -------
-    cause : BaseException or None
-        None if the error comes from elsewhere.
-    """
+    """Find the failure of network, hub or disk behind an error, if any."""
     while error is not None:
-        disk = isinstance(error, OSError) and error.errno in DISK_FAULTS
-        if disk or isinstance(error, KINDS):
+        if isinstance(error, KINDS):
+            return error
+        if getattr(error, "errno", None) in DISK_FAULTS:
             return error
         error = error.__cause__ or error.__context__
     return None
 
 
 def diagnose(cause: BaseException) -> tuple[str, str, bool]:
-    """Say what happened, what can be done, and whether to try again.
-
-    Arguments
-    ---------
-    cause : BaseException
-        From `find_cause`.
-
-    Returns
-    -------
-    why, mend : str, str
-        For people.
-    transient : bool
-        Whether trying again may help.
-    """
-    response = getattr(cause, "response", None)
-    if response is not None:
-        code = response.status_code
-        mend = CONNECTION if code >= 500 else "the hub refuses this"
-        return (
-            f"the hub answered {code}",
-            MENDS.get(code, mend),
-            code == 429 or code >= 500,
-        )
-    why = printable(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
-    if isinstance(cause, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set", OFFLINE, False
-    if isinstance(cause, LocalTokenNotFoundError):
+    """Say what happened, how to fix it, and whether trying again may help."""
+    if isinstance(cause, OFFLINE):
+        return "offline mode", "unset HF_HUB_OFFLINE and run it again", False
+    if isinstance(cause, LOGGED_OUT):
         return "you are not logged in", LOG_IN, False
     if getattr(cause, "errno", None) in DISK_FAULTS:
-        room = "make room, or let HF_HOME and TMPDIR name other folders"
-        return str(cause.strerror), room, False
-    return why, CONNECTION, True
+        fix = "make room, or let HF_HOME and TMPDIR name other folders"
+        return str(cause.strerror), fix, False
+    code = getattr(getattr(cause, "response", None), "status_code", None)
+    transient = code is None or code == 429 or code >= 500
+    fix = HELP.get(code, "the hub refuses this")
+    if transient and code not in HELP:
+        fix = "check the connection, then run the same command again: what "
+        fix += "has arrived is not sent twice"
+    if said := getattr(cause, "server_message", None):
+        fix += f". The hub says: {printable(said)}"
+    why = f"the hub answered {code}"
+    if code is None:
+        why = printable(f"{type(cause).__name__}: {cause}")
+    return why, fix, transient

@@ -1,18 +1,15 @@
 """Sending a release to the hub: one commit, or nothing."""
 
-import hashlib
-import logging
-from collections.abc import Sequence
+import filecmp
+import tempfile
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
 
 from speechbrain_ext.hub.folder import REPOSITORY
-from speechbrain_ext.hub.refusal import Limits
 from speechbrain_ext.hub.release import checked_copy, release_files
 from speechbrain_ext.hub.retry import PublishError, with_retries
 
-logger = logging.getLogger(__name__)
 MAIN = "main"
 
 
@@ -32,50 +29,38 @@ class Target:
     ------
     ValueError
         If the name is none.
-
-    Example
-    -------
-    >>> Target("ring-sepformer")
-    Traceback (most recent call last):
-    ValueError: 'ring-sepformer' is no repository; write USER/NAME
     """
 
     def __init__(
-        self,
-        repo_id: str,
-        *,
-        token: str | bool | None = None,
-        endpoint: str | None = None,
+        self, repo_id: str, token: str | bool | None, endpoint: str | None
     ) -> None:
         check_repo_id(repo_id)
         self.repo_id = repo_id
         self.api = HfApi(endpoint=endpoint, token=token)
 
-    def ask(self, method: str, *arguments, what: str, **keywords) -> object:
+    def ask(self, method: str, what: str, **options) -> object:
         """Call a method of the client for this repository, with retries."""
         return with_retries(
-            lambda: getattr(self.api, method)(
-                self.repo_id, *arguments, **keywords
-            ),
+            lambda: getattr(self.api, method)(self.repo_id, **options),
             what=what,
             repo_id=self.repo_id,
         )
 
     def tags(self) -> dict[str, str]:
         """Ask for the tags and the commits they mark."""
-        refs = self.ask("list_repo_refs", what="read the tags")
+        refs = self.ask("list_repo_refs", "read the tags")
         return {ref.name: ref.target_commit for ref in refs.tags}
 
     def send(
         self,
         folder: Path,
-        names: Sequence[str],
+        names: list[str],
         *,
         private: bool = False,
         tag: str | None = None,
         message: str = "Publish a release",
     ) -> str:
-        """Send files in one commit.
+        """Send a release in one commit.
 
         The repository is made if it is missing. Files that it has already
         are not sent again, so that the same call resumes a failed one. No
@@ -84,8 +69,8 @@ class Target:
         Arguments
         ---------
         folder : Path
-            A copy that nobody else writes to, and that was checked.
-        names : sequence of str
+            From `checked_copy`.
+        names : list of str
             Its files.
         private : bool
             Make the repository private. If it exists and is public, nothing
@@ -106,13 +91,9 @@ class Target:
         PublishError
             If the network, the hub, the token or a name is in the way.
         """
-        self.ask(
-            "create_repo",
-            private=private,
-            exist_ok=True,
-            what="create the repository",
-        )
-        info = self.ask("repo_info", what="read the repository")
+        create = {"private": private, "exist_ok": True}
+        self.ask("create_repo", "create the repository", **create)
+        info = self.ask("repo_info", "read the repository")
         if private and not info.private:
             raise PublishError(
                 f"{self.repo_id} exists and is public, and private=True was "
@@ -122,85 +103,45 @@ class Target:
         if tag is not None:
             self.check_tag(tag, folder, names)
 
-        def commit() -> str:
+        def send() -> str:
             # operations hold the state of a commit: new ones for each attempt
-            operations = [
-                CommitOperationAdd(name, str(folder / name)) for name in names
-            ]
+            files = [CommitOperationAdd(n, str(folder / n)) for n in names]
             return self.api.create_commit(
-                self.repo_id,
-                operations,
-                commit_message=message,
-                revision=MAIN,
+                self.repo_id, files, commit_message=message, revision=MAIN
             ).oid
 
-        sent = with_retries(commit, what="send the files", repo_id=self.repo_id)
-        logger.info("%s: commit %s", self.repo_id, sent)
-        return sent
+        return with_retries(send, what="send the files", repo_id=self.repo_id)
 
-    def check_tag(self, tag: str, folder: Path, names: Sequence[str]) -> None:
-        """Refuse to publish under a tag that marks something else.
+    def differing(
+        self, folder: Path, names: list[str], commit: str, fresh: str
+    ) -> tuple[Path, list[str]]:
+        """Download files to a fresh place, and tell which are not the same."""
+        options = {"cache_dir": fresh, "allow_patterns": names}
+        what = "load the release back"
+        back = self.ask("snapshot_download", what, revision=commit, **options)
+        same, *others = filecmp.cmpfiles(folder, back, names, shallow=False)
+        return Path(back), sum(others, [])
 
-        Arguments
-        ---------
-        tag : str
-            To be set later.
-        folder : Path
-            With the files.
-        names : sequence of str
-            The files.
-
-        Raises
-        ------
-        PublishError
-            If the tag exists, and not on these very files.
-        """
+    def check_tag(self, tag: str, folder: Path, names: list[str]) -> None:
+        """Raise a PublishError if a tag marks other files than these."""
         commit = self.tags().get(tag)
         if commit is None:
             return
-        found = self.ask(
-            "get_paths_info",
-            list(names),
-            revision=commit,
-            what="read the files of the tag",
-        )
-        hashes = {f.path: f.lfs.sha256 if f.lfs else f.blob_id for f in found}
-        differing = [
-            name
-            for name in names
-            if hashes.get(name) not in file_hashes(folder / name)
-        ]
-        head = self.ask("repo_info", revision=MAIN, what="read the repository")
-        if differing or head.sha != commit:
-            what = f"with other content of {', '.join(differing)}"
+        with tempfile.TemporaryDirectory() as fresh:
+            _, others = self.differing(folder, names, commit, fresh)
+        head = self.ask("repo_info", "read the repository", revision=MAIN)
+        if others or head.sha != commit:
+            what = f"with other content of {', '.join(others)}"
             raise PublishError(
                 f"{self.repo_id}: the tag {tag} exists at commit {commit[:8]} "
-                f"{what if differing else 'and is not the latest'}: take "
-                "another tag. Nothing was sent"
+                f"{what if others else 'and is not the latest'}: take another "
+                "tag. Nothing was sent"
             )
 
     def set_tag(self, tag: str, commit: str) -> None:
-        """Mark a commit by a tag.
-
-        Arguments
-        ---------
-        tag : str
-            Such as `v1`.
-        commit : str
-            What it marks.
-
-        Raises
-        ------
-        PublishError
-            If the tag marks another commit, or for reasons of network or hub.
-        """
-        self.ask(
-            "create_tag",
-            tag=tag,
-            revision=commit,
-            exist_ok=True,
-            what=f"set the tag {tag}",
-        )
+        """Mark a commit by a tag, or raise a PublishError."""
+        new = {"tag": tag, "revision": commit, "exist_ok": True}
+        self.ask("create_tag", f"set the tag {tag}", **new)
         marked = self.tags().get(tag)
         if marked != commit:
             raise PublishError(
@@ -215,24 +156,12 @@ def check_repo_id(repo_id: str) -> None:
         raise ValueError(f"{repo_id!r} is no repository; write USER/NAME")
 
 
-def file_hashes(path: Path) -> tuple[str, str]:
-    """Hash a file as the hub does: as a large file, and as git."""
-    large = hashlib.sha256()
-    git = hashlib.sha1(f"blob {path.stat().st_size}\0".encode())
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            large.update(block)
-            git.update(block)
-    return large.hexdigest(), git.hexdigest()
-
-
 def upload(
     folder: str | Path,
     repo_id: str,
     *,
     token: str | bool | None = None,
     endpoint: str | None = None,
-    limits: Limits | None = None,
     **options,
 ) -> str:
     """Check a release folder and send it, without loading it back.
@@ -243,7 +172,7 @@ def upload(
         The release folder; other files in it are not sent.
     repo_id : str
         `USER/NAME`.
-    token, endpoint, limits
+    token, endpoint
         See `publish`.
     **options
         `private`, `tag` and `message` of `publish`. The tag is not set, but
@@ -261,6 +190,6 @@ def upload(
     ValueError
         If the release is not as it should be; see `publish`.
     """
-    target = Target(repo_id, token=token, endpoint=endpoint)
-    with checked_copy(Path(folder), limits) as (copy, _):
-        return target.send(copy, release_files(copy, limits), **options)
+    with checked_copy(Path(folder)) as (copy, _):
+        target = Target(repo_id, token, endpoint)
+        return target.send(copy, release_files(copy), **options)
