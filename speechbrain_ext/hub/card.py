@@ -1,13 +1,17 @@
 """Model cards: what a model is, for people and for the hub's search."""
 
 import inspect
-import os
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
+
+from speechbrain_ext.hub.redaction import redact, redact_option
+
+SECTIONS = "name summary data command usage limits license citation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +62,7 @@ class Metric:
             dataset_name=self.dataset,
             dataset_split=self.split,
             metric_type=self.identifier,
-            metric_name=f"{self.name} ({self.unit})"
-            if self.unit
-            else self.name,
+            metric_name=self.name + f" ({self.unit})" * bool(self.unit),
             metric_value=self.value,
         )
 
@@ -68,6 +70,9 @@ class Metric:
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """All that a model card says.
+
+    Its texts are kept as `redact` gives them, so that no secret and no place
+    of this machine gets into the card.
 
     Arguments
     ---------
@@ -86,7 +91,7 @@ class Card:
     license : str
         Identifier of the hub, `apache-2.0`.
     license_text : str
-        A sentence on the licence of weights and data.
+        A sentence on the license of weights and data.
     citation : str
         BibTeX, or who to name.
     metrics : sequence of Metric
@@ -132,6 +137,12 @@ class Card:
     datasets: Sequence[str] = ()
     pipeline_tag: str = "audio-to-audio"
 
+    def __post_init__(self):
+        # the one place through which all texts of a card pass
+        for name, value in vars(self).items():
+            one_line = name in ("name", "license", "pipeline_tag")
+            object.__setattr__(self, name, redacted(value, one_line))
+
     def metadata(self) -> ModelCardData:
         """Give what the hub reads."""
         return ModelCardData(
@@ -159,31 +170,36 @@ class Card:
         ValueError
             If a section is empty; a card that says nothing helps no one.
         """
-        for field in (
-            *("name", "summary", "data", "command", "usage", "limits"),
-            *("license", "citation"),
-        ):
-            if not getattr(self, field).strip():
+        for section in SECTIONS.split():
+            if not getattr(self, section).strip():
                 raise ValueError(
-                    f"the model card has no {field}; write a sentence"
+                    f"the model card has no {section}; write a sentence"
                 )
-        license_text = self.license_text or f"{self.license}."
-        sections = {
+        body = {
             "Figures": metrics_table(self.metrics),
             "Data": self.data,
             "How it was trained": fenced(self.command),
             "How to use it": fenced(self.usage, "python"),
             "Limits": self.limits,
-            "Licence": license_text,
+            "License": self.license_text or f"{self.license}.",
             "Citation": fenced(self.citation, "bibtex"),
         }
-        body = "\n\n".join(
-            f"## {title}\n\n{text.strip()}" for title, text in sections.items()
-        )
-        return (
-            f"---\n{self.metadata()}\n---\n\n# {self.name}\n\n"
-            f"{self.summary.strip()}\n\n{body}\n"
-        )
+        parts = [
+            f"---\n{self.metadata()}\n---",
+            f"# {self.name}",
+            self.summary.strip(),
+            *(f"## {title}\n\n{text.strip()}" for title, text in body.items()),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+
+def redacted(value: object, one_line: bool = True) -> object:
+    """Redact a text, or all texts of a sequence or of a metric."""
+    if isinstance(value, str):
+        return " ".join(redact(value).split()) if one_line else redact(value)
+    if isinstance(value, Metric):
+        return Metric(**{name: redacted(v) for name, v in vars(value).items()})
+    return [*map(redacted, value)] if isinstance(value, Sequence) else value
 
 
 def metrics_table(metrics: Sequence[Metric]) -> str:
@@ -203,20 +219,16 @@ def metrics_table(metrics: Sequence[Metric]) -> str:
     -------
     >>> print(metrics_table([Metric(name="A|B", value=1.0, dataset="mini")]))
     | dataset | split | metric | value |
-    |---|---|---|---|
+    | --- | --- | --- | --- |
     | mini | test | A\|B | 1 |
     """
     if not metrics:
         return "None were measured."
-    rows = [
-        (m.dataset, m.split, m.name, f"{m.value:g} {m.unit}".strip())
-        for m in metrics
-    ]
-    lines = ["| dataset | split | metric | value |", "|---|---|---|---|"]
-    for row in rows:
-        cells = (cell.replace("|", "\\|") for cell in row)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [("dataset", "split", "metric", "value"), ("---",) * 4]
+    for m in metrics:
+        row = (m.dataset, m.split, m.name, f"{m.value:g} {m.unit}".strip())
+        rows.append([re.sub(r"([\\|])", r"\\\1", text) for text in row])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def identifier(text: str) -> str:
@@ -226,8 +238,10 @@ def identifier(text: str) -> str:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """Set text as a block of code."""
-    return f"```{language}\n{text.strip()}\n```"
+    """Set text as a block of code, in longer fences than it holds itself."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.strip()}\n{fence}"
 
 
 def training_command(
@@ -247,7 +261,7 @@ def training_command(
     Returns
     -------
     command : str
-        Folders of this machine are DIR.
+        Folders of this machine are DIR, and secrets `***`.
 
     Example
     -------
@@ -259,11 +273,7 @@ def training_command(
     file = path.name
     if path.is_relative_to(root):
         file = path.relative_to(root).as_posix()
-    words = []
-    for option in options:
-        key, equals, value = option.rpartition("=")
-        place = os.path.isabs(value)
-        words.append(f"{key}{equals}DIR" if place else option)
+    words = map(redact_option, options, [file, *options])
     return shlex.join(["python", script, file, *words])
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import indent
 
 import yaml
 
@@ -70,23 +71,19 @@ def inference_hyperparams(
     if not isinstance(modules, Mapping):
         modules = {key: key for key in modules}
     root = read_root(path)
-    plain = {key: find_node(root, key, path) for key in values}
-    built = {name: find_node(root, key, path) for name, key in modules.items()}
-    for key, node in plain.items():
-        if not is_plain(node):
-            raise ValueError(
-                f"{path}: the key {key!r} is no plain value; name what is "
-                "built among the modules"
-            )
-    for name, node in built.items():
-        if not node.tag.startswith("!new:"):
-            raise ValueError(
-                f"{path}: the key {modules[name]!r} is not built by !new:, so "
-                "it is no module"
-            )
+    keys = {**{key: key for key in values}, **modules}
+    nodes = {name: find_node(root, key, path) for name, key in keys.items()}
+    for name, node in nodes.items():
+        if name in modules and not node.tag.startswith("!new:"):
+            why = "is not built by !new:, so it is no module"
+        elif name not in modules and not is_plain(node):
+            why = "is no plain value; name what is built among the modules"
+        else:
+            continue
+        raise ValueError(f"{path}: the key {keys[name]!r} {why}")
     pairs = [
-        (yaml.ScalarNode(STANDARD + "str", key), expanded(node))
-        for key, node in {**plain, **built}.items()
+        (yaml.ScalarNode(STANDARD + "str", name), expanded(node))
+        for name, node in nodes.items()
     ]
     text = yaml.serialize(
         yaml.MappingNode(STANDARD + "map", pairs, flow_style=False),
@@ -94,16 +91,10 @@ def inference_hyperparams(
         indent=4,
         allow_unicode=True,
     )
-    lines = [f"{key}: !ref <{key}>" for key in modules]
-    return "\n".join(
-        [
-            f"{text}modules:",
-            *(f"    {line}" for line in lines),
-            f"pretrainer: !new:{PRETRAINER}",
-            "    loadables:",
-            *(f"        {line}" for line in lines),
-            "",
-        ]
+    lines = "".join(f"    {name}: !ref <{name}>\n" for name in modules)
+    return (
+        f"{text}modules:\n{lines}pretrainer: !new:{PRETRAINER}\n"
+        f"    loadables:\n{indent(lines, '    ')}"
     )
 
 
@@ -162,33 +153,35 @@ def find_node(
     """
     node = root
     for part in key.split("."):
-        inner = {}
-        if isinstance(node, yaml.MappingNode):
-            inner = {name.value: value for name, value in node.value}
-        if part not in inner:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next(
+            (value for name, value in pairs if name.value == part), None
+        )
+        if node is None:
             raise ValueError(
                 f"{path} has no key {key!r}; name keys that the training's "
                 "YAML file has"
             )
-        node = inner[part]
     return node
 
 
 def is_plain(node: yaml.Node) -> bool:
     """Tell whether nothing but plain values stands in a node."""
+    return node.tag in PLAIN_TAGS and all(map(is_plain, inner_nodes(node)))
+
+
+def inner_nodes(node: yaml.Node) -> list[yaml.Node]:
+    """List the nodes in a node: items, or keys and values."""
     if isinstance(node, yaml.MappingNode):
-        inner = [item for pair in node.value for item in pair]
-    else:
-        inner = node.value if isinstance(node, yaml.SequenceNode) else []
-    return node.tag in PLAIN_TAGS and all(map(is_plain, inner))
+        return [item for pair in node.value for item in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
 
 
 def expanded(node: yaml.Node) -> yaml.Node:
     """Copy a node so that no part of it is shared: none gets an anchor."""
     if isinstance(node, yaml.ScalarNode):
         return yaml.ScalarNode(node.tag, node.value, style=node.style)
-    if isinstance(node, yaml.SequenceNode):
-        value = [expanded(item) for item in node.value]
-    else:
-        value = [tuple(map(expanded, pair)) for pair in node.value]
-    return type(node)(node.tag, value, flow_style=node.flow_style)
+    inner = [*map(expanded, inner_nodes(node))]
+    if isinstance(node, yaml.MappingNode):
+        inner = [*zip(inner[::2], inner[1::2], strict=True)]
+    return type(node)(node.tag, inner, flow_style=node.flow_style)

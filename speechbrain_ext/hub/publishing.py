@@ -1,6 +1,5 @@
 """Publishing: upload, load back, compare, and only then tag."""
 
-import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,19 +7,22 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_ext.hub.folder import CARD, HYPERPARAMS
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
+from speechbrain_ext.hub.refusal import Limits
 from speechbrain_ext.hub.release import (
+    checked_copy,
     compare_weights,
     find_release,
     release_files,
     same_bits,
 )
-from speechbrain_ext.hub.retry import PublishError, with_retries
-from speechbrain_ext.hub.uploading import check_repo_id, set_tag, upload
-
-logger = logging.getLogger(__name__)
+from speechbrain_ext.hub.retry import PublishError
+from speechbrain_ext.hub.uploading import Target
+from speechbrain_ext.hub.weights import read_weights
 
 EXAMPLE_SAMPLES = 8000
+END = "no tag was set. Publish again, and if it stays, look at the folder"
 ESTIMATOR = {"encoder", "encoder_out"}
 RECOGNISERS = ({"joint"}, {"recogniser"})
 Run = Callable[[LoadedFolder, torch.Tensor], torch.Tensor]
@@ -51,11 +53,9 @@ class Published:
         """Give a table of the files."""
         state = f"commit {self.commit}" if self.commit else "dry run"
         tag = f", tag {self.tag}" if self.tag else ""
-        lines = [f"{self.repo_id}: {state}{tag}"]
-        lines += [f"{size:>12,}  {name}" for name, size in self.files.items()]
-        return "\n".join(
-            [*lines, f"{sum(self.files.values()):>12,}  bytes together"]
-        )
+        rows = {**self.files, "bytes together": sum(self.files.values())}
+        lines = [f"{size:>12,}  {name}" for name, size in rows.items()]
+        return "\n".join([f"{self.repo_id}: {state}{tag}", *lines])
 
 
 def publish(
@@ -70,13 +70,15 @@ def publish(
     run: Run | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
+    limits: Limits | None = None,
 ) -> Published:
     """Put a release folder on the hub, and check what arrived there.
 
-    The files go up in one commit. They are then downloaded again to a fresh
-    place and loaded, and must give the same output for an example as the
-    folder here, bit for bit. Only then the tag is set. After a failure the
-    same call goes on where it ended; what has arrived is not sent again.
+    The files are copied, the copy is checked, and what was checked goes up in
+    one commit. All of it is then downloaded again to a fresh place and
+    loaded: the files must be the same, and so must the output for an
+    example, bit for bit. Only then the tag is set. After a failure the same
+    call resumes; what has arrived is not sent again.
 
     Arguments
     ---------
@@ -104,6 +106,8 @@ def publish(
         As for huggingface_hub; by default the one you are logged in with.
     endpoint : str, optional
         Address of the hub; by default HF_ENDPOINT, or the public one.
+    limits : Limits, optional
+        Sizes above which it is refused.
 
     Returns
     -------
@@ -117,87 +121,64 @@ def publish(
         back differs.
     RefusedError
         If the folder holds what `load_folder` refuses.
+    ValueError
+        If the two files of a module differ, or README.md or hyperparams.yaml
+        hold a token or the home folder.
     FileNotFoundError
         If a file is missing, or the folder is neither of the two.
     """
-    check_repo_id(repo_id)
-    folder = find_release(folder)
+    target = Target(repo_id, token, endpoint)
     run = run or run_modules
-    files = {
-        name: (folder / name).stat().st_size for name in release_files(folder)
-    }
-    here = load_folder(folder)
-    if example is None:
-        example = make_example(here)
-    output = run_seeded(run, here, example)
-    if dry_run:
-        return Published(repo_id, files)
-    commit = upload(
-        folder,
-        repo_id,
-        private=private,
-        tag=tag,
-        message=message,
-        token=token,
-        endpoint=endpoint,
-    )
-    with tempfile.TemporaryDirectory() as fresh:
-        there = with_retries(
-            lambda: load_folder(
-                repo_id,
-                savedir=fresh,
-                revision=commit,
-                token=token,
-                endpoint=endpoint,
-            ),
-            what="load the release back",
-            repo_id=repo_id,
-        )
-        compare(repo_id, here, there, output, run_seeded(run, there, example))
+    with (
+        checked_copy(find_release(folder), limits) as (copy, here),
+        tempfile.TemporaryDirectory() as fresh,
+    ):
+        names = release_files(copy, limits)
+        if names != release_files(copy, limits, repo_id):
+            raise ValueError(
+                f"{folder}: paths of the pretrainer in {HYPERPARAMS} name "
+                f"another repository than {repo_id}; leave its name out"
+            )
+        files = {name: (copy / name).stat().st_size for name in names}
+        example = make_example(here) if example is None else example
+        output = run_seeded(run, here, example)
+        if dry_run:
+            return Published(repo_id, files)
+        options = {"private": private, "tag": tag, "message": message}
+        commit = target.send(copy, names, **options)
+
+        back, others = target.differing(copy, names, commit, fresh)
+        compare(repo_id, copy, back, others)
+        there = load_folder(back, limits=limits)
+        if not same_bits(output, run_seeded(run, there, example)):
+            raise PublishError(
+                f"{repo_id}: what was loaded back gives another output; {END}"
+            )
     if tag is not None:
-        set_tag(repo_id, tag, commit, token=token, endpoint=endpoint)
+        target.set_tag(tag, commit)
     return Published(repo_id, files, commit, tag)
 
 
-def compare(
-    repo_id: str,
-    here: LoadedFolder,
-    there: LoadedFolder,
-    output: torch.Tensor,
-    output_there: torch.Tensor,
-) -> None:
-    """Check that the hub gives back what was sent.
+def compare(repo_id: str, sent: Path, back: Path, others: list[str]) -> None:
+    """Raise a PublishError if files came back from the hub otherwise.
 
     Arguments
     ---------
     repo_id : str
         For the message.
-    here, there : LoadedFolder
-        From the folder and from the hub.
-    output, output_there : torch.Tensor
-        What they made of the example.
-
-    Raises
-    ------
-    PublishError
-        If weights or outputs differ.
+    sent, back : Path
+        Folders with what was sent, and what the hub returned.
+    others : list of str
+        The files that are not the same.
     """
-    end = "no tag was set; publish again, and if it stays, look at the folder"
-    for name, module in here.modules.items():
-        try:
-            compare_weights(
-                there.folder,
-                name,
-                module.state_dict(),
-                there.modules[name].state_dict(),
-            )
-        except (KeyError, ValueError) as error:
-            raise PublishError(f"{repo_id}: {error}; {end}") from error
-    if not same_bits(output, output_there):
-        raise PublishError(
-            f"{repo_id}: the model that was loaded back gives another output "
-            f"for the example; {end}"
-        )
+    try:
+        for name in others:
+            if name not in (HYPERPARAMS, CARD):  # which tensor is it?
+                weights = read_weights(sent / name), read_weights(back / name)
+                compare_weights(name, *weights)
+            raise ValueError(f"{name} came back otherwise")
+    except (ValueError, OSError) as error:
+        raise PublishError(f"{repo_id}: {error}; {END}") from error
 
 
 def run_seeded(
@@ -227,10 +208,9 @@ def run_seeded(
 
 def make_example(loaded: LoadedFolder) -> torch.Tensor:
     """Make an input: noise of a fixed seed, (1, time) or (1, 2, time)."""
-    shape = (1, EXAMPLE_SAMPLES)
-    if set(loaded.modules) == ESTIMATOR:
-        shape = (1, 2, EXAMPLE_SAMPLES)
+    channels = (2,) if set(loaded.modules) == ESTIMATOR else ()
     generator = torch.Generator().manual_seed(0)
+    shape = (1, *channels, EXAMPLE_SAMPLES)
     return 0.1 * torch.randn(shape, generator=generator)
 
 
@@ -267,17 +247,16 @@ def run_modules(loaded: LoadedFolder, example: torch.Tensor) -> torch.Tensor:
     separator = loaded.separator()
     if separator is not None:
         return separator(example)
-    if set(modules) == ESTIMATOR and "stat_pooling" in hparams:
+    first, *others = modules.values()
+    if modules.keys() == ESTIMATOR and "stat_pooling" in hparams:
         features = modules["encoder"](example).permute(0, 2, 1)
         return modules["encoder_out"](hparams["stat_pooling"](features))
-    if set(modules) in RECOGNISERS:
-        (module,) = modules.values()
-        output = module(example, example.new_ones(len(example)))
+    if modules.keys() in RECOGNISERS:
+        output = first(example, example.new_ones(len(example)))
         return getattr(output, "recognition", output).log_probabilities
-    if len(modules) == 1:
-        return next(iter(modules.values()))(example)
+    if not others:
+        return first(example)
     raise PublishError(
-        f"{loaded.folder}: how to run the modules {sorted(modules)} is not "
-        "known; pass run=..., which maps what was loaded and an example to a "
-        "tensor"
+        f"how to run the modules {sorted(modules)} is not known; pass "
+        "run=..., which maps what was loaded and an example to a tensor"
     )

@@ -1,7 +1,11 @@
-"""Making the folder that goes to the hub."""
+"""Making the folder that goes to the hub, and checking it."""
 
-import logging
-from collections.abc import Mapping
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 
@@ -18,11 +22,12 @@ from speechbrain_ext.hub.folder import (
     find_release,
     inner_file,
 )
-from speechbrain_ext.hub.loading import load_folder, read_plan
+from speechbrain_ext.hub.loading import LoadedFolder, load_folder, read_plan
 from speechbrain_ext.hub.pretrainer import find_loadables
-from speechbrain_ext.hub.weights import write_weights
+from speechbrain_ext.hub.redaction import redact, require_public
+from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.weights import read_weights, write_weights
 
-logger = logging.getLogger(__name__)
 __all__ = ["RELEASE", "build_release", "find_release", "release_files"]
 
 
@@ -38,7 +43,8 @@ def build_release(
 
     It holds `hyperparams.yaml`, `README.md` and, for each module, its weights
     twice: `NAME.safetensors`, and `NAME.ckpt` as SpeechBrain's Pretrainer
-    expects them. SpeechBrain's own `from_hparams` loads it too.
+    expects them. SpeechBrain's own `from_hparams` loads it too. Card and
+    hyperparams.yaml are written as `redact` gives them.
 
     Arguments
     ---------
@@ -94,10 +100,10 @@ def build_release(
     folder = Path(folder)
     if values is not None:
         hyperparams = Template(hyperparams).substitute(values)
+    # in YAML, *** alone would be an alias
+    hyperparams = redact(hyperparams, secret="'***'")
     parse(hyperparams, folder / HYPERPARAMS)
-    folder.mkdir(parents=True, exist_ok=True)
-    with replaced(folder / HYPERPARAMS) as partial:
-        partial.write_text(hyperparams, encoding="utf-8")
+    write_text(folder / HYPERPARAMS, hyperparams)
     loadables = {item.name: item for item in find_loadables(read_plan(folder))}
     if loadables.keys() != modules.keys():
         raise ValueError(
@@ -107,29 +113,73 @@ def build_release(
     for name, module in modules.items():
         for file in pair(loadables[name]):
             write_weights(folder / file, module.state_dict())
-    with replaced(folder / CARD) as partial:
-        partial.write_text(card.text(), encoding="utf-8")
-    loaded = load_folder(folder)
-    for name, module in modules.items():
-        again = loaded.hparams["pretrainer"].loadables[name].state_dict()
-        compare_weights(folder, name, module.state_dict(), again)
+    write_text(folder / CARD, card.text())
+    check_release(folder, modules=modules)
     return folder
 
 
-def compare_weights(
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    with replaced(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_release(
     folder: Path,
-    name: str,
-    expected: Mapping[str, torch.Tensor],
-    found: Mapping[str, torch.Tensor],
-) -> None:
-    """Check that weights came back as they were, bit for bit.
+    *,
+    modules: Mapping[str, torch.nn.Module] | None = None,
+    limits: Limits | None = None,
+) -> LoadedFolder:
+    """Load a release folder, and check that all its files say the same.
 
     Arguments
     ---------
     folder : Path
-        Where from, for the message.
-    name : str
-        Of the module, for the message.
+        With the files of `release_files`.
+    modules : Mapping, optional
+        What both files of each loadable must hold; by default they are
+        compared with each other.
+    limits : Limits, optional
+        Sizes above which it is refused.
+
+    Returns
+    -------
+    loaded : LoadedFolder
+
+    Raises
+    ------
+    RefusedError
+        If `load_folder` would refuse it.
+    ValueError
+        If weights differ, or a text holds something private.
+    """
+    for path in (folder / HYPERPARAMS, folder / CARD):
+        require_public(path)
+    loaded = load_folder(folder, limits=limits)
+    pretrainer = loaded.hparams.get("pretrainer")
+    built = loaded.modules | getattr(pretrainer, "loadables", {})
+    for item in find_loadables(read_plan(folder, limits)):
+        first, second = (folder / name for name in pair(item))
+        expected = read_weights(first)
+        if modules:
+            compare_weights(first, modules[item.name].state_dict(), expected)
+        compare_weights(second, expected, read_weights(second))
+        module = f"{folder / HYPERPARAMS}, {item.name}"
+        compare_weights(module, expected, built[item.name].state_dict())
+    return loaded
+
+
+def compare_weights(
+    where: str | Path,
+    expected: Mapping[str, torch.Tensor],
+    found: Mapping[str, torch.Tensor],
+) -> None:
+    """Check that weights are the same, bit for bit.
+
+    Arguments
+    ---------
+    where : str or Path
+        File or module of `found`, for the message.
     expected, found : Mapping
         Tensors by name.
 
@@ -141,41 +191,105 @@ def compare_weights(
     Example
     -------
     >>> weights = {"weight": torch.ones(2)}
-    >>> compare_weights(Path("release"), "model", weights, weights)
+    >>> compare_weights("model.ckpt", weights, weights)
     """
-    for key, value in expected.items():
-        value = value.detach().cpu()
-        other = found[key]
-        if value.dtype != other.dtype or not same_bits(value, other):
+    for key in [*expected, *(found.keys() - expected.keys())]:
+        if not same_bits(expected.get(key), found.get(key)):
+            kind = getattr(expected.get(key), "dtype", "nothing")
             raise ValueError(
-                f"{folder}: {key} of the module {name!r} was saved as "
-                f"{value.dtype} and came back otherwise; build the module in "
-                "hyperparams.yaml as it was trained, in the same precision"
+                f"{where}: {key} was saved as {kind} and came back otherwise; "
+                f"both files must hold the module as {HYPERPARAMS} builds it, "
+                "in the same precision: call build_release again"
             )
 
 
-def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
+def same_bits(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
     """Compare two tensors bit for bit; NaN is the same as NaN."""
-    if first.shape != second.shape or first.dtype != second.dtype:
+    if one is None or two is None:
         return False
-    return torch.equal(
-        first.contiguous().view(-1).view(torch.uint8)
-        if first.dtype != torch.bool
-        else first,
-        second.contiguous().view(-1).view(torch.uint8)
-        if second.dtype != torch.bool
-        else second,
-    )
+    if (one.shape, one.dtype) != (two.shape, two.dtype):
+        return False
+    bits = [x.detach().cpu().reshape(-1).view(torch.uint8) for x in (one, two)]
+    return torch.equal(*bits)
 
 
-def release_files(folder: str | Path) -> list[str]:
+@contextmanager
+def checked_copy(
+    folder: Path, limits: Limits | None = None
+) -> Iterator[tuple[Path, LoadedFolder]]:
+    """Copy a release to a private place, and check the copy.
+
+    What is sent is what was checked, even if somebody writes to the folder
+    meanwhile.
+
+    Arguments
+    ---------
+    folder : Path
+        The release folder.
+    limits : Limits, optional
+        As `load_folder` has them; no more is read.
+
+    Yields
+    ------
+    copy : Path
+        With the files of `release_files`, and no others.
+    loaded : LoadedFolder
+        From `check_release`.
+    """
+    limits = limits or Limits()
+    with tempfile.TemporaryDirectory() as copy:
+        try:
+            for name in (HYPERPARAMS, CARD):
+                copy_file(folder, name, copy, limits.yaml_bytes)
+            room = 2 * limits.weight_bytes
+            for name in release_files(Path(copy), limits)[2:]:
+                room -= copy_file(folder, name, copy, room)
+            loaded = check_release(Path(copy), limits=limits)
+        except (ValueError, OSError) as error:
+            error.args = (str(error).replace(copy, str(folder)),)
+            raise
+        yield Path(copy), loaded
+
+
+def copy_file(folder: Path, name: str, copy: str, most: int) -> int:
+    """Copy a file of a folder that is not trusted, and give its size."""
+    path, target = folder / name, Path(copy, name)
+    try:
+        source = inner_file(folder, name).resolve()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{folder} is no release folder, {path} is missing; "
+            "speechbrain_ext.hub.build_release makes one"
+        ) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # whatever stands there by now: no link is followed, no pipe waited for
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    opener = lambda file, given: os.open(file, given | flags)  # noqa: E731
+    with open(source, "rb", opener=opener) as file, open(target, "wb") as out:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+            raise RefusedError(
+                f"{path} is no regular file of at most {most} bytes, which "
+                "Limits(yaml_bytes=..., weight_bytes=...) changes"
+            )
+        shutil.copyfileobj(file, out)
+    return found.st_size
+
+
+def release_files(
+    folder: Path, limits: Limits | None = None, repo_id: str | None = None
+) -> list[str]:
     """List the files of a release folder that go to the hub, and no others.
 
     Arguments
     ---------
-    folder : str or Path
+    folder : Path
         From `build_release`, or of the same layout. It may hold logs and
         other files, which stay where they are.
+    limits : Limits, optional
+        Size that hyperparams.yaml may have.
+    repo_id : str, optional
+        The repository that it is published to.
 
     Returns
     -------
@@ -185,20 +299,10 @@ def release_files(folder: str | Path) -> list[str]:
     Raises
     ------
     FileNotFoundError
-        If one of them is missing.
+        If hyperparams.yaml is missing.
     RefusedError
         If `load_folder` would refuse hyperparams.yaml.
     """
-    folder = Path(folder)
-    loadables = find_loadables(read_plan(folder))
+    loadables = find_loadables(read_plan(folder, limits), repo_id)
     weights = [name for item in loadables for name in pair(item)]
-    names = [HYPERPARAMS, CARD, *weights]
-    for name in names:
-        try:
-            inner_file(folder, name)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{folder} is no release folder, {name} is missing; "
-                "speechbrain_ext.hub.build_release makes one"
-            ) from error
-    return names
+    return list(dict.fromkeys([HYPERPARAMS, CARD, *weights]))

@@ -156,7 +156,7 @@ def test_card_has_metadata_and_sections(folder):
     ]
     assert re.findall("(?m)^## (.*)$", body) == [
         *("Figures", "Data", "How it was trained", "How to use it"),
-        *("Limits", "Licence", "Citation"),
+        *("Limits", "License", "Citation"),
     ]
     assert "| mini | test | SI-SDR improvement | 4.59 dB |" in body
     assert "python train.py hparams/ring_sepformer.yaml" in body
@@ -238,12 +238,15 @@ def test_command_line_publishes(hub, small, capsys):
     assert ", tag v1" in capsys.readouterr().out
 
 
-def test_command_line_says_what_is_missing(hub, folder):
+def test_command_line_says_what_is_missing(hub, folder, capsys):
     (folder / "README.md").unlink()
-    with pytest.raises(SystemExit, match="README.md is missing; .*build_rel"):
-        main([str(folder), "--repo", "me/ring"])
-    with pytest.raises(SystemExit, match="'ring' is no repository"):
-        main([str(folder), "--repo", "ring"])
+    for repo, message in {
+        "me/ring": "README.md is missing; .*build_rel",
+        "ring": "'ring' is no repository",
+    }.items():
+        with pytest.raises(SystemExit, match="^1$"):
+            main([str(folder), "--repo", repo])
+        assert re.search(message, capsys.readouterr().err)
     assert hub.requests == []
 
 

@@ -219,15 +219,17 @@ def test_results_and_release_folder_are_the_same_to_publish(hub, run):
     assert find_release(run / "release") == run / "release"
 
 
-def test_a_folder_that_is_neither_is_an_error(hub, saved, tmp_path):
+def test_a_folder_that_is_neither_is_an_error(hub, saved, tmp_path, capsys):
     message = "neither a release folder .* nor a results folder"
     for folder in (saved, tmp_path / "nothing"):
         with pytest.raises(FileNotFoundError, match=message):
             publish(folder, "me/ring")
-    with pytest.raises(SystemExit, match=f"{saved} is {message}"):
+    with pytest.raises(SystemExit, match="^1$"):
         main([str(saved), "--repo", "me/ring"])
+    assert re.search(f"{saved} is {message}", capsys.readouterr().err)
     # a release that lost a file is told as such
     (saved / "release").mkdir()
-    with pytest.raises(SystemExit, match="release/hyperparams.yaml is missing"):
+    with pytest.raises(SystemExit, match="^1$"):
         main([str(saved), "--repo", "me/ring"])
+    assert "release/hyperparams.yaml is missing" in capsys.readouterr().err
     assert hub.requests == []
