@@ -7,7 +7,6 @@ lasts five seconds or five minutes; of a compressed file it costs decoding.
 import errno
 import logging
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,6 +29,9 @@ from speechbrain_ext.files import replaced
 
 logger = logging.getLogger(__name__)
 
+# An offset below this share of the deviation raises the level by 0.004 dB.
+LARGEST_OFFSET = 0.03
+
 FORBIDDEN = {errno.EACCES, errno.EPERM}
 
 
@@ -43,9 +45,10 @@ def convert_all(
 ) -> Path:
     """Convert candidates to mono PCM-16 WAV at one rate; write the manifest.
 
-    A file that is such a WAV already stays where it is. Any other becomes
-    ``folder/audio/<id>.wav``. Files that cannot be used are listed in
-    ``folder/skipped.csv`` (id, path, reason) and counted in one warning.
+    A file that is such a WAV already, and has no offset, stays where it is.
+    Any other becomes ``folder/audio/<id>.wav``. Files that cannot be used are
+    listed in ``folder/skipped.csv`` (id, path, reason) and counted in one
+    warning.
 
     Interrupted at any moment, the next call resumes where it stopped, for
     ``folder/conversion.jsonl`` holds a line for every finished file. A file
@@ -211,10 +214,6 @@ def _request(candidate: Candidate, sample_rate: int) -> dict:
     source, size, time = candidate.source_path, 0, 0
     if candidate.make is None:
         status = os.stat(candidate.source_path)
-        if stat.S_ISDIR(status.st_mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), source)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device", source)
         size, time = status.st_size, status.st_mtime_ns
         source = os.path.abspath(candidate.source_path)
     return {
@@ -256,8 +255,11 @@ def _convert(
                 "source_rate": 0,
             }
         waveform = decoded.waveform
+        if candidate.kind != "rir":
+            waveform = without_offset(waveform)
         outcome |= {
             "in_place": decoded.is_pcm16
+            and waveform is decoded.waveform
             and decoded.channels == 1
             and decoded.source_rate == sample_rate,
             "channels": decoded.channels,
@@ -271,6 +273,32 @@ def _convert(
         write_wav(target, waveform, sample_rate)
         outcome["target"] = state_of(target)
     return outcome
+
+
+def without_offset(waveform: np.ndarray) -> np.ndarray:
+    """Remove a constant offset, which is no sound but counts in every level.
+
+    Arguments
+    ---------
+    waveform : numpy.ndarray
+        Shape (time,), at least one sample.
+
+    Returns
+    -------
+    waveform : numpy.ndarray
+        The same object if its mean is below ``LARGEST_OFFSET`` of its
+        deviation; else without its mean, and not above 1 in magnitude.
+
+    Example
+    -------
+    >>> without_offset(np.array([0.75, 0.25], np.float32))
+    array([ 0.25, -0.25], dtype=float32)
+    """
+    mean = waveform.mean(dtype=np.float64)
+    if abs(mean) <= LARGEST_OFFSET * waveform.std(dtype=np.float64):
+        return waveform
+    waveform = waveform - np.float32(mean)
+    return waveform / max(np.abs(waveform).max(), np.float32(1.0))
 
 
 def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:

@@ -111,6 +111,32 @@ def test_samples_of_16_bits_pass_unchanged(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "format, subtype",
+    [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("WAV", "FLOAT")],
+    ids=["in-place", "converted", "float"],
+)
+def test_an_offset_does_not_count_in_the_level(tmp_path, format, subtype):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    path = tmp_path / "in" / f"a.{format.lower()}"
+    path.parent.mkdir()
+    soundfile.write(path, noise + 0.5, 8000, subtype=subtype)
+    before = path.read_bytes()
+    manifest = convert([candidate(path, "a")], tmp_path / "out")
+    [row] = read_manifest(manifest)
+    samples, _ = soundfile.read(row.path)
+    assert abs(samples.mean()) < 1 / 32768
+    assert samples.std() == pytest.approx(noise.std(), rel=1e-3)
+    assert path.read_bytes() == before
+
+
+def test_a_room_response_keeps_its_mean(tmp_path):
+    path = tmp_path / "room.wav"
+    soundfile.write(path, np.exp(-np.arange(800) / 100), 8000)
+    manifest = convert([candidate(path, "a", kind="rir")], tmp_path / "out")
+    assert read_manifest(manifest)[0].path == str(path)
+
+
 def test_what_is_averaged_or_raised_is_said(tmp_path, write_tone, caplog):
     caplog.set_level(logging.INFO)
     stereo = np.random.default_rng(0).uniform(-1, 1, (9000, 2))
