@@ -506,7 +506,7 @@ def test_what_is_no_file_is_listed_at_once(tmp_path, three):
     assert len(rows) == 3
     found = reasons(tmp_path / "out")
     assert found.keys() == set("01234")
-    assert "pipe" in found["0"] and "directory" in found["1"]
+    assert "pipe" in found["0"] and "folder" in found["1"]
     assert "null" in found["2"] and "too long" in found["3"]
 
 
