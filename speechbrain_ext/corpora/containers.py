@@ -10,6 +10,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
@@ -28,6 +29,7 @@ from speechbrain_ext.corpora.views import (
 
 logger = logging.getLogger(__name__)
 
+MOST_LINKS = 2_000
 # How files begin that libsndfile does not decode.
 CONVERT = "; convert it to WAV or FLAC"
 FOREIGN = (
@@ -80,7 +82,10 @@ def views_of(file: BinaryIO) -> list[View]:
     start = _after_tags(file, stop)
     magic = peek(file, start, 16)
     if magic[:4] == b"OggS":
-        return list(_ogg_links(file, start, stop))
+        views = list(islice(_ogg_links(file, start, stop), MOST_LINKS + 1))
+        if len(views) > MOST_LINKS:
+            raise UnusableAudio(f"is chained of more than {MOST_LINKS} parts")
+        return views
     if magic[:4] == b"fLaC":
         return [_flac(file, start, stop)]
     if magic[:4] in (b".snd", b"dns."):
@@ -254,10 +259,14 @@ def _ogg_link(file: BinaryIO, start: int, stop: int, last: int) -> View:
     if size > len(page):
         raise truncated()
     patches = {}
-    if not page[5] & 4:  # as recorders of streams leave it; Opus needs it
+    if not page[5] & 4:  # recorders of streams leave it out; Opus needs it
         page = bytearray(page[:size])
         page[5] |= 4
         page[22:26] = bytes(4)
+        logger.warning(
+            "%s: its last page is not marked as the last; it may be cut off",
+            printable(getattr(file, "name", "a file")),
+        )
         patches[last + 5] = bytes(page[5:6])
         patches[last + 22] = struct.pack("<I", _ogg_checksum(page))
     return View(file, start, stop, patches=patches)

@@ -154,19 +154,20 @@ class AudioBlocks:
         self.frames, self.peak = 0, 0.0
         total, low, high = 0.0, np.inf, -np.inf
         for block in self._decoded(max(1, size)):
-            if not np.isfinite(block).all():
-                raise UnusableAudio("holds values that are not finite (NaN)")
             if self.channel is not None:
                 mono = np.ascontiguousarray(block[:, self.channel])
-            elif self.channels == 1:
-                mono = block[:, 0]
             else:
-                mono = block.mean(axis=1)
+                mono = block[:, 0].copy()
+                for other in range(1, self.channels):
+                    mono += block[:, other]
+                mono /= np.float32(self.channels)
+            ends = float(mono.min()), float(mono.max())
+            if not np.isfinite(ends).all():
+                raise UnusableAudio("holds values that are not finite (NaN)")
+            low, high = min(low, ends[0]), max(high, ends[1])
             self.frames += len(mono)
             self._check_length(self.frames)
             total += float(mono.sum(dtype=np.float64))
-            low = min(low, float(mono.min()))
-            high = max(high, float(mono.max()))
             mean = total / self.frames
             self.peak = max(high - mean, mean - low)
             yield mono

@@ -307,8 +307,14 @@ def test_chained_streams_of_different_rates_are_refused(tmp_path):
         read(tmp_path, content)
 
 
+def test_streams_that_are_chained_of_countless_parts(tmp_path):
+    first, *_, last = pages_of(encoded("OGG", "VORBIS"))
+    with pytest.raises(UnusableAudio, match="more than 2000 parts"):
+        read(tmp_path, (first + last) * 3000)
+
+
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_stream_whose_last_page_is_not_marked(tmp_path, codec):
+def test_a_stream_whose_last_page_is_not_marked(tmp_path, caplog, codec):
     """As of a program that was ended, or of a broadcast."""
     content = encoded("OGG", codec)
     *pages, last = pages_of(content)
@@ -317,6 +323,7 @@ def test_a_stream_whose_last_page_is_not_marked(tmp_path, codec):
     np.testing.assert_array_equal(
         read(tmp_path, unmarked), read(tmp_path, content)
     )
+    assert "may be cut off" in caplog.text
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -133,7 +133,14 @@ def test_a_mark_that_a_stranger_made_does_no_harm(tmp_path, caplog):
         '{"name": "z.wav", "size": 1e999, "mtime_ns": 1}\n7\nnull\n'
         '{"name": ["z.wav"], "size": 1, "mtime_ns": 1}\n'
     )
-    assert names_of(find_audio(tmp_path), tmp_path) == ["b/y.wav", "c/z.wav"]
+    fill(tmp_path, "d/z.wav")
+    (tmp_path / "d" / MARK).touch()
+    os.truncate(tmp_path / "d" / MARK, 2**40)
+    assert names_of(find_audio(tmp_path), tmp_path) == [
+        "b/y.wav",
+        "c/z.wav",
+        "d/z.wav",
+    ]
     assert len(caplog.text) < 1000 and "\x1b" not in caplog.text
 
 
