@@ -23,7 +23,9 @@ TOKEN = re.compile(
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
         (?: .*? -----END\ [A-Z ]*PRIVATE\ KEY----- | .* )"""
 )
-SECRET_NAME = r"[\w.-]*(?:token|key|secret|passw(?:or)?d|credential)[\w-]*"
+SECRET_NAME = (
+    r"[\w.-]{0,50}(?:token|key|secret|passw(?:or)?d|credential)[\w-]{0,50}"
+)
 # NAME=value, NAME: value and --NAME value
 NAMED = re.compile(
     rf"""(?ix) (?<![\w.-]) ({SECRET_NAME}) (["']? \s* [=:] \s* | [ ]+)
@@ -98,7 +100,7 @@ def redact_option(text: str, before: str = "") -> str:
     >>> redact_option("--include=[/data/my clips/*, ../x]")
     '--include=[DIR, DIR]'
     """
-    assigned = r"(?s)(\s*(?:(-*[\w.-]+)(?:=|:\s+))?)(.*)"
+    assigned = r"(?s)(\s*(?:([\w.-]+)(?:=|:\s+))?)(.*)"
     lead, name, value = re.fullmatch(assigned, text).groups()
     if not name and before.startswith("--") and "=" not in before:
         name = before
