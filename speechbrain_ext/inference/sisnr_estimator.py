@@ -277,15 +277,14 @@ class SISNREstimator:
         silent, gram, outputs, weights = True, 0, [], []
         for mixture, estimates in pieces:
             require_shapes(mixture, estimates)
-            mixture, estimates = mixture.to(device), estimates.to(device)
-            found = self.module(mixture, estimates)
+            found = self.module(mixture.to(device), estimates.to(device))
             found = found if self.module.uncertainty else (found,)
             outputs.append(torch.stack(found).cpu())
             quiet = is_silent(estimates) | is_silent(mixture)[:, None]
-            silent = silent & quiet.cpu()
-            gram = gram + inner_products(mixture, estimates).cpu()
+            silent = silent & quiet
+            gram = gram + inner_products(mixture, estimates)
             time = estimates.shape[-1]
-            weights.append(time * estimates.double().var(-1).cpu())
+            weights.append(time * estimates.double().var(-1))
         if check:
             require_common_parts(gram, silent)
         if len(outputs) == 1:

@@ -46,6 +46,18 @@ def test_silence_holds_no_source():
     assert not active_outputs(estimates=torch.full((2, 9), 1e-9)).active.any()
 
 
+@pytest.mark.parametrize("offset", [0.1, -0.7, 30.0])
+def test_an_offset_is_no_sound(offset):
+    estimates = outputs(0.0, -40.0, -20.0)
+    estimates[1] = offset
+    estimates[2] += offset
+    found = active_outputs(estimates=estimates)
+    assert found.order.tolist() == [0, 2, 1]
+    assert found.active.tolist() == [True, False, True]
+    alone = torch.full((2, 1000), offset)
+    assert not active_outputs(estimates=alone).active.any()
+
+
 def test_errors_name_the_value():
     for wrong in (-1.0, float("nan")):
         with pytest.raises(ValueError, match=f"threshold_db={wrong}"):

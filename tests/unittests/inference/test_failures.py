@@ -251,6 +251,20 @@ def test_names_that_no_terminal_takes(tmp_path, say, models, monkeypatch, name):
     )
 
 
+@pytest.mark.parametrize(
+    "error", [KeyError("snr"), AssertionError(), EOFError()]
+)
+def test_any_error_of_an_item_is_its_own(error):
+    failures = commands.Failures()
+    with failures.item("in/a.wav"):
+        raise error
+    (row,) = failures.rows
+    assert row["item"] == "in/a.wav" and row["reason"].startswith("in/a.wav: ")
+    # but not when nobody is left to be told
+    with pytest.raises(BrokenPipeError), failures.item("in/b.wav"):
+        raise BrokenPipeError
+
+
 # The disk --------------------------------------------------------------------
 
 

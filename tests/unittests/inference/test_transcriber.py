@@ -45,7 +45,7 @@ class Halve(nn.Module):
         return 0.5 * mixture[:, None]
 
 
-def say(text, seconds=0.5, rate=RATE):
+def say_tones(text, seconds=0.5, rate=RATE):
     """A tone for each character."""
     time = torch.arange(int(seconds * rate)) / rate
     hertz = {"l": 300.0, "h": 2000.0, " ": 0.0}
@@ -59,14 +59,16 @@ def make(**options):
 
 @pytest.mark.parametrize("rate", (8000, 16000, 44100))
 def test_any_rate_is_understood(rate):
-    waveforms = torch.stack((say("lh l", rate=rate), say("hl h", rate=rate)))
+    waveforms = torch.stack(
+        (say_tones("lh l", rate=rate), say_tones("hl h", rate=rate))
+    )
     assert make().transcribe(waveforms, rate) == ["lh l", "hl h"]
 
 
 def test_long_recordings_are_cut_where_they_are_quiet():
     transcriber = make(chunk_seconds=4.0)
     text = " ".join(["lhl", "hlh"] * 8)
-    assert transcriber.transcribe(say(text)[None], RATE) == [text]
+    assert transcriber.transcribe(say_tones(text)[None], RATE) == [text]
     lengths = transcriber.recogniser.lengths
     assert len(lengths) > 4 and max(lengths) <= 4 * RATE
 
@@ -92,12 +94,12 @@ def test_an_offset_moves_no_cut(offset):
 
 def test_a_silent_and_a_very_short_recording():
     assert make().transcribe(torch.zeros(1, 900), RATE) == [""]
-    assert make().transcribe(say("h")[None, :400], RATE) == ["h"]
+    assert make().transcribe(say_tones("h")[None, :400], RATE) == ["h"]
 
 
 def test_enhanced_audio_has_the_rate_length_and_level_of_the_input(tmp_path):
     path = tmp_path / "a.flac"
-    signal = say("lh hl", rate=16000)
+    signal = say_tones("lh hl", rate=16000)
     soundfile.write(path, signal.numpy(), 16000)
     transcriber = make(enhancer=Halve())
     assert transcriber.transcribe_file(path, tmp_path / "out") == "lh hl"
@@ -183,6 +185,38 @@ def test_the_command_writes_texts_and_enhanced_audio(
         assert len(soundfile.read(tmp_path / "out" / name)[0]) == 12000
 
 
+def test_the_command_goes_on_behind_bad_recordings(
+    released, tmp_path, say, capsys
+):
+    for name in ("a", "b", "c"):
+        say(tmp_path / f"in/{name}.wav")
+    soundfile.write(tmp_path / "in/b.wav", np.zeros(8000), 8000)
+    (tmp_path / "in/d.wav").write_text("a text")
+    options = ["--transcriber", str(released), "--json", str(tmp_path / "t")]
+    with pytest.raises(SystemExit) as ended:
+        main(["transcribe", str(tmp_path / "in"), *options])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 2 and "2 done, 2 skipped" in told.err
+    rows = json.loads((tmp_path / "t").read_text())
+    assert [row["recording"][-5:] for row in rows] == [
+        *("a.wav", "c.wav", "b.wav", "d.wav")
+    ]
+    assert "silent" in rows[2]["skipped"] and "text" not in rows[2]
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.2, 70.0])
+@pytest.mark.parametrize("enhancer", [None, Halve()], ids=["bare", "enhanced"])
+def test_a_file_is_heard_as_a_tensor(tmp_path, seconds, enhancer):
+    text = ("lh hl " * 30)[: int(2 * seconds)]
+    signal = say_tones(text)
+    soundfile.write(tmp_path / "a.wav", signal.numpy(), RATE, "FLOAT")
+    transcriber = make(chunk_seconds=4.0, enhancer=enhancer)
+    (expected,) = transcriber.transcribe(signal[None], RATE)
+    assert expected.replace(" ", "") == text.replace(" ", "")
+    assert transcriber.transcribe_file(tmp_path / "a.wav") == expected
+
+
 def test_folders_that_are_no_transcriber(released, tmp_path):
     text = (released / "hyperparams.yaml").read_text()
     (released / "hyperparams.yaml").write_text(
@@ -193,5 +227,5 @@ def test_folders_that_are_no_transcriber(released, tmp_path):
     (released / "hyperparams.yaml").write_text(
         text.replace("modules: {joint:", "modules: {network:")
     )
-    with pytest.raises(ValueError, match=r"holds the modules \['network'\]"):
+    with pytest.raises(ValueError, match=r"the modules \['network'\]"):
         Transcriber.from_hparams(released)
