@@ -20,6 +20,7 @@ from speechbrain_ext.console import printable
 from speechbrain_ext.training.options import (
     OptionConstructor,
     find_mistakes,
+    is_path,
     read_option,
     read_yaml,
 )
@@ -179,6 +180,11 @@ def check_hparams(
             values[key] = "-"
     text, plain = _resolve(path, values)
     mistakes += find_mistakes(plain, rules)
+    mistakes += [
+        f"{key}: {value!r} is no text; put it in quotes"
+        for key, value in plain.items()
+        if is_path(key) and type(value) in (int, float)
+    ]
     if find_conflicts is not None and not mistakes:
         mistakes += find_conflicts(plain)
     if mistakes:

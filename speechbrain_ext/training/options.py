@@ -56,6 +56,11 @@ def read_yaml(text: str, constructor: type = OptionConstructor) -> object:
     return yaml.load(text)
 
 
+def is_path(key: str) -> bool:
+    """Tell whether a key is that of a path, or of a model."""
+    return _PATH.fullmatch(key) is not None
+
+
 def read_option(
     key: str, text: str, *, default: object = None, rule: object = None
 ) -> object:
@@ -104,17 +109,17 @@ def read_option(
             raise ValueError(f"{_shown(text)} is none of True, False")
         return value
     tag = getattr(getattr(default, "tag", None), "value", None) or ""
-    is_path = _PATH.fullmatch(key) and not isinstance(default, Mapping)
+    path = is_path(key) and not isinstance(default, Mapping)
     if (
-        is_path
+        path
         or _TEXT.fullmatch(key)
         or isinstance(default, str)
         or tag == "!PLACEHOLDER"
     ):
-        optional = default is None or (is_path and not _FOLDER.fullmatch(key))
+        optional = default is None or (path and not _FOLDER.fullmatch(key))
         if optional and text in _NULL:
             return None
-        return os.path.expanduser(text) if is_path else text
+        return os.path.expanduser(text) if path else text
     try:
         value = read_yaml(text)
     # ruamel.yaml raises many kinds of errors
@@ -131,7 +136,8 @@ def read_option(
     if isinstance(default, Number) and (
         isinstance(value, bool) or not isinstance(value, Number | None)
     ):
-        raise ValueError(f"{_shown(value)} is no number")
+        kind = "float" if isinstance(default, float) else "number"
+        raise ValueError(f"{_shown(value)} is no {kind}")
     return value
 
 

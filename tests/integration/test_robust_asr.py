@@ -350,7 +350,6 @@ def recipe():
         ({"speeds": [0.0]}, "must be above 0"),
         ({"test_splits": []}, "test_splits: .. is no list of names"),
         ({"metrics": ["pesk"]}, "metrics: .'pesk'. is no list of some of si_s"),
-        ({"start_from": 3}, "start_from: 3 is no folder"),
         ({"epochs": {"joint": 0}}, "epochs: joint has 0, no number above 0"),
         ({"epochs": 3}, "a number for each of the stages enhancer, clean"),
         ({"learning_rate": {"joint": "x"}}, "learning_rate: joint has 'x'"),

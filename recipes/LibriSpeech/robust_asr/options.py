@@ -41,8 +41,6 @@ RULES = {
 def find_conflicts(values):
     """List what is legal by itself but not together, for `load_hparams`."""
     mistakes = find_stage_mistakes(values) + find_list_mistakes(values)
-    if not isinstance(values["start_from"], str | None):
-        mistakes.append(f"start_from: {values['start_from']!r} is no folder")
     alphabet = values["alphabet"]
     if not isinstance(alphabet, str) or len(set(alphabet)) != len(alphabet):
         mistakes.append(

@@ -74,12 +74,6 @@ RULES = {
 def find_conflicts(values):
     """List what is legal by itself but not together, for `load_hparams`."""
     mistakes = []
-    if not isinstance(values["start_from"], str | None):
-        mistakes.append(f"start_from: {values['start_from']!r} is no folder")
-    if not isinstance(values["purification"], str | None):
-        mistakes.append(
-            f"purification: {values['purification']!r} is no folder"
-        )
     if values["purification"] and values["targets"] == "clean":
         mistakes.append("purification: clean targets need none")
     for key in ("snr_db", "sweep_snr_db", "metrics"):

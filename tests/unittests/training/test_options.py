@@ -193,3 +193,10 @@ def test_a_model_may_be_a_name_or_an_object():
     with pytest.raises(ValueError, match="empty"):
         read_option("predictor", "", default="shipped")
     assert read_option("predictor", "null", default="shipped") is None
+
+
+def test_a_path_in_a_file_must_be_a_text(hparams_file):
+    text = hparams_file.read_text().replace("start_from: null", "start_from: 3")
+    hparams_file.write_text(text)
+    with pytest.raises(ValueError, match="start_from: 3 is no text"):
+        load_hparams(hparams_file, {"data_folder": "x"})
