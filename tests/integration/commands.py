@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from checkout import ROOT
 
@@ -85,12 +86,20 @@ def row_arguments(row, trees, **options):
 def run_rows(folder, recipe, rows):
     """Run the first row by the launcher, the others in one process.
 
-    Their arguments are given; the output of all is returned.
+    Their arguments are given; the output of each is returned.
     """
     (folder / "commands.json").write_text(json.dumps(rows[1:]))
     many = [sys.executable, Path(__file__).with_name("many.py"), recipe]
     output = run([sys.executable, ROOT / "train.py", *rows[0]])
-    return output + run([*many, folder / "commands.json"])
+    others = run([*many, folder / "commands.json"])
+    return [output, *others.split("\f")[1:]]
+
+
+def mistake_in(recipe, arguments):
+    """The mistake that ends a recipe; its class is the reader's business."""
+    with pytest.raises((Exception, SystemExit)) as raised:
+        recipe.main([str(word) for word in arguments])
+    return str(raised.value)
 
 
 def table_rows(task):

@@ -1,10 +1,15 @@
 """Small recordings of many speakers; commands are for slow tests."""
 
+import os
+
 import commands
+import filelock
 import numpy as np
 import pytest
 import soundfile
 from trees import voice
+
+from speechbrain_ext.corpora import mini
 
 RATE = 8000
 
@@ -40,5 +45,12 @@ def recordings(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """Where corpora are prepared; `mini` is written by the first run."""
-    return tmp_path_factory.mktemp("prepared")
+    """Where corpora are prepared, by all workers; `mini` is there, at 8 kHz."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "prepared"
+    folder.mkdir(exist_ok=True)
+    with filelock.FileLock(folder / "lock"):
+        mini.prepare(folder / "mini_8000", sample_rate=8000)
+    return folder

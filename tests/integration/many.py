@@ -15,4 +15,5 @@ if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     recipe = importlib.import_module("train")
     for arguments in json.loads(Path(sys.argv[2]).read_text()):
+        print("\f", flush=True)  # a new page
         recipe.main(arguments)

@@ -123,7 +123,7 @@ def variants(trees, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", KNOWN)
 def test_every_variant_trains_and_reports(number, variants, trees, capsys):
-    folder, commands, output = variants
+    folder, commands, outputs = variants
     folder, row = folder / str(number), ROWS[number]
     checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
     for name in checks[1].split(","):
@@ -160,7 +160,7 @@ def test_every_variant_trains_and_reports(number, variants, trees, capsys):
         assert [step for step, *_ in info["least_squares"]["course"]] == [
             *range(1, 7)
         ]
-    assert f"python -m speechbrain_ext.hub {folder} --repo" in output
+    assert f"python -m speechbrain_ext.hub {folder} --repo" in outputs[number]
     check_release(folder, commands[number])
     publish_main([str(folder), "--repo", "me/mixit", "--dry_run"])
     assert "separator.safetensors" in capsys.readouterr().out
@@ -218,6 +218,7 @@ def check_release(folder, arguments):
     assert str(folder) not in card
 
 
+@pytest.mark.slow
 def test_the_small_model_gives_the_figures_of_its_card(prepared):
     mini = f"prepared_folder: {prepared}/mini_8000"
     hparams = load_hparams(RECIPE / "hparams/mixit_mini.yaml", mini)

@@ -164,7 +164,7 @@ def read_csv(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(ROWS)))
 def test_every_variant_trains_and_reports(number, variants, trees, capsys):
-    folder, commands, output = variants
+    folder, commands, outputs = variants
     folder, row = folder / str(number), ROWS[number]
     checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
     for name in checks[1].split(","):
@@ -178,7 +178,7 @@ def test_every_variant_trains_and_reports(number, variants, trees, capsys):
     assert all(
         ("contrast" in line) == ("positive" in flags) for line in history
     )
-    assert f"python -m speechbrain_ext.hub {folder} --repo" in output
+    assert f"python -m speechbrain_ext.hub {folder} --repo" in outputs[number]
     publish_main([str(folder), "--repo", "me/pse", "--dry_run"])
     assert "README.md" in capsys.readouterr().out
     kept = 2 if "keep_checkpoints=all" in flags else 1

@@ -9,14 +9,20 @@ import csv
 import json
 import math
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import speechbrain as sb
 import torch
 import yaml
-from commands import HPARAMS, ROOT, SMALL, run, table_rows, train_command
+from commands import (
+    HPARAMS,
+    ROOT,
+    SMALL,
+    row_arguments,
+    run_rows,
+    table_rows,
+)
 from estimator_folders import write_estimator
 from trees import (
     make_folder,
@@ -76,28 +82,39 @@ def trees(tmp_path_factory, recordings, prepared):
     return folder
 
 
+@pytest.fixture(scope="module")
+def variants(trees, tmp_path_factory):
+    """Folder, arguments and output of every row."""
+    runs = tmp_path_factory.mktemp("runs")
+    folders = [runs / str(number) for number in range(len(ROWS))]
+    commands = [
+        row_arguments(row, trees, **SMALL, output_folder=folder)
+        for row, folder in zip(ROWS, folders, strict=True)
+    ]
+    outputs = run_rows(runs, HPARAMS.parent, commands)
+    return list(zip(folders, commands, outputs, strict=True))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "row", ROWS, ids=lambda row: row["Hparam_file"].split("/")[-1]
+    "number",
+    range(len(ROWS)),
+    ids=[Path(row["Hparam_file"]).stem for row in ROWS],
 )
-def test_hparams_file_trains_and_reports(row, trees, tmp_path, capsys):
-    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
-    command = train_command(
-        ROOT / row["Hparam_file"], **SMALL, output_folder=tmp_path
-    )
-    command += ["--noprogressbar", *shlex.split(flags)]
-    output = run(command)
+def test_hparams_file_trains_and_reports(number, variants, trees, capsys):
+    row, flags = ROWS[number], ROWS[number]["test_debug_flags"]
+    folder, command, output = variants[number]
     checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
     for name in checks[1].split(","):
-        assert (tmp_path / name).stat().st_size > 0, name
-    content = json.loads((tmp_path / "metrics.json").read_text())
+        assert (folder / name).stat().st_size > 0, name
+    content = json.loads((folder / "metrics.json").read_text())
     info = content["info"]
     assert content["rows"] == SOURCES
     assert info["skipped_steps"] == 0
     for name, figure in content["metrics"].items():
         assert (figure["count"], figure["nan"]) == (SOURCES, 0), name
         assert math.isfinite(figure["mean"]), name
-    with open(tmp_path / "history.csv", newline="") as file:
+    with open(folder / "history.csv", newline="") as file:
         history = list(csv.DictReader(file))
     assert len(history) == STEPS + SMALL["number_of_epochs"]
     assert all(
@@ -106,13 +123,13 @@ def test_hparams_file_trains_and_reports(row, trees, tmp_path, capsys):
         for name, value in line.items()
         if value and name != "stage"
     )
-    check_release(tmp_path, command, content["metrics"], output)
-    publish_main([str(tmp_path), "--repo", "me/ring", "--dry_run"])
+    check_release(folder, command, content["metrics"], output)
+    publish_main([str(folder), "--repo", "me/ring", "--dry_run"])
     assert "separator.safetensors" in capsys.readouterr().out
     if value_of("selection", row) == "last":
         epochs = SMALL["number_of_epochs"] if "=all" in flags else 1
-        assert len(list((tmp_path / "save").iterdir())) == epochs
-    page = (tmp_path / "index.html").read_text()
+        assert len(list((folder / "save").iterdir())) == epochs
+    page = (folder / "index.html").read_text()
     swept = [point["snr"] for point in info["sweep"]]
     assert swept == (value_of("sweep_snr_db", row) or [])
     assert all(math.isfinite(point["level_db"]) for point in info["sweep"])
@@ -150,9 +167,7 @@ def value_of(key, row):
 
 def check_release(folder, command, figures, output):
     """It holds the selected model, and says what was done."""
-    hparams_file, _, overrides = sb.parse_arguments(
-        [str(part) for part in command[2:]]
-    )
+    hparams_file, _, overrides = sb.parse_arguments(command)
     hparams = load_hparams(hparams_file, overrides)
     best = hparams["checkpointer"].find_checkpoint(min_key=hparams["selection"])
     expected = hparams["separator"].eval()

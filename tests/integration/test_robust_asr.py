@@ -155,9 +155,9 @@ def test_every_variant_trains_and_reports(number, variants):
 
 @pytest.mark.slow
 def test_stages_of_another_run_are_taken_over(variants):
-    folder, _, output = variants
+    folder, _, outputs = variants
     for name in ("enhancer", "clean", "multi"):
-        assert f"The stage {name} is finished" in output
+        assert f"The stage {name} is finished" in outputs[1]
     own = sorted(path.name for path in (folder / "1/stages").iterdir())
     assert own == ["frozen", "joint"]
     assert not (folder / "2/stages").exists()

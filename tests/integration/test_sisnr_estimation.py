@@ -11,7 +11,15 @@ import sys
 
 import pytest
 import torch
-from commands import ROOT, kill_at, run, table_rows, train_command
+from commands import (
+    ROOT,
+    import_from,
+    kill_at,
+    mistake_in,
+    run,
+    table_rows,
+    train_command,
+)
 from estimator_folders import write_estimator
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hub_server import Hub
@@ -78,7 +86,7 @@ def pool(trees):
         RECIPE / "hparams/sisnr_mini.yaml",
         "--noprogressbar",
         "--only=convtasnet",
-        f"--prepared_folder={trees}/data/mini",
+        f"--prepared_folder={trees}/data/mini_8000",
         f"--pool_folder={trees}/pool",
         *(f"--{key}={value}" for key, value in POOL.items()),
     ]
@@ -107,7 +115,8 @@ def test_the_pool_keeps_first_middle_and_last(pool, trees):
 
 def test_an_unknown_separator_is_told(pool):
     command, _ = pool
-    output = run([*command, "--only=convtasnet,blstn"], expect=1)
+    pool_script = import_from(RECIPE, "pool")
+    output = mistake_in(pool_script, [*command[2:], "--only=convtasnet,blstn"])
     assert "--only: blstn is none of" in output
 
 
@@ -272,41 +281,26 @@ def error_of(checkpoint):
 
 
 def test_a_missing_pool_is_told_before_the_training(trees, tmp_path):
-    output = run(
-        train_command(
-            RECIPE / "hparams/sisnr_mini.yaml",
-            **SMALL,
-            output_folder=tmp_path,
-            pool_folder=tmp_path / "none",
-            prepared_folder=trees / "data/mini",
-        ),
-        expect=1,
+    command = train_command(
+        RECIPE / "hparams/sisnr_mini.yaml",
+        **SMALL,
+        output_folder=tmp_path,
+        pool_folder=tmp_path / "none",
+        prepared_folder=trees / "data/mini_8000",
     )
+    output = mistake_in(import_from(RECIPE, "train"), command[2:])
     assert "there is no separator" in output
     assert "train the pool first: python recipes/REAL-M" in output
 
 
 def test_mistakes_are_told_together(tmp_path):
-    output = run(
-        train_command(
-            RECIPE / "hparams/sisnr_mini.yaml",
-            strategy="both",
-            members="[]",
-            snr_db="5",
-            output_folder=tmp_path,
-        ),
-        expect=1,
-    )
+    recipe = import_from(RECIPE, "train")
+    options = {"members": "[]", "snr_db": "5", "output_folder": tmp_path}
+    mini = RECIPE / "hparams/sisnr_mini.yaml"
+    command = train_command(mini, strategy="both", **options)
+    output = mistake_in(recipe, command[2:])
     assert "strategy: 'both' is none of 'pool', 'single'" in output
-    output = run(
-        train_command(
-            RECIPE / "hparams/sisnr_mini.yaml",
-            members="[]",
-            snr_db="5",
-            output_folder=tmp_path,
-        ),
-        expect=1,
-    )
+    output = mistake_in(recipe, train_command(mini, **options)[2:])
     assert "members: at least one separator is needed" in output
     assert "snr_db: 5 is no list" in output
 
@@ -343,7 +337,7 @@ def test_word_errors_beside_scores(pool, trees, tmp_path):
     output = run(
         [
             *(sys.executable, RECIPE / "word_errors.py"),
-            trees / "data/mini/manifest.csv",
+            trees / "data/mini_8000/manifest.csv",
             *("--separators", trees / "pool/convtasnet/last"),
             *("--mixtures=2", f"--json={tmp_path}/errors.json"),
             f"--estimator={tmp_path}/estimator",
@@ -366,7 +360,7 @@ def test_another_range_does_not_go_on_with_a_run(pool, trees, tmp_path):
         unseen="null",
         output_folder=tmp_path,
         pool_folder=trees / "pool",
-        prepared_folder=trees / "data/mini",
+        prepared_folder=trees / "data/mini_8000",
     )
     output = run([*command, "--noprogressbar"])
     content = json.loads((tmp_path / "metrics.json").read_text())
@@ -375,8 +369,8 @@ def test_another_range_does_not_go_on_with_a_run(pool, trees, tmp_path):
     groups = content["corpora"]["mini"]
     assert list(groups["members"]["separators"]) == ["convtasnet/last"]
     assert list(groups["unseen"]["separators"]) == ["convtasnet/first"]
-    command[-1:] = [command[-1], "--learning_rate=0.5"]
-    output = run(command, expect=1)
+    command.append("--learning_rate=0.5")
+    output = mistake_in(import_from(RECIPE, "train"), command[2:])
     assert "holds a run with another learning_rate; going on" in output
 
 
@@ -389,7 +383,7 @@ def mini_command(trees, folder, **options):
         unseen="[convtasnet/middle]",
         output_folder=folder,
         pool_folder=trees / "pool",
-        prepared_folder=trees / "data/mini",
+        prepared_folder=trees / "data/mini_8000",
     ) + ["--noprogressbar"]
 
 

@@ -185,6 +185,7 @@ def descend(orthogonal, scale, *, learn_share):
     return level.exp().item(), share.item(), losses[0] - losses[-1]
 
 
+@pytest.mark.slow
 def test_unscaled_scer_collapses_under_gradient_descent(orthogonal):
     # The level is learnt long before the noise: hold the noise.
     level, _, won = descend(orthogonal, "none", learn_share=False)
@@ -192,6 +193,7 @@ def test_unscaled_scer_collapses_under_gradient_descent(orthogonal):
     assert won > 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALED)
 def test_scaled_scer_denoises_under_gradient_descent(orthogonal, scale):
     level, _, won = descend(orthogonal, scale, learn_share=False)

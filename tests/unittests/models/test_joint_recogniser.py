@@ -47,6 +47,7 @@ def test_the_level_does_not_matter(joint):
     )
 
 
+@pytest.mark.slow
 def test_it_learns_an_utterance(joint):
     table = CharacterTable("abc ")
     recogniser = joint.recogniser.eval()  # without dropout

@@ -42,6 +42,7 @@ def test_it_hears_neither_levels_nor_other_signals():
     assert predictor(torch.zeros(1, 1000)).isfinite().all()
 
 
+@pytest.mark.slow
 def test_it_learns_which_frames_are_clean():
     torch.manual_seed(0)
     predictor = SNRPredictor(n_fft=64, hop=16, hidden=16, layers=1)
