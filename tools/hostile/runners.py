@@ -56,7 +56,7 @@ def prepare(place: Place) -> Result:
     folder.prepare(source, place.out, sample_rate=RATE)
     taken, skipped = read_prepared(place.out)
     good = sum("good" in Path(row["id"]).parts for row in taken)
-    lost = "" if good == GOOD_FILES else f"{GOOD_FILES - good} good files"
+    lost = "" if good >= GOOD_FILES else f"{GOOD_FILES - good} good files"
     return Result(
         any("hostile" in row["id"] for row in taken),
         lost,
@@ -97,7 +97,7 @@ def separate(place: Place) -> Result:
         status = 1
     done = {path.stem for path in place.out.rglob("*_source1.wav")}
     good = sum(f"{number}_source1" in done for number in range(GOOD_FILES))
-    lost = "" if good == GOOD_FILES else f"{GOOD_FILES - good} good files"
+    lost = "" if good >= GOOD_FILES else f"{GOOD_FILES - good} good files"
     if not lost and status not in (0, 2):
         lost = f"exit status {status}"
     return Result(len(done) > good, lost)
