@@ -212,9 +212,9 @@ def _request(candidate: Candidate, sample_rate: int) -> dict:
     if candidate.make is None:
         status = os.stat(candidate.source_path)
         if stat.S_ISDIR(status.st_mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), source)
+            raise ValueError("is a folder")
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device", source)
+            raise ValueError("is a pipe or a device")
         size, time = status.st_size, status.st_mtime_ns
         source = os.path.abspath(candidate.source_path)
     return {

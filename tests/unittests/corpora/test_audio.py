@@ -151,7 +151,7 @@ def test_every_bad_input_is_listed(tmp_path, write_tone, caplog):
         "cut": "truncated",
         "empty": "empty file",
         "text": "cannot be decoded",
-        "folder": "cannot be read: Is a directory",
+        "folder": "is a folder",
         "link": "cannot be read: No such file",
         "less": "truncated: 3.00 s where 5.00 s",
         "ours": "no speaker",
@@ -478,7 +478,7 @@ def test_what_is_no_file_is_listed_at_once(tmp_path, three):
     assert len(rows) == 3
     found = reasons(tmp_path / "out")
     assert found.keys() == set("01234")
-    assert "pipe" in found["0"] and "directory" in found["1"]
+    assert "pipe" in found["0"] and "folder" in found["1"]
     assert "null" in found["2"] and "too long" in found["3"]
 
 
