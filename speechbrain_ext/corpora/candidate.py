@@ -96,10 +96,12 @@ def safe_id(text: str) -> str:
 
 def _safe_part(part: str) -> str:
     """Make one part of an id safe."""
-    safe = "".join(
-        character if character.isprintable() and character != "\\" else "_"
-        for character in part
-    )
+    safe = part
+    if not part.isprintable() or "\\" in part:
+        safe = "".join(
+            character if character.isprintable() and character != "\\" else "_"
+            for character in part
+        )
     if re.fullmatch("[A-Za-z]:", safe):
         safe = f"{safe[0]}_"
     if len(safe.encode()) > LONGEST_PART:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import shutil
-import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +78,6 @@ def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
     OSError
         If the disk has too little room (before anything is fetched) or the
         download fails; what has arrived is kept.
-    RuntimeError
-        If this Python cannot unpack archives safely (before anything is
-        fetched).
     ValueError
         If the file is another than expected, or holds what would be written
         elsewhere or no such folder.
@@ -89,12 +85,6 @@ def fetch_folder(archive: Archive, folder: str | os.PathLike) -> Path:
     folder = Path(os.path.abspath(folder))
     if folder.is_dir():
         return folder
-    if not hasattr(tarfile, "data_filter"):
-        raise RuntimeError(
-            "this Python's tarfile has no filter 'data', without which an "
-            "archive may write anywhere; take a newer patch release of Python, "
-            f"or unpack {archive.url} into {folder.parent} yourself"
-        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.parent):
         if folder.is_dir():  # another process has made it meanwhile

@@ -312,16 +312,15 @@ def _locate(row: Row, folder: Path, encoding: str) -> str:
     not UTF-8 may stand on the disk in the bytes of the table.
     """
     text = row.cells["path"]
-    names = [text, text.strip()]
+    names = [text] if text == text.strip() else [text, text.strip()]
     if encoding in ("cp1252", "latin-1"):
         names.append(os.fsdecode(text.encode(encoding)))
     places = [
         os.path.abspath(os.path.join(folder, os.path.expanduser(name)))
         for name in names
-        if "\0" not in name
     ]
-    there = [place for place in places if os.path.lexists(place)]
-    return (there or places or [text])[0]
+    # a name with a NUL is nowhere
+    return next(filter(os.path.lexists, places), places[0])
 
 
 def _kind(row: dict[str, str]) -> str:

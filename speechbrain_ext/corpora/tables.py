@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.dataio.manifest import cells_of_any_length
+from speechbrain_ext.dataio.manifest import cells_of_any_length, unquote_cell
 
 logger = logging.getLogger(__name__)
 
@@ -232,7 +232,8 @@ def _row(
     found = dict.fromkeys(columns, "")
     for name, cell in zip(header, cells, strict=False):
         if name in found:
-            found[name] = cell if name == "path" else cell.strip()
+            text = unquote_cell(cell)
+            found[name] = text if name == "path" else text.strip()
     if not fault and any("\0" in cell for cell in found.values()):
         fault = "holds a NUL character"
     return Row(number, found, f"line {number} {fault}" if fault else "")

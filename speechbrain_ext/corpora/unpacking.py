@@ -39,9 +39,9 @@ def unpack(
 ) -> Path:
     """Unpack the folder that a tar.gz file holds, whole or not at all.
 
-    Only files and folders are taken, only those of that folder, and nothing
-    is written outside of it (``tarfile``'s filter ``data``). Sizes are
-    checked while the archive is read, before they are written.
+    Only files and folders are taken, only those of that folder, and only
+    their contents: no owners, rights and times. Sizes are checked while the
+    archive is read, before anything is written.
 
     Arguments
     ---------
@@ -97,7 +97,11 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf, encoding, errors):
         """Read a header; refuse what is no plain file and no folder."""
-        member = super().frombuf(buf, encoding, errors)
+        try:
+            member = super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as e:
+            # `tarfile` would take it for the end of the archive
+            raise ValueError(f"a header is damaged: {e}") from e
         if member.type in EXTENSIONS:
             if member.size > LONGEST_EXTENSION:
                 raise ValueError(f"a header of {member.size} bytes")
@@ -138,15 +142,21 @@ def _extract(
             for member in tqdm(archive, "unpacking", unit="", disable=None):
                 count += 1
                 _check_member(member, count, limit)
-                top = member.name.removeprefix("./").partition("/")[0]
                 archive.members.clear()  # else all headers stay in memory
-                if top == wanted or ".." in member.name.split("/"):
-                    archive.extract(member, staging, filter="data")
-                elif top not in ("", "."):
-                    others.add(top[:100])
+                parts = [part for part in member.name.split("/") if part != "."]
+                if parts[:1] != [wanted]:
+                    others.update(parts[:1])
+                    continue
+                target = staging.joinpath(*parts)
+                if member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with open(target, "xb") as output:
+                    shutil.copyfileobj(archive.extractfile(member), output)
     except (
         *(tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error),
-        *(ValueError, FileExistsError, IsADirectoryError, NotADirectoryError),
+        *(ValueError, FileExistsError, NotADirectoryError),
     ) as error:
         raise ValueError(
             f"{path} cannot be unpacked: {printable(error)}"
@@ -167,6 +177,8 @@ def _check_member(member: tarfile.TarInfo, count: int, limit: int) -> None:
         raise ValueError(
             f"the name {printable(member.name)} is not printable text"
         )
+    if member.name.startswith("/") or ".." in member.name.split("/"):
+        raise ValueError(f"{printable(member.name)} would lie outside of it")
     parts = [len(part.encode()) for part in member.name.split("/")]
     if max(parts) > LONGEST_NAME or sum(parts) > LONGEST_PATH:
         raise ValueError(f"the name {printable(member.name)} is too long")

@@ -18,7 +18,8 @@ source         corpus the recording comes from
 licence        licence of the recording
 =============  ===========================================================
 
-The references of a mixture, where they are known, are the recordings whose
+Cells that a spreadsheet would run are quoted, see `quote_cell`. The
+references of a mixture, where they are known, are the recordings whose
 ids begin with its own, but for the kind: see ``dataio/references.py``.
 """
 
@@ -31,7 +32,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, spreadsheet_safe
 
 KINDS = ("speech", "noise", "event", "rir", "mixture")
 SPLITS = ("train", "valid", "test", "user_train", "user_valid", "user_test")
@@ -276,8 +277,60 @@ def write_manifest(
     write_table(
         path,
         COLUMNS,
-        (_to_row(recording, path.parent) for recording in ordered),
+        (
+            [quote_cell(str(cell)) for cell in _to_row(recording, path.parent)]
+            for recording in ordered
+        ),
     )
+
+
+def quote_cell(cell: str) -> str:
+    """Make a cell safe for spreadsheets, so that it can be read back.
+
+    Arguments
+    ---------
+    cell : str
+        To be written into a CSV file.
+
+    Returns
+    -------
+    cell : str
+        With an apostrophe in front, if a spreadsheet would run it otherwise
+        or without the apostrophes that it begins with.
+
+    Example
+    -------
+    >>> [quote_cell(cell) for cell in ("=1+1", "'=1+1", "ann", "-3.5")]
+    ["'=1+1", "''=1+1", 'ann', '-3.5']
+    """
+    return f"'{cell}" if _is_formula(cell.lstrip("'")) else cell
+
+
+def unquote_cell(cell: str) -> str:
+    """Undo `quote_cell`.
+
+    Arguments
+    ---------
+    cell : str
+        From a CSV file.
+
+    Returns
+    -------
+    cell : str
+
+    Example
+    -------
+    >>> [unquote_cell(cell) for cell in ("'=1+1", "'tis", "=1+1")]
+    ['=1+1', "'tis", '=1+1']
+    """
+    if cell.startswith("'") and _is_formula(cell.lstrip("'")):
+        return cell[1:]
+    return cell
+
+
+def _is_formula(cell: str) -> bool:
+    """Tell whether a spreadsheet would run a cell."""
+    return spreadsheet_safe(cell) != cell
 
 
 def write_table(
@@ -325,7 +378,7 @@ def _from_row(row: list[str], folder: Path) -> Recording:
     """Turn the cells of a row into a Recording with an absolute path."""
     if len(row) != len(COLUMNS):
         raise ValueError(f"{len(row)} cells; there must be {len(COLUMNS)}")
-    cells = dict(zip(COLUMNS, row, strict=True))
+    cells = dict(zip(COLUMNS, map(unquote_cell, row), strict=True))
     for name in ("samples", "sample_rate"):
         try:
             cells[name] = int(cells[name])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from speechbrain_ext.dataio.manifest import quote_cell
 from speechbrain_ext.evaluation.listening_page import (
     ITEM,
     NOTE,
@@ -22,7 +23,7 @@ from speechbrain_ext.evaluation.listening_page import (
     PLAYER,
 )
 from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
-from speechbrain_ext.files import replaced, spreadsheet_safe
+from speechbrain_ext.files import replaced
 
 #: What is asked for each mixture.
 QUESTION = "How well are the talkers separated?"
@@ -226,8 +227,7 @@ def write_listening_page(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["item", "predicted"])
         writer.writerows(
-            (spreadsheet_safe(item.name), float(item.predicted))
-            for item in items
+            (quote_cell(item.name), float(item.predicted)) for item in items
         )
     path = folder / "index.html"
     with replaced(path) as partial:

@@ -129,7 +129,7 @@ _SCRIPT = """
       return;
     }
     /* a spreadsheet would run a cell that begins with one of these signs */
-    const safe = (text) => (/^[=+@\\t\\r-]/.test(text) ? "'" + text : text);
+    const safe = (text) => (/^'*[=+@\\t\\r-]/.test(text) ? "'" + text : text);
     const quote = (text) => '"' + safe(text).replaceAll('"', '""') + '"';
     const lines = ["listener,item,score"];
     items.forEach((item, index) => {

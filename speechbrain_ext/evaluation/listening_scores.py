@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy import stats
 
-from speechbrain_ext.dataio.manifest import cells_of_any_length
+from speechbrain_ext.dataio.manifest import cells_of_any_length, unquote_cell
 from speechbrain_ext.evaluation.agreement import correlations
 from speechbrain_ext.evaluation.listening import PREDICTIONS
 from speechbrain_ext.evaluation.plot_style import (
@@ -21,7 +21,6 @@ from speechbrain_ext.evaluation.plot_style import (
     save,
     two_decimals,
 )
-from speechbrain_ext.files import spreadsheet_safe
 
 LONGEST_NAME = 100
 
@@ -283,13 +282,7 @@ def _rows(path, names):
                 raise ValueError(
                     f"{place}: {len(cells)} cells for {len(names)} columns"
                 )
-            yield place, [_unquoted(cell) for cell in cells]
-
-
-def _unquoted(cell):
-    """Undo `spreadsheet_safe`."""
-    bare = cell.removeprefix("'")
-    return bare if spreadsheet_safe(bare) == cell else cell
+            yield place, [unquote_cell(cell) for cell in cells]
 
 
 def _read_predictions(path):

@@ -164,6 +164,7 @@ def test_any_text_comes_back(tmp_path, text):
     path = tmp_path / "manifest.csv"
     write_manifest(path, [row])
     assert read_manifest(path) == [row]
+    assert b"=" not in re.findall(rb"(?:^|,|\n)([=+@-])", path.read_bytes())
 
 
 @pytest.mark.parametrize(
