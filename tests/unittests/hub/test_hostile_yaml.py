@@ -175,7 +175,7 @@ APPENDED = {
         "not given the argument 'device'",
     ),
     "too many arguments": (
-        f"bad: !new:{LINEAR} [1, null, 1, true, false, cpu]",
+        f"bad: !new:{LINEAR} [1, null, 1, true, null, true, cpu]",
         "too many arguments",
     ),
     "argument that is no name": (
