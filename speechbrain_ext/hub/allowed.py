@@ -10,6 +10,8 @@ Every count and size has an upper bound, so that building takes little time
 whatever the file says; how much memory it takes is counted in `building.py`.
 """
 
+import importlib
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,158 +41,112 @@ class Real:
 # what an argument may be: a range of whole numbers, a number, true or false,
 # one of several texts (frozenset), a class of the list (tuple), or a shape
 Kind = range | Real | type | frozenset | tuple | list
+
+
+def choice(texts: str) -> frozenset[str]:
+    """Give the texts that an argument may be."""
+    return frozenset(texts.split())
+
+
 SIZE = range(1, 8193)
 REPEAT = range(1, 17)
 SHAPE = [SIZE]
 SEPARATORS = tuple(
     OURS + name
-    for name in (
-        *("ConsistentSeparator", "SepFormer", "ConvTasNet", "TDCN"),
-        *("SpectralConvTasNet", "SpectralTDCN", "SpectralSepFormer"),
-        *("SpectralDPRNN", "SpectralBLSTM", "SpectralGRU"),
-    )
+    for name in "ConsistentSeparator SepFormer ConvTasNet TDCN "
+    "SpectralConvTasNet SpectralTDCN SpectralSepFormer SpectralDPRNN "
+    "SpectralBLSTM SpectralGRU".split()
 )
 BLOCKS = (
-    *(DUAL_PATH + "SBTransformerBlock", DUAL_PATH + "PytorchTransformerBlock"),
-    *(DUAL_PATH + "SBRNNBlock", DUAL_PATH + "DPTNetBlock"),
-    DUAL_PATH + "SBConformerEncoderBlock",
     RESEPFORMER + "SBTransformerBlock_wnormandskip",
+    *(
+        DUAL_PATH + name
+        for name in "SBTransformerBlock PytorchTransformerBlock SBRNNBlock "
+        "DPTNetBlock SBConformerEncoderBlock".split()
+    ),
 )
+# the first two take the shape of what stands before them: a name is enough
 LAYERS = (
     *(NNET + "CNN.Conv1d", NNET + "linear.Linear"),
     *("torch.nn.ReLU", "torch.nn.Sigmoid"),
 )
-# these take the shape of what stands before them: a class is enough
-NAMED_LAYERS = LAYERS[:2]
-
-# name of a parameter to what it may be, in every class
+# a mask network says with one of its arguments how many sources it gives
+MASKNETS = {
+    DUAL_PATH + "Dual_Path_Model": "num_spks",
+    CONV_TASNET + "MaskNet": "C",
+    RESEPFORMER + "ResourceEfficientSeparator": "num_spk",
+}
+ENCODER, DECODER = DUAL_PATH + "Encoder", DUAL_PATH + "Decoder"
+PAIR_ENCODERS = (SEQUENTIAL, OURS + "WaveformEncoder", OURS + "SpectralEncoder")
+RECOGNISER = OURS + "ConformerCTC"
+CLASSES = {
+    *(*SEPARATORS, *BLOCKS, *LAYERS, *MASKNETS, *PAIR_ENCODERS),
+    *(ENCODER, DECODER, RECOGNISER, OURS + "JointRecogniser"),
+    *(OURS + "SNRPredictor", NNET + "pooling.StatisticsPooling"),
+}
+# names of parameters to what they may be, in every class; others stay at
+# their defaults
 KINDS: dict[str, Kind] = {
     name: kind
-    for names, kind in (
-        ("num_sources num_spks num_spk C masknet_numspks", range(1, 17)),
-        ("blocks repeats num_layers intra_layers inter_layers layers", REPEAT),
-        ("X R layer masknet_numlayers intra_numlayers inter_numlayers", REPEAT),
-        ("heads nhead intra_nhead inter_nhead", range(1, 129)),
-        ("channels hidden skip bottleneck feedforward size num_tokens", SIZE),
-        ("d_model d_ffn kdim vdim dim_feedforward N B H unit input_dim", SIZE),
-        ("in_channels out_channels input_size hidden_channels", SIZE),
-        ("n_neurons intra_dffn inter_dffn", SIZE),
-        ("encoder_in_nchannels encoder_out_nchannels", SIZE),
-        ("kernel_size encoder_kernel_size stride L P dilation", range(1, 1025)),
-        ("n_fft hop", range(1, 65537)),
-        ("chunk K masknet_chunksize segment_size max_length", range(1, 65537)),
-        ("mels", range(1, 257)),
-        ("sample_rate", range(1000, 768_001)),
-        ("window_ms hop_ms", Real(1, 200)),
-        ("dropout", Real(0, 1)),
-        ("bias causal bidirectional overlap long_skips skip_transpose", bool),
-        ("use_positional_encoding norm_before use_norm use_skip", bool),
-        ("skip_around_intra linear_layer_after_inter_intra", bool),
-        ("use_global_pos_enc combine_dims return_mean return_std", bool),
-        ("masknet_useextralinearlayer masknet_extraskipconnection", bool),
-        ("intra_use_positional inter_use_positional", bool),
-        ("intra_norm_before inter_norm_before", bool),
-        ("input_shape", SHAPE),
-        ("consistency", frozenset({"learned", "uniform", "none"})),
-        (
-            "activation",
-            frozenset("relu prelu gelu silu leaky_relu elu tanh swish".split()),
-        ),
-        (
-            "mask mask_nonlinear nonlinear",
-            frozenset({"relu", "sigmoid", "softmax", "tanh"}),
-        ),
-        ("attention_type", frozenset({"regularMHA", "RelPosMHAXL"})),
-        (
-            "norm norm_type masknet_norm",
-            frozenset("ln gln cln bn gLN cLN BN".split()),
-        ),
+    for names, kind in {
+        "num_sources num_spks num_spk C": range(1, 17),
+        "blocks repeats num_layers intra_layers inter_layers layers": REPEAT,
+        "X R layer": REPEAT,
+        "heads nhead": range(1, 129),
+        "channels hidden skip bottleneck feedforward size num_tokens": SIZE,
+        "d_model d_ffn kdim vdim dim_feedforward N B H unit input_dim": SIZE,
+        "in_channels out_channels input_size hidden_channels n_neurons": SIZE,
+        "kernel_size stride P dilation": range(1, 1025),
+        "n_fft hop chunk K segment_size max_length": range(1, 65537),
+        "mels": range(1, 257),
+        "sample_rate": range(1000, 768_001),
+        "window_ms hop_ms": Real(1, 200),
+        "dropout": Real(0, 1),
+        "bias causal bidirectional overlap long_skips skip_transpose": bool,
+        "use_positional_encoding norm_before use_norm use_skip": bool,
+        "skip_around_intra linear_layer_after_inter_intra": bool,
+        "use_global_pos_enc combine_dims return_mean return_std": bool,
+        "input_shape": SHAPE,
+        "consistency": choice("learned uniform none"),
+        "activation": choice("relu prelu gelu silu leaky_relu elu tanh swish"),
+        "mask mask_nonlinear nonlinear": choice("relu sigmoid softmax tanh"),
+        "attention_type": choice("regularMHA RelPosMHAXL"),
+        "norm norm_type": choice("ln gln cln bn gLN cLN BN"),
         # SpeechBrain looks it up in a module, whatever it is
-        ("rnn_type", frozenset({"LSTM", "GRU", "RNN", "LiGRU"})),
-        ("mem_type", frozenset({"hc", "h", "c", "id", "av"})),
-        ("padding", frozenset({"same", "valid", "causal"})),
-        ("separator enhancer", SEPARATORS),
-        ("recogniser", (OURS + "ConformerCTC",)),
-        ("intra_model inter_model seg_model mem_model", BLOCKS),
-    )
-    for name in names.split()
-}
-# a class is built as many times as the first ones, multiplied, or as the
-# second ones, added, say
-MULTIPLIED = "blocks repeats num_layers layers X R layer masknet_numlayers"
-ADDED = "intra_layers inter_layers intra_numlayers inter_numlayers"
-
-SPECTRAL = "num_sources n_fft hop mask "
-TRANSFORMER = (
-    "num_layers d_model nhead d_ffn input_shape kdim vdim dropout activation "
-    "use_positional_encoding norm_before attention_type"
-)
-# name of a class to its parameters, in the order of its signature
-CLASSES: Mapping[str, tuple[str, ...]] = {
-    name: tuple(names.split())
-    for name, names in {
-        OURS + "ConsistentSeparator": "separator consistency",
-        OURS + "SepFormer": "num_sources channels kernel_size blocks "
-        "intra_layers inter_layers heads feedforward chunk dropout",
-        OURS + "ConvTasNet": "num_sources channels kernel_size bottleneck "
-        "hidden skip blocks repeats activation mask",
-        OURS + "TDCN": "num_sources channels kernel_size bottleneck hidden "
-        "blocks repeats activation mask long_skips",
-        OURS + "SpectralConvTasNet": SPECTRAL + "channels hidden skip "
-        "kernel_size blocks repeats activation",
-        OURS + "SpectralTDCN": SPECTRAL + "channels hidden blocks repeats "
-        "activation long_skips",
-        OURS + "SpectralSepFormer": SPECTRAL + "channels blocks intra_layers "
-        "inter_layers heads feedforward chunk overlap",
-        OURS + "SpectralDPRNN": SPECTRAL + "channels hidden blocks chunk "
-        "overlap",
-        OURS + "SpectralBLSTM": SPECTRAL + "hidden layers",
-        OURS + "SpectralGRU": SPECTRAL + "hidden layers",
-        OURS + "SNRPredictor": "n_fft hop hidden layers",
-        OURS + "ConformerCTC": "num_tokens sample_rate mels window_ms hop_ms "
-        "channels size layers heads feedforward kernel_size dropout",
-        OURS + "JointRecogniser": "enhancer recogniser",
-        OURS + "WaveformEncoder": "channels",
-        OURS + "SpectralEncoder": "n_fft hop channels hidden kernel_size "
-        "blocks repeats activation",
-        DUAL_PATH + "Encoder": "kernel_size out_channels in_channels",
-        DUAL_PATH + "Decoder": "in_channels out_channels kernel_size stride "
-        "bias",
-        DUAL_PATH + "SBTransformerBlock": TRANSFORMER,
-        DUAL_PATH + "PytorchTransformerBlock": "out_channels num_layers nhead "
-        "d_ffn dropout activation use_positional_encoding",
-        DUAL_PATH + "SBRNNBlock": "input_size hidden_channels num_layers "
-        "rnn_type dropout bidirectional",
-        DUAL_PATH + "DPTNetBlock": "d_model nhead dim_feedforward dropout "
-        "activation",
-        DUAL_PATH + "SBConformerEncoderBlock": "num_layers d_model nhead "
-        "d_ffn input_shape kdim vdim dropout activation kernel_size bias "
-        "use_positional_encoding attention_type",
-        DUAL_PATH + "Dual_Path_Model": "in_channels out_channels intra_model "
-        "inter_model num_layers norm K num_spks skip_around_intra "
-        "linear_layer_after_inter_intra use_global_pos_enc max_length",
-        CONV_TASNET + "MaskNet": "N B H P X R C norm_type causal "
-        "mask_nonlinear",
-        RESEPFORMER + "ResourceEfficientSeparator": "input_dim causal num_spk "
-        "nonlinear layer unit segment_size dropout mem_type seg_model "
-        "mem_model",
-        RESEPFORMER + "SBTransformerBlock_wnormandskip": TRANSFORMER
-        + " causal use_norm use_skip norm_type",
-        SEQUENTIAL: "input_shape",
-        NNET + "CNN.Conv1d": "out_channels kernel_size input_shape "
-        "in_channels stride dilation padding bias skip_transpose",
-        NNET + "linear.Linear": "n_neurons input_shape input_size bias "
-        "combine_dims",
-        NNET + "pooling.StatisticsPooling": "return_mean return_std",
-        "torch.nn.ReLU": "",
-        "torch.nn.Sigmoid": "",
+        "rnn_type": choice("LSTM GRU RNN LiGRU"),
+        "mem_type": choice("hc h c id av"),
+        "padding": choice("same valid causal"),
+        "separator enhancer": SEPARATORS,
+        "recogniser": (RECOGNISER,),
+        "intra_model inter_model seg_model mem_model": BLOCKS,
     }.items()
+    for name in names.split()
 }
 # these are tried out while they are built
 NARROWER: dict[tuple[str, str], Kind] = {
-    (OURS + "ConformerCTC", "channels"): range(1, 513),
+    (RECOGNISER, "channels"): range(1, 513),
     (CONV_TASNET + "MaskNet", "R"): range(1, 9),
 }
+# a class is built as many times as the first ones, multiplied, or as the
+# second ones, added, say
+MULTIPLIED = ("blocks", "repeats", "num_layers", "layers", "X", "R", "layer")
+ADDED = ("intra_layers", "inter_layers")
+
+
+def find_class(name: str) -> type:
+    """Import a class of the list."""
+    if name not in CLASSES:
+        raise ValueError(f"{name} is not on the list")
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def parameters(name: str) -> list[str]:
+    """List the parameters of a class, in the order of its signature."""
+    entity = find_class(name)
+    if name == DECODER:  # it hands all on
+        (entity,) = entity.__bases__
+    return list(inspect.signature(entity).parameters)
 
 
 def check_plan(plan: Mapping[str, object]) -> None:
@@ -238,8 +194,8 @@ def check_value(value: object, counts: dict[Call, int]) -> int:
     layers = sum(check_value(part, counts) for part in children(value))
     if isinstance(value, Call):
         given = value.keywords
-        added = sum(given.get(name) or 0 for name in ADDED.split())
-        repeats = [given.get(name) or 1 for name in MULTIPLIED.split()]
+        added = sum(given.get(name) or 0 for name in ADDED)
+        repeats = [given.get(name) or 1 for name in MULTIPLIED]
         counts[value] = (1 + layers) * math.prod(repeats) * max(1, added)
         layers = counts[value]
         if sum(counts.values()) > MOST_LAYERS:
@@ -266,21 +222,21 @@ def check_call(call: Call) -> None:
         raise call.place.refuse(
             f"{call.name} is not on the list of classes that a folder may name"
         )
-    names = CLASSES[call.name]
+    names = parameters(call.name)
     if len(call.positional) > len(names):
         raise call.place.refuse(f"too many arguments for {call.name}")
     twice = call.keywords.keys() & set(names[: len(call.positional)])
     call.keywords.update(zip(names, call.positional, strict=False))
     call.positional = []
     for name, argument in call.keywords.items():
-        if name in names and name not in twice:
+        if name in names and name in KINDS and name not in twice:
             kind = NARROWER.get((call.name, name), KINDS[name])
         elif call.name == SEQUENTIAL and name.isidentifier():
             kind = LAYERS
         else:
             raise call.place.refuse(
                 f"{call.name} is not given the argument {name!r}",
-                f"Allowed: {', '.join(names) or 'none'}.",
+                f"Allowed: {', '.join(filter(KINDS.get, names)) or 'none'}.",
             )
         if not fits(argument, kind):
             raise call.place.refuse(
@@ -302,9 +258,10 @@ def fits(value: object, kind: Kind) -> bool:
     if isinstance(kind, frozenset):
         return isinstance(value, str) and value in kind
     if isinstance(kind, tuple):
-        named = kind is LAYERS and getattr(value, "name", "") in NAMED_LAYERS
+        named = LAYERS[:2] if kind is LAYERS else ()
         return isinstance(value, Call) and (
-            value.name in kind and (named or value.kind == "!new:")
+            value.name in kind
+            and (value.kind == "!new:" or value.name in named)
         )
     return (
         isinstance(value, list | tuple)

@@ -1,7 +1,6 @@
 """Building what a checked plan describes, its sizes first."""
 
 import functools
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ from speechbrain.nnet.containers import Sequential
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.hub.allowed import CLASSES
+from speechbrain_ext.hub.allowed import CLASSES, find_class
 from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.refusal import Limits, RefusedError
 
@@ -103,8 +102,7 @@ def build(call: Call, objects: dict[Call, object] | None = None) -> object:
         return objects[call]
     if call.name not in CLASSES:
         raise call.place.refuse(f"{call.name} is not on the list")
-    module, _, name = call.name.rpartition(".")
-    entity = getattr(importlib.import_module(module), name)
+    entity = find_class(call.name)
     keywords = {
         key: build(value, objects) if isinstance(value, Call) else value
         for key, value in call.keywords.items()

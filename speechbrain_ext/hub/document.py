@@ -99,7 +99,17 @@ def parse(
     >>> parse(text, Path("hyperparams.yaml"))
     {'a': 4, 'b': 8, 'c': (1, 2), 'd': [8]}
     """
-    reader = Reader(text.splitlines(), path, limits or Limits())
+    limits = limits or Limits()
+    reader = Reader(text.splitlines(), path, limits)
+    # of these signs there is one before every value
+    if len(re.findall(r"[,\n\[{]|[:?-]\s", text)) > limits.yaml_values:
+        raise reader.at(0).refuse(f"more than {limits.yaml_values} values")
+    # the time that the parser takes grows with the square of the levels
+    levels = 0
+    for sign in re.findall(r"[\[\]{}]", text):
+        levels = max(0, levels + (1 if sign in "[{" else -1))
+        if levels > limits.yaml_depth:
+            raise reader.at(0).refuse(f"more than {limits.yaml_depth} levels")
     if re.search("^%", text, re.MULTILINE):
         raise reader.at(0).refuse("directives change how the file is read")
     try:

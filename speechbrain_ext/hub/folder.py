@@ -13,6 +13,7 @@ HYPERPARAMS = "hyperparams.yaml"
 CARD = "README.md"
 # subfolder of a results folder, made by the recipe
 RELEASE = "release"
+LONGEST_REPOSITORY = 96
 LARGEST_TRAINING_FILE = 1024**2
 # no part begins with a dot, so none is ..
 FILE_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
@@ -57,6 +58,7 @@ def find_folder(source: str | os.PathLike) -> Path | None:
         )
     path = Path(os.path.expanduser(text))
     repository = isinstance(source, str) and REPOSITORY.fullmatch(text)
+    repository = repository and len(text) <= LONGEST_REPOSITORY
     here = os.path.isdir(text.partition("/")[0])
     if os.path.isdir(path):
         if repository and not text.startswith("results/"):

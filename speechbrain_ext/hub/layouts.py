@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from speechbrain_ext.console import printable
 from speechbrain_ext.hub.allowed import (
-    CONV_TASNET,
-    DUAL_PATH,
+    DECODER,
+    ENCODER,
+    MASKNETS,
     OURS,
-    RESEPFORMER,
+    PAIR_ENCODERS,
+    RECOGNISER,
     SEPARATORS,
     SEQUENTIAL,
     Real,
@@ -17,24 +19,17 @@ from speechbrain_ext.hub.allowed import (
 from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.refusal import RefusedError
 
-# name of a module to the classes that it may be of; a mask network says with
-# one of its arguments how many sources it gives
-MASKNETS = {
-    DUAL_PATH + "Dual_Path_Model": "num_spks",
-    CONV_TASNET + "MaskNet": "C",
-    RESEPFORMER + "ResourceEfficientSeparator": "num_spk",
-}
-PAIR_ENCODERS = (SEQUENTIAL, OURS + "WaveformEncoder", OURS + "SpectralEncoder")
+# name of a module to the classes that it may be of
 LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"separator": SEPARATORS},
     {
-        "encoder": (DUAL_PATH + "Encoder",),
+        "encoder": (ENCODER,),
         "masknet": tuple(MASKNETS),
-        "decoder": (DUAL_PATH + "Decoder",),
+        "decoder": (DECODER,),
     },
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
     {"predictor": (OURS + "SNRPredictor",)},
-    {"recogniser": (OURS + "ConformerCTC",)},
+    {"recogniser": (RECOGNISER,)},
     {"joint": (OURS + "JointRecogniser",)},
 )
 KEYS = {

@@ -227,5 +227,5 @@ def test_folders_that_are_no_transcriber(released, tmp_path):
     (released / "hyperparams.yaml").write_text(
         text.replace("modules: {joint:", "modules: {network:")
     )
-    with pytest.raises(ValueError, match=r"the modules \['network'\]"):
+    with pytest.raises(ValueError, match=r"modules \['network'\] are none"):
         Transcriber.from_hparams(released)
