@@ -72,11 +72,12 @@ def build_release(
 
     Example
     -------
+    >>> from speechbrain_ext.models import SNRPredictor
     >>> text = '''
-    ... model: !new:torch.nn.Linear {in_features: $size, out_features: 1}
-    ... modules: {model: !ref <model>}
+    ... predictor: !new:speechbrain_ext.models.SNRPredictor {hidden: $size}
+    ... modules: {predictor: !ref <predictor>}
     ... pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-    ...     loadables: {model: !ref <model>}
+    ...     loadables: {predictor: !ref <predictor>}
     ... '''
     >>> says = dict.fromkeys(
     ...     ["name", "summary", "data", "command", "usage", "limits",
@@ -85,12 +86,12 @@ def build_release(
     >>> folder = build_release(
     ...     getfixture("tmp_path"),
     ...     hyperparams=text,
-    ...     modules={"model": torch.nn.Linear(2, 1)},
+    ...     modules={"predictor": SNRPredictor(hidden=2)},
     ...     card=Card(license="mit", **says),
     ...     values={"size": 2},
     ... )
     >>> sorted(path.name for path in folder.iterdir())
-    ['README.md', 'hyperparams.yaml', 'model.ckpt', 'model.safetensors']
+    ['README.md', 'hyperparams.yaml', 'predictor.ckpt', 'predictor.safetensors']
     """
     folder = Path(folder)
     if values is not None:

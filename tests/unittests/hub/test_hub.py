@@ -8,7 +8,15 @@ import shutil
 import pytest
 import torch
 import yaml
-from hub_folders import CONV_TASNET, LAYOUTS, PIECES, conv_tasnet, write_folder
+from hub_folders import (
+    CONV_TASNET,
+    LAYOUTS,
+    PIECES,
+    PREDICTOR,
+    conv_tasnet,
+    predictor,
+    write_folder,
+)
 from hub_server import Repo
 from huggingface_hub import constants
 from huggingface_hub.errors import RepositoryNotFoundError
@@ -80,11 +88,8 @@ def folder(built_once, tmp_path):
 def small_built_once(tmp_path_factory):
     return build_release(
         tmp_path_factory.mktemp("small") / "release",
-        hyperparams="model: !new:torch.nn.Conv1d [1, 2, 4]\n"
-        "modules: {model: !ref <model>}\n"
-        "pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer\n"
-        "  loadables: {model: !ref <model>}\n",
-        modules={"model": torch.nn.Conv1d(1, 2, 4)},
+        hyperparams=PREDICTOR,
+        modules={"predictor": predictor()},
         card=CARD,
     )
 
@@ -306,11 +311,11 @@ def test_weights_are_compared_too(hub, folder):
     assert hub.repos["me/ring"].tags == {}
 
 
-def test_unknown_layout_asks_for_run(hub, tmp_path):
-    text = CONV_TASNET.replace("  masknet: !ref <MaskNet>\n\n", "\n")
-    folder = build(tmp_path, hyperparams=text)
+def test_unknown_layout_asks_for_run(hub, folder):
+    loaded = load_folder(folder)
+    del loaded.modules["masknet"]
     with pytest.raises(PublishError, match=r"pass run=\.\.\."):
-        publish(folder, "me/ring")
+        run_modules(loaded, MIXTURE)
     publish(
         folder, "me/ring", run=lambda loaded, x: loaded.modules["encoder"](x)
     )
