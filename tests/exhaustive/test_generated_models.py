@@ -67,7 +67,9 @@ def yaml_files(draw, text):
         elif what == "d":
             lines.insert(at, draw(st.sampled_from(lines)))
         elif what == "i":
-            lines[at] = draw(st.sampled_from(["", " ", "    ", "\t"])) + lines[at]
+            lines[at] = (
+                draw(st.sampled_from(["", " ", "    ", "\t"])) + lines[at]
+            )
         elif what == "m" and len(lines) > 1:
             lines.pop(at)
         else:
@@ -174,7 +176,17 @@ ENTRIES = st.one_of(
     st.fixed_dictionaries(
         {
             "dtype": st.sampled_from(
-                ["F32", "F32", "F16", "BF16", "I64", "BOOL", "F8_E5M2", "C64", 1]
+                [
+                    "F32",
+                    "F32",
+                    "F16",
+                    "BF16",
+                    "I64",
+                    "BOOL",
+                    "F8_E5M2",
+                    "C64",
+                    1,
+                ]
             ),
             "shape": st.lists(SIZES, max_size=4) | st.just([8, 1, 16]),
             "data_offsets": st.lists(SIZES, max_size=3) | st.just([0, 512]),

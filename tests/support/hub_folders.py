@@ -3,7 +3,7 @@
 import torch
 from speechbrain.lobes.models.conv_tasnet import MaskNet
 
-from speechbrain_ext.models import MaskingSeparator, SepFormer
+from speechbrain_ext.models import MaskingSeparator, SepFormer, SNRPredictor
 from speechbrain_ext.models.separator import filterbank
 
 PIECES = ("encoder", "masknet", "decoder")
@@ -81,6 +81,23 @@ MaskNet: !new:speechbrain.lobes.models.conv_tasnet.MaskNet
   causal: false
   mask_nonlinear: relu
 {PRETRAINER}"""
+
+
+# one small module, for tests in which it does not matter
+PREDICTOR = """
+predictor: !new:speechbrain_ext.models.SNRPredictor
+  n_fft: 32
+  hop: 16
+  hidden: 2
+  layers: 1
+modules: {predictor: !ref <predictor>}
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+  loadables: {predictor: !ref <predictor>}
+"""
+
+
+def predictor():
+    return SNRPredictor(n_fft=32, hop=16, hidden=2, layers=1).eval()
 
 
 def sepformer():

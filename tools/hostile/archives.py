@@ -27,7 +27,9 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE):
     return entry(name, b"", kind, linkname=target)
 
 
-def packed(*members, form: int = tarfile.GNU_FORMAT, good: bool = True) -> bytes:
+def packed(
+    *members, form: int = tarfile.GNU_FORMAT, good: bool = True
+) -> bytes:
     """A tar.gz file, good members first."""
     buffer = io.BytesIO()
     first = [entry("corpus/", b"", tarfile.DIRTYPE), entry("corpus/a.txt")]

@@ -125,7 +125,7 @@ def ogg_page(content: bytes, *, flags=0, position=0, number=0, serial=1):
     for byte in page:
         value ^= byte << 24
         for _ in range(8):
-            value = (value << 1 ^ 0x04C11DB7 if value & 2**31 else value << 1)
+            value = value << 1 ^ 0x04C11DB7 if value & 2**31 else value << 1
             value &= 2**32 - 1
     return page[:22] + struct.pack("<I", value) + page[26:]
 
@@ -149,8 +149,14 @@ def caf(*, rate=8000.0, channels=1, bits=16, size=None, frames=1) -> bytes:
     """A CAF file with a header of one's own."""
     size = len(SOUND) + 4 if size is None else size
     desc = struct.pack(
-        ">d4sIIIII", rate, b"lpcm", 2, 2 * channels % 2**32, frames,
-        channels, bits,
+        ">d4sIIIII",
+        rate,
+        b"lpcm",
+        2,
+        2 * channels % 2**32,
+        frames,
+        channels,
+        bits,
     )
     return (
         b"caff\0\1\0\0desc" + struct.pack(">q", 32) + desc

@@ -121,7 +121,9 @@ ZIPS = {
     "lzma": archive_bytes(compression=zipfile.ZIP_LZMA),
     "data.pkl twice": with_twice,
     "a storage twice": archive_bytes(more={"archive/data/0": DATA}),
-    "another pickle": archive_bytes(more={"archive/evil.pkl": b"cos\nsystem\n"}),
+    "another pickle": archive_bytes(
+        more={"archive/evil.pkl": b"cos\nsystem\n"}
+    ),
     "names that lead up": archive_bytes(more={"../../evil": b"x"}),
     "absolute names": archive_bytes(more={"/etc/evil": b"x"}),
     "name with codes": archive_bytes(more={"archive/\x1b[2J": b"x"}),

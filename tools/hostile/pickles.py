@@ -110,9 +110,10 @@ def write_archive(
     top: str = "archive",
 ) -> None:
     """Write what `torch.save` writes, with a pickle of one's own."""
-    with warnings.catch_warnings(), zipfile.ZipFile(
-        path, "w", compression
-    ) as file:
+    with (
+        warnings.catch_warnings(),
+        zipfile.ZipFile(path, "w", compression) as file,
+    ):
         warnings.simplefilter("ignore")  # a name that stands twice
         file.writestr(f"{top}/data.pkl", pickle)
         file.writestr(f"{top}/byteorder", b"little")

@@ -440,11 +440,11 @@ def replaced(old: str, new: str, text: str = SEPARATOR) -> str:
 
 def cases() -> list[Case]:
     """List the cases."""
-    texts = {
-        name: f"{SEPARATOR}{lines}\n" for name, lines in APPENDED.items()
-    }
+    texts = {name: f"{SEPARATOR}{lines}\n" for name, lines in APPENDED.items()}
     texts |= {name: replaced(*pair) for name, pair in REPLACED.items()}
-    texts |= {f"{n}": f"{SEPARATOR}  {line}\n" for n, line in PRETRAINED.items()}
+    texts |= {
+        f"{n}": f"{SEPARATOR}  {line}\n" for n, line in PRETRAINED.items()
+    }
     texts |= {f"whole file: {name}": text for name, text in WHOLE.items()}
     texts["UTF-16"] = SEPARATOR.encode("utf-16")
     texts["NUL at the end"] = f"{SEPARATOR}\0"

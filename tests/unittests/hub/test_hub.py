@@ -8,7 +8,15 @@ import shutil
 import pytest
 import torch
 import yaml
-from hub_folders import CONV_TASNET, LAYOUTS, PIECES, conv_tasnet, write_folder
+from hub_folders import (
+    CONV_TASNET,
+    LAYOUTS,
+    PIECES,
+    PREDICTOR,
+    conv_tasnet,
+    predictor,
+    write_folder,
+)
 from hub_server import Repo
 from huggingface_hub import constants
 from speechbrain.inference.separation import SepformerSeparation
@@ -28,7 +36,6 @@ from speechbrain_ext.hub import (
 )
 from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.publishing import run_modules
-from speechbrain_ext.models import SpectralGRU
 
 FILES = ["hyperparams.yaml", "README.md"] + [
     f"{name}{suffix}" for name in PIECES for suffix in (".safetensors", ".ckpt")
@@ -87,8 +94,8 @@ def folder(built_once, tmp_path):
 def small_built_once(tmp_path_factory):
     return build_release(
         tmp_path_factory.mktemp("small") / "release",
-        hyperparams=SMALL,
-        modules={"separator": SpectralGRU(**SIZES)},
+        hyperparams=PREDICTOR,
+        modules={"predictor": predictor()},
         card=CARD,
     )
 
@@ -315,6 +322,16 @@ def test_unknown_layout_is_refused(hub, tmp_path):
     with pytest.raises(RefusedError, match="none of the layouts"):
         build(tmp_path, hyperparams=text)
     assert hub.requests == []
+
+
+def test_unknown_layout_asks_for_run(hub, folder):
+    loaded = load_folder(folder)
+    del loaded.modules["masknet"]
+    with pytest.raises(PublishError, match=r"pass run=\.\.\."):
+        run_modules(loaded, MIXTURE)
+    publish(
+        folder, "me/ring", run=lambda loaded, x: loaded.modules["encoder"](x)
+    )
 
 
 # Failures -------------------------------------------------------------------

@@ -19,10 +19,9 @@ from speechbrain_ext.hub import (
     publish,
 )
 from speechbrain_ext.hub.__main__ import main
-from speechbrain_ext.hub.layouts import check_modules
 from speechbrain_ext.hub.loading import read_plan
 from speechbrain_ext.hub.pretrainer import find_loadables
-from speechbrain_ext.models import ConsistentSeparator, SpectralGRU
+from speechbrain_ext.models import ConvTasNet
 
 RECIPE = (
     Path(__file__).resolve().parents[3]
@@ -75,9 +74,26 @@ def saved(tmp_path):
     return folder
 
 
+SIZES = {"channels": 8, "kernel_size": 16, "bottleneck": 4, "hidden": 4}
+SIZES |= {"skip": 4, "blocks": 1, "repeats": 1}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A results folder of a separator that can be published."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "hyperparams.yaml").write_text(
+        "sample_rate: 8000\n"
+        f"separator: &id001 !new:speechbrain_ext.models.ConvTasNet {SIZES}\n"
+        "modules:\n  separator: *id001\n"
+        "checkpointer: !new:canary_module.Thing\n"
+    )
+    return folder
+
+
 def separator():
-    block = SpectralGRU(n_fft=16, hop=8, hidden=4, layers=1)
-    return ConsistentSeparator(block, consistency="none").eval()
+    return ConvTasNet(**SIZES).eval()
 
 
 def release(folder, module):
@@ -104,13 +120,14 @@ def test_aliases_are_written_out_and_nothing_is_built(saved, canary):
 
 
 @pytest.mark.parametrize("trust", [False, True])
-def test_release_gives_what_was_trained(saved, trust):
+def test_release_gives_what_was_trained(trained, trust):
     module = separator()
-    folder = release(saved, module)
+    folder = release(trained, module)
     loaded = load_folder(folder, trust=trust)
     assert loaded.hparams["sample_rate"] == 8000
     mixture = torch.randn(1, 500)
-    assert torch.equal(loaded.separator()(mixture), module(mixture))
+    with torch.no_grad():
+        assert torch.equal(loaded.separator()(mixture), module(mixture))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -152,7 +169,6 @@ def test_every_file_of_the_recipe(path, tmp_path):
     text = inference_hyperparams(tmp_path / "hyperparams.yaml")
     (tmp_path / "hyperparams.yaml").write_text(text)
     plan = read_plan(tmp_path)
-    check_modules(plan)
     [loadable] = find_loadables(plan)
     given = re.search(
         r"(?m)^separator: !new:(\S+)\n((?:    .*\n)+)", path.read_text()
@@ -198,9 +214,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.fixture
-def run(saved):
-    release(saved, separator())
-    return saved
+def run(trained):
+    release(trained, separator())
+    return trained
 
 
 def test_command_line_publishes_a_results_folder(hub, run, capsys):

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from hub_folders import PREDICTOR, predictor
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
@@ -23,11 +24,7 @@ from speechbrain_ext.hub import (
 from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.uploading import Target
 
-TEXT = """model: !new:torch.nn.Conv1d [1, 2, 4]
-modules: {model: !ref <model>}
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-  loadables: {model: !ref <model>}
-"""
+BIAS, WEIGHT = "network.gru.bias_ih_l0", "network.output.weight"
 CARD = Card(
     license="mit",
     **dict.fromkeys(
@@ -40,8 +37,8 @@ CARD = Card(
 def built(tmp_path_factory):
     return build_release(
         tmp_path_factory.mktemp("once") / "release",
-        hyperparams=TEXT,
-        modules={"model": torch.nn.Conv1d(1, 2, 4)},
+        hyperparams=PREDICTOR,
+        modules={"predictor": predictor()},
         card=CARD,
     )
 
@@ -64,40 +61,40 @@ def refused(hub, folder, kind, match, **options):
 
 
 def other_value(weights):
-    weights["bias"] = weights["bias"].clone()
-    weights["bias"][0] += 1
+    weights[BIAS] = weights[BIAS].clone()
+    weights[BIAS][0] += 1
 
 
 def other_zero(weights):
     # the same number in other bits
-    weights["bias"] = torch.zeros(2)
-    weights["bias"][1] = -0.0
+    weights[BIAS] = torch.zeros_like(weights[BIAS])
+    weights[BIAS][1] = -0.0
 
 
 CHANGES = {
-    "value": ("bias", other_value),
-    "sign_of_zero": ("bias", other_zero),
+    "value": (BIAS, other_value),
+    "sign_of_zero": (BIAS, other_zero),
     "additional": ("more", lambda w: w.update(more=torch.ones(1))),
-    "missing": ("weight", lambda w: w.pop("weight")),
-    "precision": ("weight", lambda w: w.update(weight=w["weight"].double())),
-    "shape": ("weight", lambda w: w.update(weight=w["weight"].reshape(-1))),
+    "missing": (WEIGHT, lambda w: w.pop(WEIGHT)),
+    "precision": (WEIGHT, lambda w: w.update({WEIGHT: w[WEIGHT].double()})),
+    "shape": (WEIGHT, lambda w: w.update({WEIGHT: w[WEIGHT].reshape(-1)})),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_ckpt_is_compared_with_safetensors(hub, folder, change):
     key, alter = CHANGES[change]
-    weights = torch.load(folder / "model.ckpt")
+    weights = torch.load(folder / "predictor.ckpt")
     alter(weights)
-    torch.save(weights, folder / "model.ckpt")
-    refused(hub, folder, ValueError, rf"model\.ckpt: {key} ")
+    torch.save(weights, folder / "predictor.ckpt")
+    refused(hub, folder, ValueError, rf"predictor\.ckpt: {key} ")
 
 
 def test_safetensors_are_compared_with_ckpt(hub, folder):
-    weights = torch.load(folder / "model.ckpt")
+    weights = torch.load(folder / "predictor.ckpt")
     other_value(weights)
-    save_file(weights, folder / "model.safetensors")
-    refused(hub, folder, ValueError, r"model\.ckpt: bias ")
+    save_file(weights, folder / "predictor.safetensors")
+    refused(hub, folder, ValueError, f"predictor.ckpt: {BIAS} ")
 
 
 def test_ckpt_that_runs_something_is_refused(hub, folder, tmp_path):
@@ -105,10 +102,10 @@ def test_ckpt_that_runs_something_is_refused(hub, folder, tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "run"),)
 
-    torch.save({"weight": Evil()}, folder / "model.ckpt")
-    refused(hub, folder, RefusedError, "model.ckpt")
-    (folder / "model.ckpt").write_bytes(pickle.dumps(Evil()))
-    refused(hub, folder, RefusedError, "model.ckpt")
+    torch.save({WEIGHT: Evil()}, folder / "predictor.ckpt")
+    refused(hub, folder, RefusedError, "predictor.ckpt")
+    (folder / "predictor.ckpt").write_bytes(pickle.dumps(Evil()))
+    refused(hub, folder, RefusedError, "predictor.ckpt")
     assert not (tmp_path / "run").exists()
 
 
@@ -120,11 +117,11 @@ def test_file_that_was_written_wrong_is_found(tmp_path, monkeypatch):
 
     write_weights = release.write_weights
     monkeypatch.setattr(release, "write_weights", write)
-    with pytest.raises(ValueError, match=r"model\.ckpt: (weight|bias) "):
+    with pytest.raises(ValueError, match=r"predictor\.ckpt: "):
         build_release(
             tmp_path,
-            hyperparams=TEXT,
-            modules={"model": torch.nn.Conv1d(1, 2, 4)},
+            hyperparams=PREDICTOR,
+            modules={"predictor": predictor()},
             card=CARD,
         )
 
@@ -143,12 +140,18 @@ def test_weights_are_read_under_the_limits(hub, folder):
     with pytest.raises(RefusedError, match="weight_bytes"):
         publish(folder, "me/ring", limits=Limits(weight_bytes=40))
     # a file with a hole takes no disk, but more than is allowed
-    os.truncate(folder / "model.ckpt", 3 * Limits.weight_bytes)
-    refused(hub, folder, RefusedError, "model.ckpt .*weight_bytes")
+    os.truncate(folder / "predictor.ckpt", 3 * Limits.weight_bytes)
+    refused(hub, folder, RefusedError, "predictor.ckpt .*weight_bytes")
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "hyperparams.yaml", "model.ckpt", "model.safetensors"]
+    "name",
+    [
+        "README.md",
+        "hyperparams.yaml",
+        "predictor.ckpt",
+        "predictor.safetensors",
+    ],
 )
 def test_links_and_pipes_are_refused(hub, folder, tmp_path, name):
     path = folder / name
@@ -180,7 +183,7 @@ def test_what_was_checked_is_sent(hub, folder, when, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.ckpt", "README.md", "model.safetensors"]
+    "name", ["predictor.ckpt", "README.md", "predictor.safetensors"]
 )
 def test_every_file_that_came_back_is_compared(hub, folder, name):
     hub.corrupt[name] = lambda content: content[:-1] + b"\1"
@@ -190,12 +193,12 @@ def test_every_file_that_came_back_is_compared(hub, folder, name):
 
 
 def test_ckpt_that_came_back_with_another_tensor(hub, folder, tmp_path):
-    weights = torch.load(folder / "model.ckpt")
+    weights = torch.load(folder / "predictor.ckpt")
     other_value(weights)
     torch.save(weights, tmp_path / "other.ckpt")
     other = (tmp_path / "other.ckpt").read_bytes()
-    hub.corrupt["model.ckpt"] = lambda content: other
-    with pytest.raises(PublishError, match=r"me/ring: model\.ckpt: bias "):
+    hub.corrupt["predictor.ckpt"] = lambda content: other
+    with pytest.raises(PublishError, match=f"me/ring: predictor.ckpt: {BIAS} "):
         publish(folder, "me/ring", tag="v1")
     assert hub.repos["me/ring"].tags == {}
 
@@ -212,7 +215,7 @@ def test_a_folder_with_the_name_of_the_repository(
 
 def test_paths_into_another_repository_are_refused(hub, folder):
     with open(folder / "hyperparams.yaml", "a") as file:
-        file.write("  paths: {model: me/ring/model.ckpt}\n")
+        file.write("  paths: {predictor: me/ring/predictor.ckpt}\n")
     with pytest.raises(ValueError, match="another repository than you/other"):
         publish(folder, "you/other")
     assert hub.requests == []
@@ -244,10 +247,10 @@ def test_private_lines_are_refused(
 def test_hyperparams_are_redacted(tmp_path):
     folder = build_release(
         tmp_path,
-        hyperparams=f"# of /srv/anna/a.yaml, hf_abcdEFGH12\n{TEXT}"
+        hyperparams=f"# of /srv/anna/a.yaml, hf_abcdEFGH12\n{PREDICTOR}"
         "data_folder: /srv/anna/clips\napi_key: abcdef\nnum_tokens: 29\n"
         "half: !ref <num_tokens> / 2\n",
-        modules={"model": torch.nn.Conv1d(1, 2, 4)},
+        modules={"predictor": predictor()},
         card=CARD,
     )
     text = (folder / "hyperparams.yaml").read_text()
