@@ -28,7 +28,8 @@ def find_folder(source: str | os.PathLike) -> Path | None:
     source : str or Path
         A path, whose `~` is the home folder, or `USER/NAME`. What begins
         with `.`, `/`, `~` or `results/`, or with the name of a folder that
-        is here, has a backslash, or not exactly one `/`, is a path.
+        is here (other than a Python package, such as `speechbrain` in a
+        checkout), has a backslash, or not exactly one `/`, is a path.
 
     Returns
     -------
@@ -59,7 +60,8 @@ def find_folder(source: str | os.PathLike) -> Path | None:
     path = Path(os.path.expanduser(text))
     repository = isinstance(source, str) and REPOSITORY.fullmatch(text)
     repository = repository and len(text) <= LONGEST_REPOSITORY
-    here = os.path.isdir(text.partition("/")[0])
+    first = Path(text.partition("/")[0])
+    here = first.is_dir() and not (first / "__init__.py").is_file()
     if os.path.isdir(path):
         if repository and not text.startswith("results/"):
             logger.warning(
@@ -80,7 +82,7 @@ def find_folder(source: str | os.PathLike) -> Path | None:
         f"{HYPERPARAMS}, a results folder with a subfolder {RELEASE}, or a "
         "hub repository USER/NAME"
         + (
-            f" (from elsewhere: {text.partition('/')[0]} is a folder here)"
+            f" (from elsewhere: {first} is a folder here)"
             if repository and here
             else ""
         )

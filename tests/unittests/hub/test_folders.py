@@ -61,6 +61,9 @@ def test_what_hides_the_hub_is_named(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="speechbrain is a folder here"):
         find_folder("speechbrain/sepformer-wsj02mix")
     assert find_folder("me/sepformer-wsj02mix") is None
+    # the package in a checkout of SpeechBrain is no place for models
+    (tmp_path / "speechbrain/__init__.py").touch()
+    assert find_folder("speechbrain/sepformer-wsj02mix") is None
 
 
 def test_a_path_object_is_never_a_repository(no_hub):
