@@ -131,7 +131,7 @@ def _extract(
     path: str | os.PathLike, staging: Path, wanted: str, limit: int
 ) -> set[str]:
     """Extract one folder; give the names of what lies beside it."""
-    others, count = set(), 0
+    others, made, count = set(), set(), 0
     try:
         with (
             gzip.open(path) as file,
@@ -147,13 +147,14 @@ def _extract(
                 if parts[:1] != [wanted]:
                     others.update(parts[:1])
                     continue
-                target = staging.joinpath(*parts)
-                if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with open(target, "xb") as output:
-                    shutil.copyfileobj(archive.extractfile(member), output)
+                target = os.path.join(staging, *parts)
+                inner = target if member.isdir() else os.path.dirname(target)
+                if inner not in made:
+                    os.makedirs(inner, exist_ok=True)
+                    made.add(inner)
+                if member.isreg():
+                    with open(target, "xb") as output:
+                        shutil.copyfileobj(archive.extractfile(member), output)
     except (
         *(tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error),
         *(ValueError, FileExistsError, NotADirectoryError),
