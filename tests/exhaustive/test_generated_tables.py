@@ -52,7 +52,9 @@ def tables(draw):
     extra = draw(st.sampled_from([(), (), ("",), ("more",), ("", "", "x")]))
     rows = [(*row, *extra) for row in rows]
     # some versions of Python leave line breaks without quotes
-    broken = any(sign in cell for row in rows for cell in row for sign in "\r\n")
+    broken = any(
+        sign in cell for row in rows for cell in row for sign in "\r\n"
+    )
     quoted = broken or draw(st.booleans())
     file = io.StringIO()
     writer = csv.writer(

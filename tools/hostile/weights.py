@@ -2,9 +2,9 @@
 
 import struct
 
+from hostile.bases import copy_base
 from hostile.case import Case
 from hostile.pickles import (
-    GOOD_DATA,
     ORDERED,
     archive_bytes,
     good_state,
@@ -16,7 +16,6 @@ from hostile.pickles import (
     text,
 )
 from hostile.runners import load_model
-from hostile.yaml_cases import copy_base, state_dicts
 
 MKDIR = b"cposix\nmkdir\n"
 TOUCH = text("CANARY")
@@ -25,7 +24,7 @@ EMPTY = b")"
 
 
 def call(function: str, arguments: bytes) -> bytes:
-    """REDUCE of a global."""
+    """Write REDUCE of a global."""
     module, _, name = function.rpartition(".")
     return f"c{module}\n{name}\n(".encode() + arguments + b"tR"
 
@@ -177,7 +176,9 @@ TENSORS = {
     + b"}"
     + text("data")
     + b"NstR",
-    "complex storage": tensor(inner=storage(kind=b"ctorch\nComplexFloatStorage\n")),
+    "complex storage": tensor(
+        inner=storage(kind=b"ctorch\nComplexFloatStorage\n")
+    ),
     "rebuild called as a class": tensor().replace(b"_v2\n(", b"_v2\n(", 1)[:-2]
     + b"t\x81",
     "a number": number(1),
@@ -213,7 +214,9 @@ PICKLES = {
     "key a lone surrogate": state(GOOD).replace(
         text("conv1d.weight"), text(b"\xed\xa0\x80")
     ),
-    "50000 keys": lambda: state(GOOD, *((f"k{n}", tensor()) for n in range(50_000))),
+    "50000 keys": lambda: state(
+        GOOD, *((f"k{n}", tensor()) for n in range(50_000))
+    ),
     "an entry more": state(GOOD, ("other", tensor())),
     "another shape": state(("conv1d.weight", tensor((8, 16), (16, 1)))),
     "no entries": state(),
@@ -227,7 +230,9 @@ PICKLES = {
     "two pickles": good_state() + b"\x80\x02" + MKDIR + b"(" + TOUCH + b"tR.",
     "rest after STOP": good_state() + b"\x00" * 1000,
     "a megabyte of NUL": bytes(10**6),
-    "20 MB of None": lambda: b"\x80\x02" + b"N0" * 10_000_000 + good_state()[2:],
+    "20 MB of None": lambda: (
+        b"\x80\x02" + b"N0" * 10_000_000 + good_state()[2:]
+    ),
     "empty stack": b"\x80\x02R.",
     "SETITEMS on nothing": b"\x80\x02(u.",
     "SETITEM on a list": b"\x80\x02]NNs.",
@@ -249,6 +254,7 @@ EITHER = {
     "tensor: storage smaller than its tensor",
     "tensor: storage of true size",
     "pickle: torch.Size",
+    "pickle: protocol 255",
     "pickle: complex",
     "pickle: codecs encode latin1",
 }
