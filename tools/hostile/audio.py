@@ -1,179 +1,29 @@
 """Audio files that lie about their size, or are something else."""
 
-import io
 import os
 import socket
 import struct
-import zlib
 
-import numpy as np
-import soundfile
+from hostile.bases import base
 from hostile.case import Case
-from hostile.runners import RATE, decode, good_sound, prepare, separate
+from hostile.runners import decode, prepare, separate
 from hostile.runners import write_good as write_recordings
-from hostile.yaml_cases import base
-
-SOUND = good_sound().tobytes()
-
-
-def chunk(name: bytes, content: bytes, size: int | None = None) -> bytes:
-    """A chunk of a RIFF file, perhaps of another size than it says."""
-    size = len(content) if size is None else size
-    return name + struct.pack("<I", size) + content + b"\0" * (len(content) % 2)
-
-
-def wav(
-    *,
-    form: int = 1,
-    channels: int = 1,
-    rate: int = RATE,
-    bits: int = 16,
-    align: int | None = None,
-    data: bytes = SOUND,
-    size: int | None = None,
-    riff: int | None = None,
-    before: bytes = b"",
-    after: bytes = b"",
-    fmt: bytes | None = None,
-) -> bytes:
-    """A WAV file with a header of one's own."""
-    align = channels * bits // 8 if align is None else align
-    if fmt is None:
-        fmt = struct.pack(
-            "<HHIIHH", form, channels % 2**16, rate, rate * align % 2**32,
-            align % 2**16, bits,
-        )  # fmt: skip
-    content = b"WAVE" + chunk(b"fmt ", fmt) + before
-    content += chunk(b"data", data, size) + after
-    riff = len(content) if riff is None else riff
-    return b"RIFF" + struct.pack("<I", riff) + content
-
-
-def floats(value: float, count: int = 9600) -> bytes:
-    """A WAV file of floats."""
-    return wav(form=3, bits=32, data=struct.pack("<f", value) * count)
-
-
-def coded(form: str, subtype: str | None = None, wave=None, rate=RATE) -> bytes:
-    """A good file in another format."""
-    buffer = io.BytesIO()
-    sound = good_sound() if wave is None else wave
-    soundfile.write(buffer, sound, rate, format=form, subtype=subtype)
-    return buffer.getvalue()
-
-
-def changed(content: bytes, offset: int, new: bytes) -> bytes:
-    """Content with other bytes at a place."""
-    return content[:offset] + new + content[offset + len(new) :]
-
-
-def flac_info(*, rate=RATE, channels=1, bits=16, total=9600, block=4096):
-    """A FLAC file whose header says other things than its frames."""
-    content = coded("FLAC")
-    packed = rate << 44 | (channels - 1) << 41 | (bits - 1) << 36 | total
-    content = changed(content, 18, struct.pack(">Q", packed))
-    return changed(content, 8, struct.pack(">HH", block, block))
-
-
-def constant_flac(frames: int, channels: int, rate: int = RATE) -> bytes:
-    """FLAC of one constant: a few bytes for each block of 65,535 samples."""
-    info = struct.pack(">HH", 65535, 65535) + bytes(6)
-    packed = rate << 44 | (channels - 1) << 41 | 15 << 36 | frames * 65535
-    info += struct.pack(">Q", packed) + bytes(16)
-    parts = [b"fLaC\x80" + len(info).to_bytes(3, "big") + info]
-    for number in range(frames):
-        head = b"\xff\xf8\x70" + bytes([(channels - 1) << 4 | 8])
-        head += _utf8(number) + struct.pack(">H", 65534)
-        head += bytes([_crc8(head)])
-        frame = head + (b"\0" + struct.pack(">h", 3000)) * channels
-        parts.append(frame + struct.pack(">H", _crc16(frame)))
-    return b"".join(parts)
-
-
-def _utf8(number: int) -> bytes:
-    return chr(number).encode("utf-8", "surrogatepass")
-
-
-def _crc8(content: bytes) -> int:
-    value = 0
-    for byte in content:
-        value ^= byte
-        for _ in range(8):
-            value = (value << 1 ^ 0x07 if value & 0x80 else value << 1) & 0xFF
-    return value
-
-
-def _crc16(content: bytes) -> int:
-    value = 0
-    for byte in content:
-        value ^= byte << 8
-        for _ in range(8):
-            value = value << 1 ^ 0x8005 if value & 0x8000 else value << 1
-            value &= 0xFFFF
-    return value
-
-
-def ogg_page(content: bytes, *, flags=0, position=0, number=0, serial=1):
-    """One page of an Ogg file, of at most 255 * 255 bytes."""
-    segments = bytes([255] * (len(content) // 255) + [len(content) % 255])
-    head = struct.pack(
-        "<4sBBqIIIB", b"OggS", 0, flags, position, serial, number, 0,
-        len(segments),
-    )  # fmt: skip
-    page = head + segments + content
-    value = 0
-    for byte in page:
-        value ^= byte << 24
-        for _ in range(8):
-            value = value << 1 ^ 0x04C11DB7 if value & 2**31 else value << 1
-            value &= 2**32 - 1
-    return page[:22] + struct.pack("<I", value) + page[26:]
-
-
-def extended(value: int, exponent: int = 16398) -> bytes:
-    """The 80-bit float of AIFF's rates."""
-    return struct.pack(">HQ", exponent, value)
-
-
-def aiff(rate: bytes, *, frames=9600, channels=1, bits=16, size=None) -> bytes:
-    """An AIFF file with a header of one's own."""
-    common = struct.pack(">hIh", channels, frames % 2**32, bits) + rate
-    sound = bytes(8) + good_sound().byteswap().tobytes()
-    size = len(sound) if size is None else size
-    content = b"AIFFCOMM" + struct.pack(">I", 18) + common
-    content += b"SSND" + struct.pack(">I", size) + sound
-    return b"FORM" + struct.pack(">I", len(content)) + content
-
-
-def caf(*, rate=8000.0, channels=1, bits=16, size=None, frames=1) -> bytes:
-    """A CAF file with a header of one's own."""
-    size = len(SOUND) + 4 if size is None else size
-    desc = struct.pack(
-        ">d4sIIIII",
-        rate,
-        b"lpcm",
-        2,
-        2 * channels % 2**32,
-        frames,
-        channels,
-        bits,
-    )
-    return (
-        b"caff\0\1\0\0desc" + struct.pack(">q", 32) + desc
-        + b"data" + struct.pack(">q", size) + bytes(4) + SOUND
-    )  # fmt: skip
-
-
-def au(*, offset=24, size=0xFFFFFFFF, coding=3, rate=RATE, channels=1) -> bytes:
-    """An AU file with a header of one's own."""
-    fields = (offset, size, coding, rate % 2**32, channels)
-    return struct.pack(">4sIIIII", b".snd", *fields) + SOUND
-
-
-def png_of_bytes() -> bytes:
-    """A picture."""
-    return b"\x89PNG\r\n\x1a\n" + zlib.compress(SOUND)
-
+from hostile.sounds import (
+    SOUND,
+    aiff,
+    au,
+    caf,
+    changed,
+    chunk,
+    coded,
+    constant_flac,
+    extended,
+    flac_info,
+    floats,
+    ogg_page,
+    png_of_bytes,
+    wav,
+)
 
 ID3 = b"ID3\x04\0\0"
 MP3 = coded("MP3")
@@ -188,7 +38,9 @@ FILES = {
     },
     **{f"FLAC of {r} Hz": ("flac", flac_info(rate=r)) for r in (1, 655_350)},
     "WAV of 1024 channels, constant": (
-        "wav", wav(channels=1024, data=SOUND * 100)),
+        "wav",
+        wav(channels=1024, data=SOUND * 100),
+    ),
     "WAV of block align 0": ("wav", wav(align=0)),
     "WAV of block align 1": ("wav", wav(align=1)),
     "WAV of block align 65535": ("wav", wav(align=65535)),
@@ -213,17 +65,37 @@ FILES = {
     "WAV RIFF size 4 GB": ("wav", wav(riff=2**32 - 1)),
     "WAV data twice": ("wav", wav(after=chunk(b"data", SOUND))),
     "WAV fmt twice": ("wav", wav(before=chunk(b"fmt ", bytes(16)))),
-    "WAV chunk of 4 GB in front": ("wav", wav(before=chunk(b"junk", b"", 2**32 - 1))),
-    "WAV chunk of 0xFFFFFFF8": ("wav", wav(before=chunk(b"LIST", b"", 2**32 - 8))),
-    "WAV 100000 empty chunks": ("wav", wav(before=chunk(b"junk", b"") * 100_000)),
-    "WAV text of 1 MB": ("wav", wav(before=chunk(
-        b"LIST", b"INFO" + chunk(b"INAM", b"\x1b[2J" * 250_000)))),
-    "WAV text that lies": ("wav", wav(before=chunk(
-        b"LIST", b"INFO" + chunk(b"INAM", b"x", 2**31)))),
+    "WAV chunk of 4 GB in front": (
+        "wav",
+        wav(before=chunk(b"junk", b"", 2**32 - 1)),
+    ),
+    "WAV chunk of 0xFFFFFFF8": (
+        "wav",
+        wav(before=chunk(b"LIST", b"", 2**32 - 8)),
+    ),
+    "WAV 100000 empty chunks": (
+        "wav",
+        wav(before=chunk(b"junk", b"") * 100_000),
+    ),
+    "WAV text of 1 MB": (
+        "wav",
+        wav(
+            before=chunk(
+                b"LIST", b"INFO" + chunk(b"INAM", b"\x1b[2J" * 250_000)
+            )
+        ),
+    ),
+    "WAV text that lies": (
+        "wav",
+        wav(before=chunk(b"LIST", b"INFO" + chunk(b"INAM", b"x", 2**31))),
+    ),
     "WAV cue points": ("wav", wav(before=chunk(b"cue ", b"\xff" * 4))),
     "WAV smpl loops": ("wav", wav(before=chunk(b"smpl", b"\xff" * 36))),
     "WAV bext of nothing": ("wav", wav(before=chunk(b"bext", b""))),
-    "WAV PEAK of nothing": ("wav", wav(before=chunk(b"PEAK", b""), form=3, bits=32)),
+    "WAV PEAK of nothing": (
+        "wav",
+        wav(before=chunk(b"PEAK", b""), form=3, bits=32),
+    ),
     "WAV fact that lies": ("wav", wav(before=chunk(b"fact", b"\xff" * 4))),
     "WAV silent": ("wav", wav(data=bytes(20_000))),
     "WAV of NaN": ("wav", floats(float("nan"))),
@@ -231,18 +103,37 @@ FILES = {
     "WAV of 1e38": ("wav", floats(1e38)),
     "WAV of denormals": ("wav", floats(1e-45)),
     "WAV of doubles of 1e308": (
-        "wav", wav(form=3, bits=64, data=struct.pack("<d", 1e308) * 9600)),
+        "wav",
+        wav(form=3, bits=64, data=struct.pack("<d", 1e308) * 9600),
+    ),
     "WAV constant": ("wav", wav(data=struct.pack("<h", 9999) * 9600)),
     "RIFX": ("wav", b"RIFX" + wav()[4:]),
-    "RF64 of 2**63 bytes": ("wav", b"RF64\xff\xff\xff\xffWAVE" + chunk(
-        b"ds64", struct.pack("<QQQI", 2**63, 2**63, 2**63, 0)) + wav()[12:]),
-    "RF64 with a table of 4 billion": ("wav", b"RF64\xff\xff\xff\xffWAVE" + chunk(
-        b"ds64", struct.pack("<QQQI", 9**9, 9**9, 9, 2**32 - 1)) + wav()[12:]),
-    "W64 of 2**63 bytes": ("w64", changed(coded("W64"), 16, b"\xff" * 7 + b"\x7f")),
+    "RF64 of 2**63 bytes": (
+        "wav",
+        b"RF64\xff\xff\xff\xffWAVE"
+        + chunk(b"ds64", struct.pack("<QQQI", 2**63, 2**63, 2**63, 0))
+        + wav()[12:],
+    ),
+    "RF64 with a table of 4 billion": (
+        "wav",
+        b"RF64\xff\xff\xff\xffWAVE"
+        + chunk(b"ds64", struct.pack("<QQQI", 9**9, 9**9, 9, 2**32 - 1))
+        + wav()[12:],
+    ),
+    "W64 of 2**63 bytes": (
+        "w64",
+        changed(coded("W64"), 16, b"\xff" * 7 + b"\x7f"),
+    ),
     "W64 with a chunk of 0 bytes": ("w64", changed(coded("W64"), 56, bytes(8))),
-    "FLAC constant, 4 hours in 200 kB": ("flac", lambda _: constant_flac(1800, 1)),
+    "FLAC constant, 4 hours in 200 kB": (
+        "flac",
+        lambda _: constant_flac(1800, 1),
+    ),
     "FLAC constant, 8 channels": ("flac", lambda _: constant_flac(2000, 8)),
-    "FLAC constant at 655350 Hz": ("flac", lambda _: constant_flac(2000, 8, 655_350)),
+    "FLAC constant at 655350 Hz": (
+        "flac",
+        lambda _: constant_flac(2000, 8, 655_350),
+    ),
     "FLAC of total 2**36": ("flac", flac_info(total=2**36 - 1)),
     "FLAC of total 1": ("flac", flac_info(total=1)),
     "FLAC of 8 channels declared": ("flac", flac_info(channels=8)),
@@ -252,49 +143,92 @@ FILES = {
     "FLAC of block size 16": ("flac", flac_info(block=16)),
     "FLAC cut in half": ("flac", coded("FLAC")[:5000]),
     "FLAC header only": ("flac", coded("FLAC")[:42]),
-    "FLAC with frames of noise": ("flac", coded("FLAC")[:200] + os.urandom(9000)),
+    "FLAC with frames of noise": (
+        "flac",
+        coded("FLAC")[:200] + os.urandom(9000),
+    ),
     "FLAC metadata of 16 MB declared": (
-        "flac", b"fLaC" + b"\x04\xff\xff\xff" + bytes(100)),
-    "FLAC comments of 4 billion": ("flac", coded("FLAC")[:42].replace(
-        b"fLaC\x80", b"fLaC\0") + b"\x84\0\0\x08\0\0\0\0\xff\xff\xff\xff"),
-    "FLAC cover of 16 MB": ("flac", changed(coded("FLAC"), 4, b"\0")[:42]
-        + b"\x86\xff\xff\xff" + bytes(2**24 - 1)),
-    "FLAC endless metadata": ("flac", coded("FLAC")[:42] + b"\1\0\0\0" * 100_000),
+        "flac",
+        b"fLaC" + b"\x04\xff\xff\xff" + bytes(100),
+    ),
+    "FLAC comments of 4 billion": (
+        "flac",
+        coded("FLAC")[:42].replace(b"fLaC\x80", b"fLaC\0")
+        + b"\x84\0\0\x08\0\0\0\0\xff\xff\xff\xff",
+    ),
+    "FLAC cover of 16 MB": (
+        "flac",
+        changed(coded("FLAC"), 4, b"\0")[:42]
+        + b"\x86\xff\xff\xff"
+        + bytes(2**24 - 1),
+    ),
+    "FLAC endless metadata": (
+        "flac",
+        coded("FLAC")[:42] + b"\1\0\0\0" * 100_000,
+    ),
     "OGG cut in half": ("ogg", OGG[: len(OGG) // 2]),
     "OGG first page only": ("ogg", OGG[:58]),
     "OGG first page without end": ("ogg", OGG[:58] * 1000),
-    "OGG of position 2**62": ("ogg", OGG[:-3000] + changed(
-        OGG[-3000:], 6, b"\xff" * 7 + b"\x3f")),
+    "OGG of position 2**62": (
+        "ogg",
+        OGG[:-3000] + changed(OGG[-3000:], 6, b"\xff" * 7 + b"\x3f"),
+    ),
     "OGG of empty pages": ("ogg", ogg_page(b"") * 5000),
-    "OGG pages of other streams": ("ogg", OGG[:58] + b"".join(
-        ogg_page(b"x", flags=2, serial=n) for n in range(500)) + OGG[58:]),
-    "OGG of a codec unknown": ("ogg", ogg_page(b"\x01evil" + bytes(50), flags=2)),
+    "OGG pages of other streams": (
+        "ogg",
+        OGG[:58]
+        + b"".join(ogg_page(b"x", flags=2, serial=n) for n in range(500))
+        + OGG[58:],
+    ),
+    "OGG of a codec unknown": (
+        "ogg",
+        ogg_page(b"\x01evil" + bytes(50), flags=2),
+    ),
     "OGG Vorbis of 255 channels": ("ogg", changed(OGG, 39, b"\xff")),
     "OGG Vorbis of 4 GHz": ("ogg", changed(OGG, 40, b"\xff" * 4)),
-    "OGG comments of 4 GB": ("ogg", ogg_page(OGG[28:58], flags=2) + ogg_page(
-        b"\x03vorbis\xff\xff\xff\xff" + bytes(50), number=1)),
+    "OGG comments of 4 GB": (
+        "ogg",
+        ogg_page(OGG[28:58], flags=2)
+        + ogg_page(b"\x03vorbis\xff\xff\xff\xff" + bytes(50), number=1),
+    ),
     "OGG names only": ("ogg", b"OggS" * 50_000),
     "OGG last page cut": ("ogg", OGG[:-1]),
-    "Opus with gain": ("opus", ogg_page(
-        b"OpusHead\1\1\0\0\x80\xbb\0\0\xff\x7f\0", flags=2)),
-    "Opus of 255 channels": ("opus", ogg_page(
-        b"OpusHead\1\xff\0\0\x80\xbb\0\0\0\0\xff\xff\xff" + bytes(255), flags=2)),
+    "Opus with gain": (
+        "opus",
+        ogg_page(b"OpusHead\1\1\0\0\x80\xbb\0\0\xff\x7f\0", flags=2),
+    ),
+    "Opus of 255 channels": (
+        "opus",
+        ogg_page(
+            b"OpusHead\1\xff\0\0\x80\xbb\0\0\0\0\xff\xff\xff" + bytes(255),
+            flags=2,
+        ),
+    ),
     "MP3 of noise": ("mp3", os.urandom(50_000)),
     "MP3 of sync words": ("mp3", b"\xff\xfb" * 50_000),
     "MP3 of headers": ("mp3", b"\xff\xfb\x90\x64" * 20_000),
     "MP3 with a tag of 256 MB declared": ("mp3", ID3 + b"\x7f" * 4 + MP3),
-    "MP3 with a tag of 10 MB": ("mp3", ID3 + b"\0\4\x61\x28" + bytes(76_968) + MP3),
+    "MP3 with a tag of 10 MB": (
+        "mp3",
+        ID3 + b"\0\4\x61\x28" + bytes(76_968) + MP3,
+    ),
     "MP3 with tags in tags": ("mp3", (ID3 + b"\0\0\0\0") * 20_000 + MP3),
     "MP3 tag only": ("mp3", ID3 + b"\0\0\0\0"),
     "MP3 cut in half": ("mp3", MP3[: len(MP3) // 2]),
-    "MP3 whose Xing header lies": ("mp3", MP3[:4] + MP3[4:].replace(
-        b"Xing", b"Xing\0\0\0\x0f\x7f\xff\xff\xff", 1)),
+    "MP3 whose Xing header lies": (
+        "mp3",
+        MP3[:4]
+        + MP3[4:].replace(b"Xing", b"Xing\0\0\0\x0f\x7f\xff\xff\xff", 1),
+    ),
     "MP3 that changes its rate": ("mp3", MP3 + coded("MP3", rate=44100)),
     "AIFF of rate 0": ("aiff", aiff(bytes(10))),
     "AIFF of rate infinite": ("aiff", aiff(extended(0, 0x7FFF))),
     "AIFF of rate not a number": ("aiff", aiff(extended(2**63 - 1, 0x7FFF))),
     "AIFF of rate negative": ("aiff", aiff(extended(8000 << 48, 0xC00D))),
-    "AIFF of rate beyond 2**60": ("aiff", aiff(extended(2**64 - 1, 16383 + 60))),
+    "AIFF of rate beyond 2**60": (
+        "aiff",
+        aiff(extended(2**64 - 1, 16383 + 60)),
+    ),
     "AIFF of 4 billion frames": ("aiff", aiff(GOOD_RATE, frames=2**32 - 1)),
     "AIFF of no channels": ("aiff", aiff(GOOD_RATE, channels=0)),
     "AIFF of negative channels": ("aiff", aiff(GOOD_RATE, channels=-1)),
@@ -312,21 +246,35 @@ FILES = {
     "CAF data of negative size": ("caf", caf(size=-9)),
     "CAF data to the end": ("caf", caf(size=-1)),
     "CAF of 0 bits": ("caf", caf(bits=0)),
-    "CAF chunk of 2**62 bytes": ("caf", caf()[:8] + b"free"
-        + struct.pack(">q", 2**62) + caf()[8:]),
-    "CAF chunk of negative size": ("caf", caf()[:8] + b"free"
-        + struct.pack(">q", -16) + caf()[8:]),
+    "CAF chunk of 2**62 bytes": (
+        "caf",
+        caf()[:8] + b"free" + struct.pack(">q", 2**62) + caf()[8:],
+    ),
+    "CAF chunk of negative size": (
+        "caf",
+        caf()[:8] + b"free" + struct.pack(">q", -16) + caf()[8:],
+    ),
     "AU of rate 0": ("au", au(rate=0)),
     "AU of rate 4 GHz": ("au", au(rate=2**32 - 1)),
     "AU of 65535 channels": ("au", au(channels=65535)),
     "AU of coding 99": ("au", au(coding=99)),
     "AU data beyond the file": ("au", au(offset=2**31)),
     "AU data before the header": ("au", au(offset=0)),
-    "VOC of noise": ("voc", b"Creative Voice File\x1a\x1a\0" + os.urandom(5000)),
+    "VOC of noise": (
+        "voc",
+        b"Creative Voice File\x1a\x1a\0" + os.urandom(5000),
+    ),
     "SVX of noise": ("svx", b"FORM\xff\xff\xff\xff8SVXVHDR" + os.urandom(5000)),
-    "NIST header that lies": ("sph", b"NIST_1A\n   1024\nsample_rate -i "
-        b"999999999\nchannel_count -i 0\nend_head\n".ljust(1024) + SOUND),
-    "MAT5 of noise": ("mat", b"MATLAB 5.0 MAT-file".ljust(124) + os.urandom(999)),
+    "NIST header that lies": (
+        "sph",
+        b"NIST_1A\n   1024\nsample_rate -i "
+        b"999999999\nchannel_count -i 0\nend_head\n".ljust(1024)
+        + SOUND,
+    ),
+    "MAT5 of noise": (
+        "mat",
+        b"MATLAB 5.0 MAT-file".ljust(124) + os.urandom(999),
+    ),
     "empty": ("wav", b""),
     "one byte": ("wav", b"R"),
     "NUL of 1 MB": ("wav", bytes(10**6)),
@@ -340,7 +288,7 @@ FILES = {
     "WAV named flac": ("flac", wav()),
     "FLAC named wav": ("wav", coded("FLAC")),
     "WAV in an ID3 tag": ("wav", ID3 + b"\0\0\0\x10" + bytes(16) + wav()),
-}  # fmt: skip
+}
 NAMES = {
     "name not UTF-8": b"\xff\xfe\x80.wav",
     "name of 255 bytes": b"n" * 251 + b".wav",

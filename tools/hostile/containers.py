@@ -10,11 +10,12 @@ import tarfile
 import zipfile
 
 import torch
+
+from hostile.bases import copy_base
 from hostile.case import Case, Place
 from hostile.pickles import GOOD_DATA, archive_bytes, good_state
 from hostile.runners import load_model
 from hostile.weights import as_archive, as_file
-from hostile.yaml_cases import copy_base
 
 DATA = GOOD_DATA["0"]
 ENTRY = {"dtype": "F32", "shape": [8, 1, 16], "data_offsets": [0, 512]}
@@ -31,14 +32,14 @@ class Payload:
 
 
 def saved(place: Place, **options) -> bytes:
-    """What `torch.save` makes of code."""
+    """Give what `torch.save` makes of code."""
     buffer = io.BytesIO()
     torch.save({"conv1d.weight": Payload(place.canary)}, buffer, **options)
     return buffer.getvalue()
 
 
 def in_tar(place: Place) -> bytes:
-    """The format of PyTorch 0.1."""
+    """Give the format of PyTorch 0.1."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name in ("storages", "tensors", "pickle"):
@@ -50,7 +51,7 @@ def in_tar(place: Place) -> bytes:
 
 
 def patched(old: bytes, new: bytes, count: int = -1) -> bytes:
-    """A good archive in which bytes are replaced."""
+    """Make a good archive in which bytes are replaced."""
     content = archive_bytes()
     if old not in content:
         raise ValueError(f"{old!r} is not in the archive")
@@ -58,7 +59,7 @@ def patched(old: bytes, new: bytes, count: int = -1) -> bytes:
 
 
 def field(offset: int, form: str, value: int, *, local: bool = False) -> bytes:
-    """A good archive with another value in each header of its members."""
+    """Make a good archive with another value in each header of its members."""
     content = bytearray(archive_bytes())
     sign = b"PK\x03\x04" if local else b"PK\x01\x02"
     at = content.find(sign)
@@ -69,7 +70,7 @@ def field(offset: int, form: str, value: int, *, local: bool = False) -> bytes:
 
 
 def ending(offset: int, form: str, value: int) -> bytes:
-    """A good archive with another value in its last record."""
+    """Make a good archive with another value in its last record."""
     content = bytearray(archive_bytes())
     at = content.rfind(b"PK\x05\x06")
     struct.pack_into(form, content, at + offset, value)
@@ -77,13 +78,13 @@ def ending(offset: int, form: str, value: int) -> bytes:
 
 
 def with_twice(place: Place) -> bytes:
-    """Two members of one name, of which one is code."""
+    """Make two members of one name, of which one is code."""
     content = pickle.dumps(Payload(place.canary), protocol=2)
     return archive_bytes(more={"archive/data.pkl": content})
 
 
 def hidden_by_a_comment() -> bytes:
-    """A bomb in front, whose end is hidden in the comment of another."""
+    """Make a bomb in front, whose end is hidden in the comment of another."""
     bomb = archive_bytes(
         data={"0": DATA, "1": bytes(50_000_000)},
         compression=zipfile.ZIP_DEFLATED,
@@ -94,7 +95,7 @@ def hidden_by_a_comment() -> bytes:
 
 
 def bomb(size: int) -> bytes:
-    """An archive that is small and unpacks to many bytes."""
+    """Make an archive that is small and unpacks to many bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(
         buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1
@@ -165,7 +166,7 @@ ZIPS = {
 
 
 def header(content, data: bytes = DATA, size: int | None = None) -> bytes:
-    """A safetensors file with this header."""
+    """Make a safetensors file with this header."""
     if not isinstance(content, bytes):
         content = json.dumps(content).encode()
     size = len(content) if size is None else size
@@ -173,7 +174,7 @@ def header(content, data: bytes = DATA, size: int | None = None) -> bytes:
 
 
 def entry(**changes) -> bytes:
-    """A safetensors file whose entry differs from a good one."""
+    """Make a safetensors file whose entry differs from a good one."""
     return header({"conv1d.weight": ENTRY | changes})
 
 
@@ -311,6 +312,7 @@ def cases() -> list[Case]:
         "archive: wrong checksum",
         "archive: long extra fields",
         "safetensors: values that are not numbers",
+        "safetensors: name twice",
         "archive: compressed",
         "archive: local sizes that lie",
         "archive: encrypted inside",

@@ -286,7 +286,10 @@ def _snapshot(place: Place) -> dict[bytes, tuple]:
                 if name == b"__pycache__" or b"/__pycache__" in parent:
                     continue
                 path = os.path.join(parent, name)
-                status = os.lstat(path)
+                try:
+                    status = os.lstat(path)
+                except OSError:
+                    continue  # deeper than a path may be
                 found[path] = (
                     status.st_mode,
                     status.st_size,
@@ -331,7 +334,7 @@ def _watch(seen: list[str], case: Case, place: Place):
 
 
 def _data() -> int:
-    """Bytes of data that this process has mapped."""
+    """Give the bytes of data that this process has mapped."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmData:"):
             return 1024 * int(line.split()[1])

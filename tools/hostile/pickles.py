@@ -17,13 +17,13 @@ MEMORY_TYPES = {
 
 
 def text(value: str | bytes) -> bytes:
-    """BINUNICODE."""
+    """Write BINUNICODE."""
     content = value if isinstance(value, bytes) else value.encode()
     return b"X" + struct.pack("<I", len(content)) + content
 
 
 def number(value: int) -> bytes:
-    """BININT, or LONG1 where it is larger."""
+    """Write BININT, or LONG1 where it is larger."""
     if -(2**31) <= value < 2**31:
         return b"J" + struct.pack("<i", value)
     content = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
@@ -31,7 +31,7 @@ def number(value: int) -> bytes:
 
 
 def numbers(values) -> bytes:
-    """A tuple of whole numbers."""
+    """Make a tuple of whole numbers."""
     return b"(" + b"".join(map(number, values)) + b"t"
 
 
@@ -44,7 +44,7 @@ def storage(
     device: bytes | None = None,
     more: bytes = b"",
 ) -> bytes:
-    """BINPERSID of a storage."""
+    """Write BINPERSID of a storage."""
     return (
         b"("
         + (text("storage") if word is None else word)
@@ -67,7 +67,7 @@ def tensor(
     hooks: bytes = ORDERED,
     more: bytes = b"",
 ) -> bytes:
-    """_rebuild_tensor_v2 of a storage."""
+    """Write _rebuild_tensor_v2 of a storage."""
     return (
         function
         + b"("
@@ -83,13 +83,13 @@ def tensor(
 
 
 def state(*items: tuple[str, bytes], after: bytes = b"") -> bytes:
-    """A pickle of an OrderedDict with these entries."""
+    """Make a pickle of an OrderedDict with these entries."""
     inner = b"".join(text(name) + value for name, value in items)
     return b"\x80\x02" + ORDERED + b"(" + inner + b"u" + after + b"."
 
 
 def good_state(*more: tuple[str, bytes], before: bytes = b"") -> bytes:
-    """The weights of the encoder, after something and with further entries.
+    """Give the weights of the encoder, after something, with more entries.
 
     What stands before is taken off the stack again.
     """
@@ -125,7 +125,7 @@ def write_archive(
 
 
 def archive_bytes(pickle: bytes | None = None, **options) -> bytes:
-    """The same as bytes."""
+    """Give the same as bytes."""
     buffer = io.BytesIO()
     write_archive(buffer, good_state() if pickle is None else pickle, **options)
     return buffer.getvalue()

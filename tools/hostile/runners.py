@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from hostile.case import Place, Result
 
 import speechbrain_ext.hub
 import speechbrain_ext.inference.__main__  # noqa: F401 (before the fork)
+from hostile.case import Place, Result
 from speechbrain_ext.corpora import decoding, download, folder
 from speechbrain_ext.inference import Separator
 
@@ -110,7 +110,7 @@ GOOD_FILES = 3
 
 @cache
 def good_sound() -> np.ndarray:
-    """A second and a bit of tone and noise, PCM-16."""
+    """Make a second and a bit of tone and noise, PCM-16."""
     time = np.arange(round(1.2 * RATE)) / RATE
     noise = np.random.default_rng(0).standard_normal(len(time))
     wave = 0.3 * np.sin(2 * np.pi * 330 * time) + 0.05 * noise
@@ -137,7 +137,7 @@ def hostile_file(place: Place) -> bytes:
 
 def warm_up(folder: Path) -> None:
     """Let the package import what it imports late, once for all cases."""
-    from hostile.yaml_cases import copy_base
+    from hostile.bases import copy_base
 
     place = Place(folder)
     for below in (place.given, place.out, place.outside):

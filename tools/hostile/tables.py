@@ -12,7 +12,7 @@ LONG = "x" * 200_000
 
 
 def rows(*cells: str) -> str:
-    """A table of good rows, and hostile ones behind."""
+    """Make a table of good rows, and hostile ones behind."""
     return HEADER + GOOD + "".join(f"{row}\n" for row in cells)
 
 
@@ -77,13 +77,17 @@ LINES = {
     "seconds of 5000 digits": rows(f"good/9.wav,h,,{'9' * 5000}"),
     "seconds in other digits": rows("good/9.wav,h,,\u0661\u0662"),
     "seconds a formula": rows("good/9.wav,h,,=1"),
-    "more cells than columns": rows("hostile.wav,h,,,5,6,7", "hostile.wav,,,,,"),
+    "more cells than columns": rows(
+        "hostile.wav,h,,,5,6,7", "hostile.wav,,,,,"
+    ),
     "100000 cells": rows("hostile.wav" + "," * 100_000),
     "fewer cells than columns": rows("hostile.wav"),
     "a quote in a cell": rows('hos"tile.wav,h,,', '"hostile"x.wav,h,,'),
     "a million empty rows": HEADER + "\n" * 1_000_000 + GOOD,
     "a million rows of commas": rows() + ",,,\n" * 100_000,
-    "20000 missing files": rows(*(f"hostile{n}.wav,h,," for n in range(20_000))),
+    "20000 missing files": rows(
+        *(f"hostile{n}.wav,h,," for n in range(20_000))
+    ),
     "split unknown": rows("hostile.wav,h,,").replace("label", "split"),
     "kind unknown": rows("hostile.wav,h,\x1b[2J,").replace("label", "kind"),
     "kind of 200000 characters": rows(f"hostile.wav,h,{LONG},").replace(
@@ -93,7 +97,9 @@ LINES = {
     "line ends CR LF": rows("hostile.wav,h,,").replace("\n", "\r\n"),
     "byte order mark": "\ufeff" + rows("hostile.wav,h,,"),
     "byte order mark in the middle": rows("\ufeffhostile.wav,h,,"),
-    "other line separators": rows("hos\u2028tile.wav,h,,", "a\x0bb\x0cc.wav,h,,"),
+    "other line separators": rows(
+        "hos\u2028tile.wav,h,,", "a\x0bb\x0cc.wav,h,,"
+    ),
     "lone surrogate": rows("hostile.wav,h,,").encode() + b"\xed\xa0\x80,h,,\n",
     "a column of 200000 characters": rows().replace("label", LONG),
     "a column with terminal codes": rows().replace("label", "\x1b[2J"),

@@ -3,21 +3,21 @@
 import json
 import os
 
-from hostile.audio import wav
+from hostile.bases import base
 from hostile.case import Case
 from hostile.runners import prepare, separate, write_good
-from hostile.yaml_cases import base
+from hostile.sounds import wav
 
 
 def link_loop(folder):
-    """Folders that link to each other and to what holds them."""
+    """Make folders that link to each other and to what holds them."""
     for name, target in (("a", "b"), ("b", "a"), ("up", ".."), ("own", ".")):
         (folder / name).symlink_to(target)
     (folder / "given").symlink_to("..")
 
 
 def doubling_links(folder):
-    """Each folder links twice to the next: 2**30 ways lead to the last."""
+    """Make folders that link twice to the next: 2**30 ways to the last."""
     for number in range(30):
         (folder / f"d{number}").mkdir()
         for name in "xy":
@@ -27,19 +27,19 @@ def doubling_links(folder):
 
 
 def link_to_the_root(folder):
-    """A link to all files of this machine."""
+    """Make a link to all files of this machine."""
     (folder / "proc").symlink_to("/proc/self")
     (folder / "cwd").symlink_to("/proc/self/cwd")
 
 
 def many_folders(folder):
-    """Ten thousand empty folders."""
+    """Make ten thousand empty folders."""
     for number in range(10_000):
         (folder / str(number)).mkdir()
 
 
 def many_files(folder):
-    """Five thousand files that are no audio, and a few that should be."""
+    """Make five thousand files that are no audio, and a few that should be."""
     for number in range(5_000):
         (folder / f"{number}.txt").touch()
     for number in range(300):
@@ -47,11 +47,11 @@ def many_files(folder):
 
 
 def deep(folder):
-    """A file nine hundred folders down, beyond what a path may hold."""
+    """Make a file three hundred folders down, beyond what a path may hold."""
     before = os.getcwd()
     os.chdir(folder)
     try:
-        for _ in range(900):
+        for _ in range(300):
             os.mkdir("deeper-and-deeper")
             os.chdir("deeper-and-deeper")
         with open("a.wav", "wb") as file:
@@ -61,7 +61,7 @@ def deep(folder):
 
 
 def pipes(folder):
-    """Pipes and folders under names of audio, a table and a mark."""
+    """Make pipes and folders under names of audio, a table and a mark."""
     for name in ("a.wav", "b.flac", ".speechbrain_ext.jsonl", "README"):
         os.mkfifo(folder / name)
     (folder / "c.wav").mkdir()
@@ -69,12 +69,12 @@ def pipes(folder):
 
 
 def pipe_as_table(folder):
-    """A pipe where a manifest.csv would be read."""
+    """Make a pipe where a manifest.csv would be read."""
     os.mkfifo(folder.parent / "manifest.csv")
 
 
 def pipe_as_mark(folder):
-    """A pipe where the mark of the root would be read."""
+    """Make a pipe where the mark of the root would be read."""
     os.mkfifo(folder.parent / ".speechbrain_ext.jsonl")
 
 
@@ -89,12 +89,12 @@ def marked(content: bytes):
 
 
 def mark_as_link(folder):
-    """A mark that is a link to what never ends."""
+    """Make a mark that is a link to what never ends."""
     (folder / ".speechbrain_ext.jsonl").symlink_to("/dev/zero")
 
 
 def good_named_as_output(folder):
-    """A mark that lists files which are not there."""
+    """Make a mark that lists files which are not there."""
     line = {"name": "../good/0.wav", "size": 1, "mtime_ns": 1}
     text = json.dumps({"maker": "x", "whole": False})
     mark = folder / ".speechbrain_ext.jsonl"
@@ -102,10 +102,10 @@ def good_named_as_output(folder):
 
 
 def odd_names(folder):
-    """Folders whose names are no text, or what a terminal obeys."""
-    names = (b"\xff\xfe", b"\x1b[2J", b"a\nb", "\u202ex".encode(), b"=1+1",
-             b"--help", b"~", b"$HOME", b"%s", b"train", b"TEST", b"con")  # fmt: skip
-    for name in names:
+    """Make folders whose names are no text, or what a terminal obeys."""
+    names = ["\x1b[2J", "a\nb", "\u202ex", "=1+1", "--help", "~", "$HOME"]
+    names += ["%s", "train", "TEST", "con"]
+    for name in [b"\xff\xfe", *map(os.fsencode, names)]:
         inner = os.path.join(os.fsencode(folder), name)
         os.mkdir(inner)
         with open(os.path.join(inner, b"a.wav"), "wb") as file:
@@ -113,14 +113,14 @@ def odd_names(folder):
 
 
 def without_rights(folder):
-    """A folder that nobody may enter."""
+    """Make a folder that nobody may enter."""
     if os.geteuid() == 0:
         raise OSError("root may enter everything")
     (folder / "closed").mkdir(mode=0)
 
 
 def sparse_recordings(folder):
-    """Holes of 1 TB under the endings of many formats."""
+    """Make holes of 1 TB under the endings of many formats."""
     for ending in ("wav", "flac", "ogg", "mp3", "aiff", "caf", "au", "w64"):
         path = folder / f"a.{ending}"
         path.touch()
@@ -128,7 +128,7 @@ def sparse_recordings(folder):
 
 
 def hidden(folder):
-    """Files that begin with a dot, as other systems leave them."""
+    """Make files that begin with a dot, as other systems leave them."""
     for name in ("._0.wav", ".DS_Store", ".hidden.wav"):
         (folder / name).write_bytes(b"\0\5\x16\7" + bytes(100))
 
@@ -139,7 +139,7 @@ TREES = {
     "link into /proc": link_to_the_root,
     "10000 folders": many_folders,
     "5000 files": many_files,
-    "900 levels": deep,
+    "300 levels": deep,
     "pipes": pipes,
     "pipe as table": pipe_as_table,
     "pipe as mark": pipe_as_mark,

@@ -2,9 +2,9 @@
 
 import struct
 
+from hostile.bases import copy_base
 from hostile.case import Case
 from hostile.pickles import (
-    GOOD_DATA,
     ORDERED,
     archive_bytes,
     good_state,
@@ -16,7 +16,6 @@ from hostile.pickles import (
     text,
 )
 from hostile.runners import load_model
-from hostile.yaml_cases import copy_base, state_dicts
 
 MKDIR = b"cposix\nmkdir\n"
 TOUCH = text("CANARY")
@@ -25,7 +24,7 @@ EMPTY = b")"
 
 
 def call(function: str, arguments: bytes) -> bytes:
-    """REDUCE of a global."""
+    """Write REDUCE of a global."""
     module, _, name = function.rpartition(".")
     return f"c{module}\n{name}\n(".encode() + arguments + b"tR"
 
@@ -255,6 +254,7 @@ EITHER = {
     "tensor: storage smaller than its tensor",
     "tensor: storage of true size",
     "pickle: torch.Size",
+    "pickle: protocol 255",
     "pickle: complex",
     "pickle: codecs encode latin1",
 }

@@ -1,76 +1,18 @@
 """Model folders whose hyperparams.yaml wants more than a model needs."""
 
 import os
-import shutil
-import tempfile
-from functools import cache
-from pathlib import Path
 
-import torch
-from hostile.case import Case, Place
+from hostile.bases import OURS, SEPARATOR, copy_base
+from hostile.case import Case
 from hostile.runners import load_model
 
-from speechbrain_ext.models import ConvTasNet
-
-# as SpeechBrain publishes separators
-SEPARATOR = """\
-sample_rate: 8000
-num_spks: 2
-Encoder: !new:speechbrain.lobes.models.dual_path.Encoder
-  kernel_size: 16
-  out_channels: 8
-Decoder: !new:speechbrain.lobes.models.dual_path.Decoder
-  in_channels: 8
-  out_channels: 1
-  kernel_size: 16
-  stride: 8
-  bias: false
-MaskNet: !new:speechbrain.lobes.models.conv_tasnet.MaskNet
-  N: 8
-  B: 8
-  H: 16
-  P: 3
-  X: 2
-  R: 2
-  C: 2
-  norm_type: gLN
-  causal: false
-  mask_nonlinear: relu
-modules:
-  encoder: !ref <Encoder>
-  decoder: !ref <Decoder>
-  masknet: !ref <MaskNet>
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-  loadables:
-    masknet: !ref <MaskNet>
-    encoder: !ref <Encoder>
-    decoder: !ref <Decoder>
-"""
-# as this project publishes them
-OURS = """\
-sample_rate: 8000
-separator: !new:speechbrain_ext.models.ConvTasNet
-  num_sources: 2
-  channels: 8
-  kernel_size: 16
-  bottleneck: 8
-  hidden: 16
-  skip: 8
-  blocks: 2
-  repeats: 1
-modules:
-  separator: !ref <separator>
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-  loadables:
-    separator: !ref <separator>
-"""
 CALLED = "canary_module.called [1]"
 SEQUENTIAL = "speechbrain.nnet.containers.Sequential"
 PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
 
 
 def chain(first: str, line: str, count: int = 60) -> str:
-    """Lines of which each refers to the one before, {0} and {1}."""
+    """Write lines of which each refers to the one before, {0} and {1}."""
     lines = [line.format(n - 1, n) for n in range(1, count)]
     return "\n".join([first, *lines])
 
@@ -325,6 +267,7 @@ PRETRAINED = {
 # those of the above that may as well be read as a text or number
 ONLY_VALUES = {
     "left shifts",
+    "powers of powers",
     "text times a number",
     "call in a sum",
     "comprehension in a sum",
@@ -360,62 +303,6 @@ WHOLE = {
     "binary": bytes(range(256)) * 100,
     "a zip archive": b"PK\x03\x04" + bytes(1000),
 }
-
-
-FOLDER = tempfile.TemporaryDirectory(prefix="hostile")
-
-
-@cache
-def base(layout: str) -> Path:
-    """Make a harmless folder once; cases copy it."""
-    folder = Path(FOLDER.name, layout)
-    folder.mkdir()
-    text, states = SEPARATOR, state_dicts()
-    if layout == "ours":
-        text, states = OURS, {"separator": our_separator().state_dict()}
-    (folder / "hyperparams.yaml").write_text(text)
-    for name, state in states.items():
-        torch.save(state, folder / f"{name}.ckpt")
-    return folder
-
-
-def our_separator() -> torch.nn.Module:
-    """The network of OURS."""
-    torch.manual_seed(0)
-    return ConvTasNet(
-        num_sources=2,
-        channels=8,
-        kernel_size=16,
-        bottleneck=8,
-        hidden=16,
-        skip=8,
-        blocks=2,
-        repeats=1,
-    )
-
-
-def state_dicts() -> dict[str, dict]:
-    """The weights of SEPARATOR."""
-    from speechbrain.lobes.models import conv_tasnet, dual_path
-
-    torch.manual_seed(0)
-    modules = {
-        "encoder": dual_path.Encoder(kernel_size=16, out_channels=8),
-        "decoder": dual_path.Decoder(
-            in_channels=8, out_channels=1, kernel_size=16, stride=8, bias=False
-        ),
-        "masknet": conv_tasnet.MaskNet(N=8, B=8, H=16, P=3, X=2, R=2, C=2),
-    }
-    return {name: module.state_dict() for name, module in modules.items()}
-
-
-def copy_base(place: Place, layout: str = "separator") -> Path:
-    """Copy a harmless folder to where a case gives it; gives its YAML."""
-    shutil.copytree(base(layout), place.given, dirs_exist_ok=True)
-    secret = place.outside / "secret.ckpt"
-    shutil.copy(base("separator") / "encoder.ckpt", secret)
-    (place.outside / "secret.yaml").write_text("a: 1\n")
-    return place.given / "hyperparams.yaml"
 
 
 def with_text(text: str | bytes):
