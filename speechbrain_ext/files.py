@@ -86,7 +86,14 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
     >>> path.read_text()
     'step,loss\n1,\n2,0.5\n'
     """
+    rows = [
+        {name: spreadsheet_safe(cell) for name, cell in row.items()}
+        for row in rows
+    ]
     names = dict.fromkeys(name for row in rows for name in row)
+    # `csv` would leave a lone carriage return bare, and read it as an end
+    is_broken = any("\r" in str(cell) for row in rows for cell in row.values())
+    quoting = csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL
     with (
         replaced(path) as partial,
         open(
@@ -97,12 +104,11 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
             errors="surrogateescape",
         ) as file,
     ):
-        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer = csv.DictWriter(
+            file, names, lineterminator="\n", quoting=quoting
+        )
         writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {name: spreadsheet_safe(cell) for name, cell in row.items()}
-            )
+        writer.writerows(rows)
 
 
 def spreadsheet_safe(cell: object) -> object:

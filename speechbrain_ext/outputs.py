@@ -81,7 +81,9 @@ def read_mark(folder: str | os.PathLike) -> Mark | None:
     return found
 
 
-def mark_folder(folder: str | os.PathLike, maker: str) -> None:
+def mark_folder(
+    folder: str | os.PathLike, maker: str, *, whole: bool = True
+) -> None:
     """Create a folder where it is missing, and mark it as output.
 
     A mark that is there already stays.
@@ -92,12 +94,14 @@ def mark_folder(folder: str | os.PathLike, maker: str) -> None:
         Where something is going to be written.
     maker : str
         The command or recipe that writes.
+    whole : bool
+        Whether a folder that is new or empty is output as a whole.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MARK).is_file():
         return
-    whole = all(path.name == MARK for path in folder.iterdir())
+    whole = whole and all(path.name == MARK for path in folder.iterdir())
     _append(folder, {"maker": maker, "whole": whole})
 
 
@@ -183,7 +187,11 @@ def require_free(
 
 @contextmanager
 def written(
-    path: str | os.PathLike, maker: str, *, overwrite: bool = False
+    path: str | os.PathLike,
+    maker: str,
+    *,
+    overwrite: bool = False,
+    whole: bool = True,
 ) -> Iterator[Path]:
     """Write a file whole or not at all, and list it in its folder's mark.
 
@@ -195,6 +203,9 @@ def written(
         The command that writes.
     overwrite : bool
         Whether a file that is not ours may be replaced.
+    whole : bool
+        See `mark_folder`; False for a table beside which people may put
+        recordings later.
 
     Yields
     ------
@@ -217,7 +228,7 @@ def written(
     """
     path = Path(path)
     require_free([path], overwrite=overwrite)
-    mark_folder(path.parent, maker)
+    mark_folder(path.parent, maker, whole=whole)
     with replaced(path) as partial:
         yield partial
     status = path.stat()

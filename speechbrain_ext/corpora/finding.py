@@ -27,6 +27,10 @@ AUDIO_SUFFIXES = frozenset(
     """.split()
 )
 
+# A link into one of these, or to a folder that holds the one searched, would
+# lead through all of the machine.
+SYSTEM_FOLDERS = ("/proc/", "/sys/", "/dev/fd/")
+
 
 def find_audio(
     root: str | os.PathLike,
@@ -36,7 +40,8 @@ def find_audio(
 ) -> list[Path]:
     """Find the audio files below a folder.
 
-    Links are followed, but no folder is entered twice. Files and folders
+    Links are followed, but no folder is entered twice, and none that leads
+    to a folder around `root` or to files of the system. Files and folders
     whose name begins with a dot are passed over. What this project has
     written (see `speechbrain_ext.outputs`) is passed over with a warning,
     unless the folder itself is such a folder.
@@ -167,6 +172,23 @@ def _walk(
             error.strerror,
         )
 
+    def is_open(path: str) -> bool:
+        place = os.path.realpath(path)
+        if place in closed:
+            return False
+        if os.path.islink(path) and (
+            f"{place}/".startswith(SYSTEM_FOLDERS)
+            or f"{top}/".startswith(f"{place}/".replace("//", "/"))
+        ):
+            logger.warning(
+                "the link %s is not followed: it leads to %s",
+                printable(path),
+                printable(place),
+            )
+            return False
+        return True
+
+    top = os.path.realpath(root)
     closed = {os.path.realpath(path) for path in exclude}
     entered = set()
     for parent, folders, names in os.walk(root, onerror=tell, followlinks=True):
@@ -188,8 +210,7 @@ def _walk(
         folders[:] = [
             name
             for name in sorted(folders)
-            if not name.startswith(".")
-            and os.path.realpath(os.path.join(parent, name)) not in closed
+            if not name.startswith(".") and is_open(os.path.join(parent, name))
         ]
         yield parent, [name for name in names if name[0] != "."], mark
 

@@ -304,7 +304,11 @@ def recorded(
             {item: row["item"], "skipped": row["reason"]}
             for row in failures.rows
         ]
-        keep = {"maker": options.command, "overwrite": options.overwrite}
+        keep = {
+            "maker": options.command,
+            "overwrite": options.overwrite,
+            "whole": False,
+        }
         if options.csv:
             with written(options.csv, **keep) as partial:
                 write_csv(partial, rows + skipped)

@@ -1,10 +1,11 @@
+import csv
 import errno
 import os
 
 import pytest
 
 from speechbrain_ext.console import describe_error
-from speechbrain_ext.files import naming, replaced
+from speechbrain_ext.files import naming, replaced, write_csv
 
 
 def test_a_failure_leaves_what_was_there(tmp_path):
@@ -42,3 +43,38 @@ def test_what_the_full_disk_fails_to_hold_is_named(tmp_path):
 def test_an_error_that_names_its_file_keeps_it(tmp_path):
     with pytest.raises(OSError, match="other"), naming(tmp_path / "a.txt"):
         open(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["a\rb", "a\nb", "a\r\nb", 'a "b", c', " a ", "é", "\udce9"],
+    ids=["return", "newline", "both", "quotes", "spaces", "utf8", "bytes"],
+)
+def test_a_table_gives_back_what_was_written(tmp_path, cell):
+    write_csv(tmp_path / "a.csv", [{"name": cell, "n": 1}, {"name": "b"}])
+    with open(
+        tmp_path / "a.csv",
+        newline="",
+        encoding="utf-8",
+        errors="surrogateescape",
+    ) as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [{"name": cell, "n": "1"}, {"name": "b", "n": ""}]
+
+
+@pytest.mark.parametrize(
+    "cell, written",
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd|a", "'+cmd|a"),
+        ("@sum", "'@sum"),
+        ("-a", "'-a"),
+        ("-3.5", "-3.5"),
+        ("+1e-4", "+1e-4"),
+        ("a=b", "a=b"),
+    ],
+    ids=["equals", "plus", "at", "minus", "number", "exponent", "inside"],
+)
+def test_no_cell_is_a_formula(tmp_path, cell, written):
+    write_csv(tmp_path / "a.csv", [{"name": cell}])
+    assert (tmp_path / "a.csv").read_text() == f"name\n{written}\n"

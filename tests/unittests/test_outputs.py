@@ -96,6 +96,12 @@ def test_a_folder_with_files_is_not_ours_as_a_whole(tmp_path):
     assert read_mark(tmp_path / "new").whole is True
 
 
+def test_a_table_does_not_make_its_folder_ours(tmp_path):
+    write(tmp_path / "new/scores.csv", whole=False)
+    assert read_mark(tmp_path / "new").whole is False
+    assert is_output(tmp_path / "new/scores.csv")
+
+
 def test_the_first_mark_stays(tmp_path):
     mark_folder(tmp_path / "out", "train")
     mark_folder(tmp_path / "out", "separate")

@@ -55,6 +55,16 @@ def test_links_are_followed_once(tmp_path):
     assert names_of(found, tmp_path / "in") == ["a.wav", "one/b.wav"]
 
 
+@pytest.mark.parametrize("form", ["root", "parent", "system"])
+def test_links_out_into_the_machine_are_not_followed(tmp_path, form, caplog):
+    fill(tmp_path, "in/a.wav", "b.wav")
+    target = {"root": "/", "parent": tmp_path, "system": "/proc/self"}[form]
+    (tmp_path / "in/link").symlink_to(target)
+    found = find_audio(tmp_path / "in")
+    assert names_of(found, tmp_path / "in") == ["a.wav"]
+    assert "is not followed" in caplog.text
+
+
 @pytest.mark.parametrize("form", ["as_it_is", "through_a_link"])
 def test_folders_that_are_left_out(tmp_path, form):
     fill(tmp_path, "in/a.wav", "in/out/b.wav")
