@@ -58,6 +58,7 @@ def try_all(strategy, number, check):
             run()
     finally:
         logging.disable(logging.NOTSET)
+    assert tried >= number
     return tried
 
 
