@@ -71,7 +71,7 @@ def flac_info(*, rate=RATE, channels=1, bits=16, total=9600, block=4096):
 
 
 def constant_flac(frames: int, channels: int, rate: int = RATE) -> bytes:
-    """Make a FLAC file whose header differs from its frames."""
+    """Make FLAC of one constant, a few bytes for 65,535 samples."""
     info = struct.pack(">HH", 65535, 65535) + bytes(6)
     packed = rate << 44 | (channels - 1) << 41 | 15 << 36 | frames * 65535
     info += struct.pack(">Q", packed) + bytes(16)
