@@ -13,19 +13,14 @@ from speechbrain_ext.hub.card import (
     publish_command,
     training_command,
 )
+from speechbrain_ext.hub.download import fetch_prefixed
+from speechbrain_ext.hub.folder import RELEASE, find_release
 from speechbrain_ext.hub.inference_file import inference_hyperparams
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
-from speechbrain_ext.hub.prefixed import fetch_prefixed
-from speechbrain_ext.hub.publishing import Published, publish
+from speechbrain_ext.hub.publishing import publish
 from speechbrain_ext.hub.refusal import Limits, RefusedError
-from speechbrain_ext.hub.release import (
-    RELEASE,
-    build_release,
-    find_release,
-    release_files,
-)
+from speechbrain_ext.hub.release import build_release
 from speechbrain_ext.hub.retry import PublishError
-from speechbrain_ext.hub.uploading import upload
 
 __all__ = [
     "Card",
@@ -34,7 +29,6 @@ __all__ = [
     "LoadedFolder",
     "Metric",
     "PublishError",
-    "Published",
     "RefusedError",
     "build_release",
     "describe_corpus",
@@ -44,7 +38,5 @@ __all__ = [
     "load_folder",
     "publish",
     "publish_command",
-    "release_files",
     "training_command",
-    "upload",
 ]

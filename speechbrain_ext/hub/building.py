@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from speechbrain_ext.console import printable
 from speechbrain_ext.hub.allowed import CLASSES, find_class
 from speechbrain_ext.hub.document import Call
-from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.refusal import Limits
 
 
 class OnMeta(TorchDispatchMode):
@@ -151,12 +151,8 @@ def build_sizes(calls: list[Call], limits: Limits) -> dict[Call, object]:
         for built in objects.values()
         for tensor in (*built.parameters(), *built.buffers())
     }
-    if sum(tensors.values()) > limits.weight_bytes:
-        raise RefusedError(
-            f"{calls[0].place.path}: the modules need {sum(tensors.values())} "
-            f"bytes, more than {limits.weight_bytes}; "
-            "Limits(weight_bytes=...) changes that"
-        )
+    what = "hyperparams.yaml: the modules need"
+    limits.check(what, sum(tensors.values()), "weight_bytes")
     return objects
 
 

@@ -6,18 +6,19 @@ import re
 from pathlib import Path
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.refusal import RefusedError
 
 logger = logging.getLogger(__name__)
 HYPERPARAMS = "hyperparams.yaml"
 CARD = "README.md"
 # subfolder of a results folder, made by the recipe
 RELEASE = "release"
-LONGEST_REPOSITORY = 96
 LARGEST_TRAINING_FILE = 1024**2
 # no part begins with a dot, so none is ..
 FILE_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+REPOSITORY = re.compile(
+    r"(?=.{3,96}\Z)[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII
+)
 
 
 def find_folder(source: str | os.PathLike) -> Path | None:
@@ -59,11 +60,9 @@ def find_folder(source: str | os.PathLike) -> Path | None:
         )
     path = Path(os.path.expanduser(text))
     repository = isinstance(source, str) and REPOSITORY.fullmatch(text)
-    repository = repository and len(text) <= LONGEST_REPOSITORY
-    first = Path(text.partition("/")[0])
-    here = first.is_dir() and not (first / "__init__.py").is_file()
+    repository = repository and not text.startswith("results/")
     if os.path.isdir(path):
-        if repository and not text.startswith("results/"):
+        if repository:
             logger.warning(
                 "%s is a folder here, and is taken; the hub is not asked for "
                 "a repository of that name",
@@ -73,19 +72,17 @@ def find_folder(source: str | os.PathLike) -> Path | None:
             return find_release(path)
         except FileNotFoundError:
             return path  # what it lacks is told when it is read
-    if repository and not here and not text.startswith("results/"):
+    first = Path(text.partition("/")[0])
+    hides = repository and first.is_dir()
+    hides = hides and not (first / "__init__.py").is_file()
+    if repository and not hides:
         return None
     raise FileNotFoundError(
         f"there is no folder {printable(text)}"
-        + (", it is a file" if os.path.isfile(path) else "")
-        + "; give a folder that holds "
-        f"{HYPERPARAMS}, a results folder with a subfolder {RELEASE}, or a "
-        "hub repository USER/NAME"
-        + (
-            f" (from elsewhere: {first} is a folder here)"
-            if repository and here
-            else ""
-        )
+        + ", it is a file" * os.path.isfile(path)
+        + f"; give a folder that holds {HYPERPARAMS}, a results folder with a "
+        f"subfolder {RELEASE}, or a hub repository USER/NAME"
+        + (f" (from elsewhere: {first} is a folder here)" if hides else "")
     )
 
 
@@ -178,7 +175,13 @@ def inner_file(folder: Path, name: str) -> Path:
         raise FileNotFoundError(
             f"{path} is missing, or a link that leads nowhere"
         ) from error
-    if not any(target.is_relative_to(root) for root in roots(folder)):
+    real = folder.resolve()
+    roots, blobs = [real], real.parent.parent / "blobs"
+    # files of a snapshot in the Hugging Face cache are links to its blobs
+    snapshot = real.match("models--*/snapshots/*")
+    if snapshot and blobs.is_dir() and not blobs.is_symlink():
+        roots.append(blobs)
+    if not any(target.is_relative_to(root) for root in roots):
         raise RefusedError(
             f"{path} is a link to {printable(target)}, which is outside the "
             "folder; put the file itself there"
@@ -188,95 +191,7 @@ def inner_file(folder: Path, name: str) -> Path:
     return path
 
 
-def roots(folder: Path) -> list[Path]:
-    """List the folders that the files of a folder may really lie in.
-
-    Arguments
-    ---------
-    folder : Path
-        A folder, perhaps a snapshot in the Hugging Face cache:
-        `models--USER--NAME/snapshots/COMMIT`, whose files are links to
-        `models--USER--NAME/blobs`.
-
-    Returns
-    -------
-    roots : list of Path
-        The folder, and the blobs beside it.
-    """
-    real = folder.resolve()
-    repository = real.parent.parent
-    found = [real]
-    if real.parent.name == "snapshots" and repository.name.startswith(
-        "models--"
-    ):
-        blobs = repository / "blobs"
-        if blobs.is_dir() and not blobs.is_symlink():
-            found.append(blobs)
-    return found
-
-
-def read_hyperparams(folder: Path, limits: Limits) -> tuple[Path, str]:
-    """Read hyperparams.yaml as text.
-
-    Arguments
-    ---------
-    folder : Path
-        Where it is.
-    limits : Limits
-        Its size may be `yaml_bytes`.
-
-    Returns
-    -------
-    path : Path
-        The file.
-    text : str
-        Its content.
-
-    Raises
-    ------
-    RefusedError
-        If it is too large, or no UTF-8 text.
-    FileNotFoundError
-        If it is missing.
-    """
-    path = inner_file(folder, HYPERPARAMS)
-    with open(path, "rb") as file:
-        content = file.read(limits.yaml_bytes + 1)
-    if len(content) > limits.yaml_bytes:
-        raise RefusedError(
-            f"{path} has more than {limits.yaml_bytes} bytes; published ones "
-            "have a few thousand. Limits(yaml_bytes=...) changes that"
-        )
-    try:
-        return path, content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RefusedError(f"{path} is no UTF-8 text: {error}") from error
-
-
-def check_sizes(paths: list[Path], limits: Limits) -> None:
-    """Check that files together are not too large.
-
-    Arguments
-    ---------
-    paths : list of Path
-        Files of weights.
-    limits : Limits
-        Their sizes may add up to `weight_bytes`.
-
-    Raises
-    ------
-    RefusedError
-        If they are larger; the message has the sizes.
-    """
-    check_total({str(path): path.stat().st_size for path in paths}, limits)
-
-
-def check_total(sizes: dict[str, int], limits: Limits) -> None:
-    """Check that sizes in bytes, by name of the file, are not too large."""
-    if sum(sizes.values()) > limits.weight_bytes:
-        listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
-        raise RefusedError(
-            f"files of weights have {sum(sizes.values())} bytes ({listed}), "
-            f"more than {limits.weight_bytes}; Limits(weight_bytes=...) "
-            "changes that"
-        )
+def check_repo_id(repo_id: str) -> None:
+    """Raise a ValueError if a name is not that of a repository."""
+    if not REPOSITORY.fullmatch(repo_id):
+        raise ValueError(f"{repo_id!r} is no repository; write USER/NAME")

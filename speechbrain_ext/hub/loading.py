@@ -11,17 +11,16 @@ from speechbrain.utils.parameter_transfer import Pretrainer
 from speechbrain_ext.hub.allowed import CLASSES, check_plan
 from speechbrain_ext.hub.building import build_sizes, materialize
 from speechbrain_ext.hub.document import Call, children, parse
-from speechbrain_ext.hub.download import Repository, pair
+from speechbrain_ext.hub.download import Repository
 from speechbrain_ext.hub.folder import (
+    CARD,
     HYPERPARAMS,
-    check_sizes,
     find_folder,
     inner_file,
-    read_hyperparams,
 )
 from speechbrain_ext.hub.layouts import check_keys, check_modules
 from speechbrain_ext.hub.pretrainer import Loadable, find_loadables
-from speechbrain_ext.hub.refusal import Limits
+from speechbrain_ext.hub.refusal import Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.state_dict import check_state_dict
@@ -162,23 +161,24 @@ def load_folder(
         repository = Repository(
             source,
             revision=revision,
-            savedir=savedir,
+            cache_dir=savedir,
             token=token,
             endpoint=endpoint,
         )
         folder = (
-            repository.fetch(None)
+            repository.download()
             if trust
-            else repository.fetch_hyperparams(limits)
+            else repository.fetch([(HYPERPARAMS,)], limits)
         )
     if trust:
         logger.warning("%s may run anything: trust=True", source)
         return load_trusted(folder)
     plan = read_plan(folder, limits)
-    loadables = find_loadables(plan, repository and repository.repo_id)
+    loadables = find_loadables(plan, repository and source)
     check_modules(plan)
     if repository is not None:
-        folder = repository.fetch_weights(folder, loadables, limits)
+        weights = [item.files for item in loadables]
+        folder = repository.fetch([(HYPERPARAMS,), (CARD,), *weights], limits)
     return build_and_load(folder, plan, loadables, limits)
 
 
@@ -205,7 +205,14 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
         If it is missing.
     """
     limits = limits or Limits()
-    path, text = read_hyperparams(folder, limits)
+    path = inner_file(folder, HYPERPARAMS)
+    with open(path, "rb") as file:
+        content = file.read(limits.yaml_bytes + 1)
+    limits.check(f"{path} has at least", len(content), "yaml_bytes")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{path} is no UTF-8 text: {error}") from error
     plan = parse(text, path, limits)
     check_plan(plan)
     check_keys(plan)
@@ -237,7 +244,7 @@ def build_and_load(
         hparams, and modules with their weights.
     """
     paths = {item: weights_file(folder, item) for item in loadables}
-    check_sizes(list(paths.values()), limits)
+    limits.check_weights({p: p.stat().st_size for p in paths.values()})
     weights = {item: read_weights(path) for item, path in paths.items()}
     calls = [item.module for item in loadables] + [
         value
@@ -285,33 +292,13 @@ def is_plain(value: object) -> bool:
 
 
 def weights_file(folder: Path, loadable: Loadable) -> Path:
-    """Find the file of weights of a loadable.
-
-    Arguments
-    ---------
-    folder : Path
-        Where it should be.
-    loadable : Loadable
-        Its name is known.
-
-    Returns
-    -------
-    path : Path
-        safetensors if they are there.
-
-    Raises
-    ------
-    FileNotFoundError
-        If neither file is there; the message names the line that asks.
-    RefusedError
-        If it is a link that leads out of the folder.
-    """
-    for name in pair(loadable):
+    """Find the file of weights of a loadable, safetensors if there are."""
+    for name in loadable.files:
         path = folder / name
         if path.exists() or path.is_symlink():
             return inner_file(folder, name)
     raise FileNotFoundError(
-        f"{folder} has neither {' nor '.join(pair(loadable))}, which "
+        f"{folder} has neither {' nor '.join(loadable.files)}, which "
         f"{HYPERPARAMS} (line {loadable.place.line}) asks for"
     )
 

@@ -36,9 +36,10 @@ class Loadable:
     place: Place
 
     @property
-    def safetensors(self) -> str:
-        """The same weights in the format that holds nothing else."""
-        return str(PurePosixPath(self.file).with_suffix(".safetensors"))
+    def files(self) -> tuple[str, str]:
+        """The two files that its weights may be in, the preferred one first."""
+        path = PurePosixPath(self.file)
+        return str(path.with_suffix(".safetensors")), self.file
 
 
 def find_loadables(
@@ -79,8 +80,8 @@ def find_loadables(
     >>> pretrainer = Call("!new:", PRETRAINER, place)
     >>> pretrainer.keywords["loadables"] = {"model": linear}
     >>> [loadable] = find_loadables({"pretrainer": pretrainer})
-    >>> loadable.file, loadable.safetensors
-    ('model.ckpt', 'model.safetensors')
+    >>> loadable.files
+    ('model.safetensors', 'model.ckpt')
     """
     call = plan.get("pretrainer")
     if not isinstance(call, Call) or call.name != PRETRAINER:

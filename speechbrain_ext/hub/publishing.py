@@ -1,24 +1,29 @@
 """Publishing: upload, load back, compare, and only then tag."""
 
+import filecmp
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import CommitOperationAdd, HfApi
 
-from speechbrain_ext.hub.folder import CARD, HYPERPARAMS
+from speechbrain_ext.hub.folder import (
+    CARD,
+    HYPERPARAMS,
+    check_repo_id,
+    find_release,
+)
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
 from speechbrain_ext.hub.refusal import Limits
 from speechbrain_ext.hub.release import (
     checked_copy,
     compare_weights,
-    find_release,
     release_files,
     same_bits,
 )
-from speechbrain_ext.hub.retry import PublishError
-from speechbrain_ext.hub.uploading import Target
+from speechbrain_ext.hub.retry import PublishError, with_retries
 from speechbrain_ext.hub.weights import read_weights
 
 EXAMPLE_SAMPLES = 8000
@@ -56,6 +61,110 @@ class Published:
         rows = {**self.files, "bytes together": sum(self.files.values())}
         lines = [f"{size:>12,}  {name}" for name, size in rows.items()]
         return "\n".join([f"{self.repo_id}: {state}{tag}", *lines])
+
+
+class Target:
+    """A repository to publish to.
+
+    Arguments
+    ---------
+    repo_id : str
+        `USER/NAME`.
+    token : str or bool, optional
+        As for huggingface_hub.
+    endpoint : str, optional
+        Address of the hub.
+
+    Raises
+    ------
+    ValueError
+        If the name is none.
+    """
+
+    def __init__(
+        self, repo_id: str, token: str | bool | None, endpoint: str | None
+    ) -> None:
+        check_repo_id(repo_id)
+        self.repo_id = repo_id
+        self.api = HfApi(endpoint=endpoint, token=token)
+
+    def ask(self, method: str, what: str, **options) -> object:
+        """Call a method of the client for this repository, with retries."""
+        return with_retries(
+            lambda: getattr(self.api, method)(self.repo_id, **options),
+            what=what,
+            repo_id=self.repo_id,
+        )
+
+    def tags(self) -> dict[str, str]:
+        """Ask for the tags and the commits they mark."""
+        refs = self.ask("list_repo_refs", "read the tags")
+        return {ref.name: ref.target_commit for ref in refs.tags}
+
+    def create(self, private: bool) -> None:
+        """Make the repository if it is missing, and see that it is private."""
+        create = {"private": private, "exist_ok": True}
+        self.ask("create_repo", "create the repository", **create)
+        info = self.ask("repo_info", "read the repository")
+        if private and not info.private:
+            raise PublishError(
+                f"{self.repo_id} exists and is public, and private=True was "
+                "asked for: make it private on the hub or take another name. "
+                "Nothing was sent"
+            )
+
+    def send(self, folder: Path, names: list[str], message: str) -> str:
+        """Send files in one commit, and give its hash.
+
+        Files that are there already are not sent again, so that the same
+        call resumes a failed one.
+        """
+
+        def send() -> str:
+            # operations hold the state of a commit: new ones for each attempt
+            files = [CommitOperationAdd(n, str(folder / n)) for n in names]
+            return self.api.create_commit(
+                self.repo_id, files, commit_message=message, revision="main"
+            ).oid
+
+        return with_retries(send, what="send the files", repo_id=self.repo_id)
+
+    def differing(
+        self, folder: Path, names: list[str], commit: str, fresh: str
+    ) -> tuple[Path, list[str]]:
+        """Download files to a fresh place, and tell which are not the same."""
+        options = {"cache_dir": fresh, "allow_patterns": names}
+        what = "load the release back"
+        back = self.ask("snapshot_download", what, revision=commit, **options)
+        same, *others = filecmp.cmpfiles(folder, back, names, shallow=False)
+        return Path(back), sum(others, [])
+
+    def check_tag(self, tag: str, folder: Path, names: list[str]) -> None:
+        """Raise a PublishError if a tag marks other files than these."""
+        commit = self.tags().get(tag)
+        if commit is None:
+            return
+        with tempfile.TemporaryDirectory() as fresh:
+            _, others = self.differing(folder, names, commit, fresh)
+        head = self.ask("repo_info", "read the repository", revision="main")
+        if others or head.sha != commit:
+            what = f"with other content of {', '.join(others)}"
+            raise PublishError(
+                f"{self.repo_id}: the tag {tag} exists at commit {commit[:8]} "
+                f"{what if others else 'and is not the latest'}: take another "
+                "tag. Nothing was sent"
+            )
+
+    def set_tag(self, tag: str, commit: str) -> None:
+        """Mark a commit by a tag, or raise a PublishError."""
+        new = {"tag": tag, "revision": commit, "exist_ok": True}
+        self.ask("create_tag", f"set the tag {tag}", **new)
+        marked = self.tags().get(tag)
+        if marked != commit:
+            raise PublishError(
+                f"{self.repo_id}: the tag {tag} marks {marked}, not {commit}: "
+                "take another tag. The files are there, without a tag"
+            )
 
 
 def publish(
@@ -144,9 +253,10 @@ def publish(
         output = run_seeded(run, here, example)
         if dry_run:
             return Published(repo_id, files)
-        options = {"private": private, "tag": tag, "message": message}
-        commit = target.send(copy, names, **options)
-
+        target.create(private)
+        if tag is not None:
+            target.check_tag(tag, copy, names)
+        commit = target.send(copy, names, message)
         back, others = target.differing(copy, names, commit, fresh)
         compare(repo_id, copy, back, others)
         there = load_folder(back, limits=limits)

@@ -1,5 +1,6 @@
 """What is refused, where it stands, and how much is too much."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,21 @@ class Limits:
     yaml_values: int = 4_000
     yaml_depth: int = 40
     weight_bytes: int = 512 * 1024**2
+
+    def check(self, what: str, size: int, limit: str) -> None:
+        """Raise a RefusedError if a size is above the limit of that name."""
+        most = getattr(self, limit)
+        if size > most:
+            raise RefusedError(
+                f"{what} {size} bytes, more than {most}; Limits({limit}=...) "
+                "changes that"
+            )
+
+    def check_weights(self, sizes: Mapping[object, int]) -> None:
+        """Raise a RefusedError if files together are above weight_bytes."""
+        listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+        what = f"files of weights ({listed}) have"
+        self.check(what, sum(sizes.values()), "weight_bytes")
 
 
 @dataclass(frozen=True)

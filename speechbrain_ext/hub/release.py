@@ -14,21 +14,12 @@ import torch
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
-from speechbrain_ext.hub.download import pair
-from speechbrain_ext.hub.folder import (
-    CARD,
-    HYPERPARAMS,
-    RELEASE,
-    find_release,
-    inner_file,
-)
+from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, inner_file
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder, read_plan
 from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.hub.redaction import redact, require_public
 from speechbrain_ext.hub.refusal import Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights, write_weights
-
-__all__ = ["RELEASE", "build_release", "find_release", "release_files"]
 
 
 def build_release(
@@ -111,7 +102,7 @@ def build_release(
             f"pretrainer, {sorted(loadables)}"
         )
     for name, module in modules.items():
-        for file in pair(loadables[name]):
+        for file in loadables[name].files:
             write_weights(folder / file, module.state_dict())
     write_text(folder / CARD, card.text())
     check_release(folder, modules=modules)
@@ -159,7 +150,7 @@ def check_release(
     pretrainer = loaded.hparams.get("pretrainer")
     built = loaded.modules | getattr(pretrainer, "loadables", {})
     for item in find_loadables(read_plan(folder, limits)):
-        first, second = (folder / name for name in pair(item))
+        first, second = (folder / name for name in item.files)
         expected = read_weights(first)
         if modules:
             compare_weights(first, modules[item.name].state_dict(), expected)
@@ -304,5 +295,5 @@ def release_files(
         If `load_folder` would refuse hyperparams.yaml.
     """
     loadables = find_loadables(read_plan(folder, limits), repo_id)
-    weights = [name for item in loadables for name in pair(item)]
+    weights = [name for item in loadables for name in item.files]
     return list(dict.fromkeys([HYPERPARAMS, CARD, *weights]))

@@ -32,7 +32,6 @@ from speechbrain_ext.hub import (
     publish,
     publishing,
     retry,
-    upload,
 )
 from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.publishing import run_modules
@@ -446,7 +445,7 @@ def test_failed_loading_back_leaves_no_tag_and_goes_on(hub, small):
 def test_no_hub_at_all(small, hub, waits):
     hub.close()
     with pytest.raises(PublishError, match="me/ring: could not create .*Conn"):
-        upload(small, "me/ring")
+        publish(small, "me/ring")
     assert waits == [2.0, 4.0, 8.0]
 
 

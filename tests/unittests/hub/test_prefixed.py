@@ -16,9 +16,9 @@ from speechbrain_ext.hub import (
     Limits,
     PublishError,
     RefusedError,
+    download,
     fetch_prefixed,
     load_folder,
-    prefixed,
 )
 from speechbrain_ext.models import MaskingSeparator
 from speechbrain_ext.models.separator import filterbank
@@ -158,7 +158,7 @@ def test_what_is_too_large_is_not_downloaded(
 def test_sizes_are_checked_here_if_the_hub_does_not_tell_them(
     separators, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(prefixed.Repository, "sizes", lambda *names: None)
+    monkeypatch.setattr(download.Repository, "sizes", lambda *names: None)
     with pytest.raises(RefusedError, match="more than 100;"):
         fetch_prefixed(
             REPO, "dprnn1", tmp_path / "here", limits=Limits(weight_bytes=100)

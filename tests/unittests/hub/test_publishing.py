@@ -19,10 +19,9 @@ from speechbrain_ext.hub import (
     build_release,
     publish,
     release,
-    upload,
 )
 from speechbrain_ext.hub.__main__ import main
-from speechbrain_ext.hub.uploading import Target
+from speechbrain_ext.hub.publishing import Target
 
 BIAS, WEIGHT = "network.gru.bias_ih_l0", "network.output.weight"
 CARD = Card(
@@ -49,11 +48,10 @@ def folder(built, tmp_path):
 
 
 def refused(hub, folder, kind, match, **options):
-    """Both ways to publish refuse, and the hub hears nothing."""
-    for send in (publish, upload):
-        with pytest.raises(kind, match=match) as caught:
-            send(folder, "me/ring", **options)
-        assert str(folder) in str(caught.value)
+    """Publishing is refused, and the hub hears nothing."""
+    with pytest.raises(kind, match=match) as caught:
+        publish(folder, "me/ring", **options)
+    assert str(folder) in str(caught.value)
     assert hub.requests == []
 
 
