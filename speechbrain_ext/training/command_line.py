@@ -44,6 +44,7 @@ _RUN_RULES = {
 }
 # keys that say how many batches an epoch has
 _BATCHES = ("rings_per_epoch", "batches_per_epoch")
+logger = logging.getLogger(__name__)
 # output folders of this process, the last of which an error is likely about
 _CLAIMED = []
 
@@ -168,9 +169,21 @@ def read_command_line(
         **{k: r for k, r in _RUN_RULES.items() if has_key(hparams_file, k)},
         **rules,
     }
-    checked = check_hparams(
-        hparams_file, own, rules, find_all_conflicts, mistakes + faults
-    )
+
+    def check():
+        return check_hparams(
+            hparams_file, own, rules, find_all_conflicts, mistakes + faults
+        )
+
+    checked = check()
+    if "precision" not in own and checked.values.get("precision") == "bf16":
+        if not _is_bfloat16_fast(run_opts.device):
+            logger.warning(
+                "precision: this CPU has no bfloat16 arithmetic; training in "
+                "fp32 (--precision=bf16 insists)"
+            )
+            own["precision"] = "fp32"
+            checked = check()
     run_opts = join_processes(run_opts)
     folder, claims = checked.values["output_folder"], []
     run_on_main(lambda: claims.append(claim_output(folder, lock=lock)))
@@ -179,6 +192,14 @@ def read_command_line(
     # the lock is held as long as this is there
     hparams["output_claim"] = claims
     return CommandLine(hparams_file, hparams, run_opts, checked.text)
+
+
+def _is_bfloat16_fast(device: str | None) -> bool:
+    """Tell whether bfloat16 pays: on CPUs without it, it is emulated."""
+    if device != "cpu" and torch.cuda.is_available():
+        return True
+    found = torch.cpu.get_capabilities()
+    return any(there for name, there in found.items() if "bf16" in name)
 
 
 def save_hparams(

@@ -167,3 +167,25 @@ def test_help_is_the_text_of_the_script(monkeypatch, capsys):
     monkeypatch.setattr(sys.modules[__name__], "__doc__", "Train it.")
     run_recipe(main)
     assert capsys.readouterr().out == "Train it.\n"
+
+
+@pytest.mark.parametrize(
+    "capabilities, words, expected",
+    [
+        ({"avx2": True, "avx512_bf16": False}, [], "fp32"),
+        ({"avx512_bf16": True}, [], "bf16"),
+        ({"amx_bf16": True}, [], "bf16"),
+        ({"avx2": True}, ["--precision=bf16"], "bf16"),
+    ],
+    ids=["without", "avx512", "amx", "insisted"],
+)
+def test_bfloat16_is_for_cpus_that_have_it(
+    tmp_path, monkeypatch, caplog, capabilities, words, expected
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    path = tmp_path / "hparams.yaml"
+    path.write_text(f"output_folder: {tmp_path}/out\nprecision: bf16\n")
+    command = read_command_line([str(path), *words], {})
+    assert command.hparams["precision"] == expected
+    assert ("has no bfloat16" in caplog.text) == (expected == "fp32")
