@@ -61,7 +61,7 @@ def load_predictor(
     torch.Size([2, 63])
     >>> load_predictor("/nowhere", sample_rate=16000)
     Traceback (most recent call last):
-    FileNotFoundError: /nowhere is neither a folder nor a hub repository ...
+    FileNotFoundError: there is no folder /nowhere; ...
     """
     folder = SHIPPED if source == "shipped" else source
     if Path(folder).is_dir():

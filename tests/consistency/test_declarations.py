@@ -63,7 +63,8 @@ def imports_below(folder):
                 found.setdefault(module, []).append(path.name)
     known = {*sys.stdlib_module_names, PACKAGE.name}
     # recipes import the modules beside them, tests those of their folders
-    known |= {path.stem for path in tracked_files() if path.suffix == ".py"}
+    ours = [path for path in tracked_files() if path.suffix == ".py"]
+    known |= {path.stem for path in ours} | {path.parent.name for path in ours}
     return {name: files for name, files in found.items() if name not in known}
 
 

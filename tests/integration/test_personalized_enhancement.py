@@ -327,7 +327,7 @@ def configure(recipe, file, options):
             "batch_size: 6 is no multiple of 4",
         ),
         ({"predictor": "null"}, "predictor: purification by predicted levels"),
-        ({"predictor": "/nowhere"}, "predictor: /nowhere is neither a folder"),
+        ({"predictor": "/nowhere"}, "predictor: there is no folder /nowhere"),
         ({"start_from": "/nowhere"}, "start_from: there is no checkpoint"),
         ({"purifikation": "none"}, "did you mean purification"),
     ],

@@ -104,8 +104,11 @@ def test_on_it_weights_the_frames_of_the_noisy_targets(ring):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"purification": "/nowhere"}, "purification: /nowhere is neither"),
-        ({"purification": 1.5}, "purification: 1.5 is neither"),
+        (
+            {"purification": "/nowhere"},
+            "purification: there is no folder /nowhere",
+        ),
+        ({"purification": 1.5}, "purification: there is no folder 1.5"),
         (
             {"purification": "x", "targets": "clean"},
             "purification: clean targets need none",
