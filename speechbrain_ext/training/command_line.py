@@ -25,7 +25,11 @@ from speechbrain_ext.training.output_folder import (
     claim_output,
     find_place_mistakes,
 )
-from speechbrain_ext.training.processes import join_processes, run_on_main
+from speechbrain_ext.training.processes import (
+    is_bfloat16_fast,
+    join_processes,
+    run_on_main,
+)
 
 _DEFAULTS = vars(RunOptions())
 _FLAGS = {key for key, value in _DEFAULTS.items() if value is False}
@@ -177,7 +181,7 @@ def read_command_line(
 
     checked = check()
     if "precision" not in own and checked.values.get("precision") == "bf16":
-        if not _is_bfloat16_fast(run_opts.device):
+        if not is_bfloat16_fast(run_opts.device):
             logger.warning(
                 "precision: this CPU has no bfloat16 arithmetic; training in "
                 "fp32 (--precision=bf16 insists)"
@@ -192,14 +196,6 @@ def read_command_line(
     # the lock is held as long as this is there
     hparams["output_claim"] = claims
     return CommandLine(hparams_file, hparams, run_opts, checked.text)
-
-
-def _is_bfloat16_fast(device: str | None) -> bool:
-    """Tell whether bfloat16 pays: on CPUs without it, it is emulated."""
-    if device != "cpu" and torch.cuda.is_available():
-        return True
-    found = torch.cpu.get_capabilities()
-    return any(there for name, there in found.items() if "bf16" in name)
 
 
 def save_hparams(

@@ -2,6 +2,67 @@
 
 import torch
 
+from speechbrain_ext.training.processes import is_bfloat16_fast
+
+
+class MuonInFloat32(torch.optim.Muon):
+    """Muon for CPUs without bfloat16, in which PyTorch's own calculates.
+
+    There its five steps for a matrix take longer than all the rest of a
+    training step. Groups and state are those of `torch.optim.Muon`.
+
+    Arguments
+    ---------
+    params, ...
+        As for `torch.optim.Muon`, with the learning rate adjusted to
+        "match_rms_adamw".
+
+    Example
+    -------
+    >>> weight = torch.nn.Parameter(torch.zeros(2, 3))
+    >>> optimizer = MuonInFloat32([weight], lr=0.01, weight_decay=0.0)
+    >>> weight.grad = torch.tensor([[9.0, 0.0, 0.0], [0.0, 0.1, 0.0]])
+    >>> optimizer.step()
+    >>> update = weight.detach() / (-0.01 * 0.2 * 3**0.5)
+    >>> bool(((update @ update.T).diag() - 1).abs().max() < 0.6)
+    True
+    """
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Update all parameters; see `torch.optim.Optimizer`."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._update(parameter, group)
+        return loss
+
+    def _update(self, parameter, group):
+        """Update one matrix."""
+        gradient, state = parameter.grad, self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        momentum, lr = group["momentum"], group["lr"]
+        update = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        if group["nesterov"]:
+            update = gradient.lerp(update, momentum)
+        rows, columns = update.shape
+        update = update.T if rows > columns else update
+        update = update / update.norm().clamp(min=group["eps"])
+        a, b, c = group["ns_coefficients"]
+        for _ in range(group["ns_steps"]):
+            gram = update @ update.T
+            gram = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+            update = torch.addmm(update, gram, update, beta=a)
+        update = update.T if rows > columns else update
+        parameter.mul_(1 - lr * group["weight_decay"])
+        scale = 0.2 * max(rows, columns) ** 0.5
+        parameter.add_(update, alpha=-lr * scale)
+
 
 class MuonWithAdam(torch.optim.Optimizer):
     """Muon for the matrices of a network, Adam for all its other parameters.
@@ -57,7 +118,8 @@ class MuonWithAdam(torch.optim.Optimizer):
         others = [p for p in params if p.ndim != 2]
         self._parts = []
         if matrices:
-            muon = torch.optim.Muon(
+            fast = is_bfloat16_fast(matrices[0].device)
+            muon = (torch.optim.Muon if fast else MuonInFloat32)(
                 matrices,
                 lr=lr,
                 momentum=momentum,

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from speechbrain_ext.training import MuonWithAdam
+from speechbrain_ext.training import MuonWithAdam, optimizers
+from speechbrain_ext.training.optimizers import MuonInFloat32
 
 
 def make_network(seed=0):
@@ -85,3 +86,38 @@ def test_a_network_of_one_kind_of_parameters_is_served():
 def test_no_parameters_are_refused():
     with pytest.raises(ValueError, match="empty parameter list"):
         MuonWithAdam([])
+
+
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8), (8, 8)], ids=str)
+def test_float32_does_what_pytorchs_muon_does_in_bfloat16(shape):
+    torch.manual_seed(0)
+    gradients = torch.randn(3, *shape)
+    options = {"lr": 0.01, "weight_decay": 0.1, "momentum": 0.9}
+    options["adjust_lr_fn"] = "match_rms_adamw"
+    start = torch.randn(shape)
+    found = []
+    for kind in (MuonInFloat32, torch.optim.Muon):
+        weight = nn.Parameter(start.clone())
+        optimizer = kind([weight], **options)
+        for gradient in gradients:
+            weight.grad = gradient.clone()
+            optimizer.step()
+        found.append((weight.detach() - start, optimizer.state_dict()))
+    (ours, state), (theirs, their_state) = found
+    # the smallest singular values feel the rounding to 8 bits most
+    assert torch.linalg.norm(ours - theirs) < 0.1 * torch.linalg.norm(theirs)
+    buffers = [s["state"][0]["momentum_buffer"] for s in (state, their_state)]
+    assert torch.equal(*buffers)
+    assert state["param_groups"] == their_state["param_groups"]
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["bfloat16", "float32"])
+def test_no_bfloat16_where_it_is_slow(monkeypatch, fast):
+    monkeypatch.setattr(optimizers, "is_bfloat16_fast", lambda device: fast)
+    network = make_network()
+    take_steps(network, MuonWithAdam(network.parameters(), lr=0.01), 1)
+    kinds = {type(part) for part in MuonWithAdam(network.parameters())._parts}
+    assert kinds == {
+        torch.optim.Muon if fast else MuonInFloat32,
+        torch.optim.Adam,
+    }
