@@ -2,22 +2,44 @@
 
 A folder that a command or a training run writes into gets a small file,
 `.speechbrain_ext.jsonl`, with a line for the folder and a line for each file
-written. It answers two questions. May this file be replaced? Only if it is
-listed and unchanged since. Is this file data? Not if it was written by this
-project: a search for recordings passes over it.
+written. It answers two questions. May this file be replaced? Only by what
+made it, and only if it is unchanged since. Is this file data? Not if it was
+written by this project: a search for recordings passes over it, also in a
+copy of the folder.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from speechbrain_ext.files import replaced
 
 MARK = ".speechbrain_ext.jsonl"
 LARGEST_MARK = 2**26  # bytes; some 600,000 files
+
+
+class Written(NamedTuple):
+    """What a mark says of a file.
+
+    Arguments
+    ---------
+    made : str
+        The command, and what it made the file of.
+    size, mtime_ns : int
+        In bytes; in ns.
+    digest : str
+        Of the content.
+    """
+
+    made: str
+    size: int
+    mtime_ns: int
+    digest: str
 
 
 @dataclass
@@ -32,12 +54,12 @@ class Mark:
         Whether the folder was new or empty then: all of it is output. Where
         it held files already, only the files listed are.
     files : dict
-        Name to (size, modification time in ns) of each file written.
+        Name to all that was written under it, a list of `Written`.
     """
 
     maker: str
     whole: bool
-    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    files: dict[str, list[Written]] = field(default_factory=dict)
 
 
 def read_mark(folder: str | os.PathLike) -> Mark | None:
@@ -68,14 +90,19 @@ def read_mark(folder: str | os.PathLike) -> Mark | None:
     for line in path.read_bytes().split(b"\n"):
         try:
             entry = json.loads(line)
-            if "maker" in entry:
+            if "whole" in entry:
                 if not is_headed:  # two processes may have marked at once
                     found.maker = str(entry["maker"])
                     found.whole = bool(entry["whole"])
                     is_headed = True
             else:
-                size, time = entry["size"], entry["mtime_ns"]
-                found.files[entry["name"]] = (int(size), int(time))
+                written = Written(
+                    str(entry["made"]),
+                    int(entry["size"]),
+                    int(entry["mtime_ns"]),
+                    str(entry["digest"]),
+                )
+                found.files.setdefault(entry["name"], []).append(written)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             continue
     return found
@@ -105,8 +132,10 @@ def mark_folder(
     _append(folder, {"maker": maker, "whole": whole})
 
 
-def is_output(path: str | os.PathLike, mark: Mark | None = None) -> bool:
-    """Tell whether a file was written by this project, and not changed since.
+def find_written(
+    path: str | os.PathLike, mark: Mark | None = None
+) -> Written | None:
+    """Find what a mark says of a file as it is.
 
     Arguments
     ---------
@@ -117,21 +146,58 @@ def is_output(path: str | os.PathLike, mark: Mark | None = None) -> bool:
 
     Returns
     -------
-    output : bool
+    written : Written or None
+        None if it is not listed, or has been changed since.
     """
     path = Path(path)
     mark = mark or read_mark(path.parent)
     if mark is None or path.name not in mark.files:
-        return False
+        return None
     try:
         status = path.stat()
+        entries = [
+            entry
+            for entry in mark.files[path.name]
+            if entry.size == status.st_size
+        ]
+        for entry in reversed(entries):
+            if entry.mtime_ns == status.st_mtime_ns:
+                return entry
+        # a copy may have another time, and has the same content
+        digest = digest_of(path) if entries else ""
     except OSError:
-        return False
-    return mark.files[path.name] == (status.st_size, status.st_mtime_ns)
+        return None
+    return next((e for e in reversed(entries) if e.digest == digest), None)
+
+
+def is_output(path: str | os.PathLike, mark: Mark | None = None) -> bool:
+    """Tell whether a file was written by this project, and not changed since.
+
+    Arguments
+    ---------
+    path, mark
+        See `find_written`.
+
+    Returns
+    -------
+    output : bool
+    """
+    return find_written(path, mark) is not None
+
+
+def digest_of(path: str | os.PathLike) -> str:
+    """Give a digest of a file's content."""
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def require_free(
-    paths: Iterable[str | os.PathLike], *, overwrite: bool = False
+    targets: Iterable[tuple[str | os.PathLike, str]],
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Raise if files stand where a command is going to write.
 
@@ -139,49 +205,54 @@ def require_free(
 
     Arguments
     ---------
-    paths : iterable of str or PathLike
-        The files that are going to be written.
+    targets : iterable of (path, made)
+        The files that are going to be written, and what makes each: the
+        command, and what it makes the file of.
     overwrite : bool
         Whether everything may be replaced.
 
     Raises
     ------
     FileExistsError
-        Naming the files that exist and that no earlier run has written. They
-        are left as they are.
+        Naming the files that exist and were not made by the same command of
+        the same recording. They are left as they are.
     ValueError
-        If a path stands there twice: one result would replace another.
+        If a path is given twice: one result would replace another.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "talk_source1.wav"
     >>> _ = path.write_bytes(b"a recording")
-    >>> require_free([path])
+    >>> require_free([(path, "separate talk.wav")])
     Traceback (most recent call last):
-    FileExistsError: ...talk_source1.wav is there already and was not written
-    by an earlier run; choose another folder, or give --overwrite
+    FileExistsError: ...talk_source1.wav is there already (it was not written
+    by this project, or changed since); choose another folder or name, or
+    give --overwrite
     """
     marks, strangers, seen = {}, [], set()
-    for path in map(Path, paths):
-        if path in seen:
+    for path, made in targets:
+        path = Path(path)
+        place = (os.path.realpath(path.parent), path.name)
+        if place in seen:
             raise ValueError(f"two results would be written to {path}")
-        seen.add(path)
+        seen.add(place)
         if overwrite or not os.path.lexists(path):
             continue
         if path.parent not in marks:
             marks[path.parent] = read_mark(path.parent)
         mark = marks[path.parent]
-        if mark is None or not is_output(path, mark):
-            strangers.append(path)
+        found = find_written(path, mark) if mark is not None else None
+        if found is None:
+            why = "it was not written by this project, or changed since"
+            strangers.append(f"{path} is there already ({why})")
+        elif found.made != made:
+            strangers.append(f"{path} is there already (made by {found.made})")
     if strangers:
-        several = len(strangers) > 1
-        named = ", ".join(map(str, strangers[:3]))
+        named = ", ".join(strangers[:3])
         if len(strangers) > 3:
             named += f" and {len(strangers) - 3} more"
         raise FileExistsError(
-            f"{named} {'are' if several else 'is'} there already and "
-            f"{'were' if several else 'was'} not written by an earlier run; "
-            "choose another folder, or give --overwrite"
+            f"{named}; choose another folder or name, or give --overwrite"
         )
 
 
@@ -190,6 +261,7 @@ def written(
     path: str | os.PathLike,
     maker: str,
     *,
+    source: str | os.PathLike = "",
     overwrite: bool = False,
     whole: bool = True,
 ) -> Iterator[Path]:
@@ -201,8 +273,10 @@ def written(
         The file; its folder is created and marked.
     maker : str
         The command that writes.
+    source : str or PathLike
+        What it makes the file of: only of the same may it be replaced.
     overwrite : bool
-        Whether a file that is not ours may be replaced.
+        Whether any other file may be replaced.
     whole : bool
         See `mark_folder`; False for a table beside which people may put
         recordings later.
@@ -226,37 +300,66 @@ def written(
     >>> path.read_text(), is_output(path)
     ('second', True)
     """
-    path = Path(path)
-    require_free([path], overwrite=overwrite)
+    path, made = Path(path), made_of(maker, source)
+    require_free([(path, made)], overwrite=overwrite)
     mark_folder(path.parent, maker, whole=whole)
     with replaced(path) as partial:
         yield partial
-    status = path.stat()
-    _append(
-        path.parent,
-        {
-            "name": path.name,
-            "size": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
-        },
-    )
+        status = partial.stat()
+        # before it gets its name: a kill leaves nothing that is not listed
+        _append(
+            path.parent,
+            {
+                "name": path.name,
+                "made": made,
+                "size": status.st_size,
+                "mtime_ns": status.st_mtime_ns,
+                "digest": digest_of(partial),
+            },
+        )
 
 
-def remove_outputs(paths: Iterable[str | os.PathLike]) -> None:
+def made_of(maker: str, source: str | os.PathLike = "") -> str:
+    """Say what makes a file, as marks have it.
+
+    Arguments
+    ---------
+    maker : str
+        The command.
+    source : str or PathLike
+        What it makes the file of.
+
+    Returns
+    -------
+    made : str
+
+    Example
+    -------
+    >>> made_of("separate", "/talks/a.wav")
+    'separate of /talks/a.wav'
+    """
+    return f"{maker} of {os.fspath(source)}" if source else maker
+
+
+def remove_outputs(paths: Iterable[str | os.PathLike], made: str) -> None:
     """Remove files that an earlier run wrote; leave all others alone.
 
     Arguments
     ---------
     paths : iterable of str or PathLike
         Files that need not exist.
+    made : str
+        From `made_of`: what else was made stays.
     """
     for path in map(Path, paths):
-        if is_output(path):
+        found = find_written(path)
+        if found is not None and found.made == made:
             path.unlink()
 
 
 def _append(folder: Path, entry: dict) -> None:
     """Add a line to a mark in one write, which other processes cannot cut."""
-    line = json.dumps(entry) + "\n"
+    # what a full disk cut off does not swallow the next line
+    line = f"\n{json.dumps(entry)}\n"
     with open(folder / MARK, "ab", buffering=0) as file:
         file.write(line.encode())

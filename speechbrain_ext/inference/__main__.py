@@ -103,7 +103,12 @@ def make_parser() -> argparse.ArgumentParser:
         "score", help="estimate the SI-SNR of separated files"
     )
     score.set_defaults(run=score_command)
-    score.add_argument("mixture", type=path, help="file, or folder of files")
+    score.add_argument(
+        "recordings",
+        type=path,
+        metavar="mixture",
+        help="file, or folder of files",
+    )
     score.add_argument(
         "estimates",
         nargs="+",
@@ -152,7 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--overwrite",
             action="store_true",
-            help="replace files that no earlier run has written, too",
+            help="replace files that the same command has not written, too",
         )
     return parser
 
@@ -163,7 +168,7 @@ def separate_command(options: argparse.Namespace) -> None:
     separator = Separator.from_hparams(options.separator)
     count = separator.count_sources()
     outputs = [item.sources(count) for item in items]
-    items = plan(items, outputs, overwrite=options.overwrite)
+    items = plan(items, outputs, model=separator.name, **tables(options))
     failures = Failures()
     for item in tqdm(items, "separating", disable=None):
         with failures.item(item.path):
@@ -181,7 +186,7 @@ def enhance_command(options: argparse.Namespace) -> None:
     items = find_items(options.recordings, options.folder)
     enhancer = Enhancer.from_hparams(options.enhancer)
     outputs = [item.enhanced() for item in items]
-    items = plan(items, outputs, overwrite=options.overwrite)
+    items = plan(items, outputs, model=enhancer.name, **tables(options))
     failures = Failures()
     for item in tqdm(items, "enhancing", disable=None):
         with failures.item(item.path):
@@ -203,7 +208,7 @@ def transcribe_command(options: argparse.Namespace) -> None:
             f"--enhanced: {options.transcriber} has no enhancer; leave the "
             "option out"
         )
-    items = plan(items, outputs, **tables(options))
+    items = plan(items, outputs, model=transcriber.name, **tables(options))
     rows, failures = [], Failures()
     with recorded(rows, failures, "recording", options):
         for item in tqdm(items, "transcribing", disable=None):
@@ -218,7 +223,7 @@ def transcribe_command(options: argparse.Namespace) -> None:
 
 def score_command(options: argparse.Namespace) -> None:
     """Score files, print a table."""
-    mixture, estimates = options.mixture, options.estimates
+    mixture, estimates = options.recordings, options.estimates
     rows, failures = [], Failures()
     if mixture.is_dir():
         if len(estimates) > 1 or not estimates[0].is_dir():
@@ -286,7 +291,12 @@ def say(text: object) -> None:
 def tables(options: argparse.Namespace) -> dict:
     """Give what `plan` is to know of the tables that are asked for."""
     asked = [file for file in (options.csv, options.json) if file is not None]
-    return {"tables": asked, "overwrite": options.overwrite}
+    return {
+        "maker": options.command,
+        "tables": asked,
+        "tables_of": os.path.abspath(options.recordings),
+        "overwrite": options.overwrite,
+    }
 
 
 @contextmanager
@@ -306,6 +316,7 @@ def recorded(
         ]
         keep = {
             "maker": options.command,
+            "source": os.path.abspath(options.recordings),
             "overwrite": options.overwrite,
             "whole": False,
         }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from speechbrain_ext.console import Failures, printable
 from speechbrain_ext.corpora.finding import describe_absence, find_audio
-from speechbrain_ext.outputs import is_output, require_free
+from speechbrain_ext.outputs import is_output, made_of, require_free
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,15 @@ class Item(NamedTuple):
     path: Path
     folder: Path | None
 
+    def made(self, maker: str, model: str) -> str:
+        """Say what makes its results, for the mark of their folder."""
+        return made_of(maker, self.source(model))
+
+    def source(self, model: str) -> str:
+        """Say what its results are made of: the recording and the model."""
+        path = os.path.abspath(self.path)
+        return f"{path} with {model}" if model else path
+
     def sources(self, count: int) -> list[Path]:
         """Name the files of the separated sources."""
         stem = output_stem(self.path)
@@ -46,6 +55,18 @@ class Item(NamedTuple):
     def enhanced(self) -> list[Path]:
         """Name the file of the enhanced recording."""
         return [self.folder / f"{output_stem(self.path)}{ENHANCED}.wav"]
+
+
+def model_name(source: str | os.PathLike) -> str:
+    """Name a model by its folder, wherever it is called from, or its id.
+
+    Example
+    -------
+    >>> model_name("speechbrain/sepformer-wsj02mix")
+    'speechbrain/sepformer-wsj02mix'
+    """
+    path = os.path.expanduser(os.fspath(source))
+    return os.path.abspath(path) if os.path.isdir(path) else str(source)
 
 
 def output_stem(path: str | os.PathLike) -> str:
@@ -193,7 +214,10 @@ def plan(
     items: Sequence[Item],
     outputs: Sequence[Sequence[Path]] = (),
     *,
+    maker: str,
+    model: str = "",
     tables: Iterable[Path] = (),
+    tables_of: str | Path = "",
     overwrite: bool = False,
 ) -> list[Item]:
     """Check all that a command is going to write, before it begins.
@@ -204,10 +228,16 @@ def plan(
         What is read.
     outputs : sequence of sequence of Path
         The files that become of each item, if any do.
+    maker : str
+        The command.
+    model : str
+        What makes the outputs.
     tables : iterable of Path
         Further files that are written.
+    tables_of : str or Path
+        What they are about.
     overwrite : bool
-        Whether files may be replaced that no earlier run has written.
+        Whether files may be replaced that the same command has not written.
 
     Returns
     -------
@@ -255,10 +285,13 @@ def plan(
     kept = [place for place, item in enumerate(items) if item not in ours]
     tables = list(tables)
     require_writable(table.parent for table in tables)
-    require_free(
-        [*(path for place in kept for path in outputs[place]), *tables],
-        overwrite=overwrite,
-    )
+    free = [
+        (path, items[place].made(maker, model))
+        for place in kept
+        for path in outputs[place]
+    ]
+    free += [(table, made_of(maker, tables_of)) for table in tables]
+    require_free(free, overwrite=overwrite)
     return [items[place] for place in kept]
 
 

@@ -101,11 +101,19 @@ class Enhancer(Separator):
         UnusableAudio
             If it is empty, damaged, silent or not finite.
         """
-        (target,) = Item(Path(path), Path(folder)).enhanced()
-        require_free([target], overwrite=overwrite)
+        item = Item(Path(path), Path(folder))
+        (target,) = item.enhanced()
+        made = item.made("enhance", self.name)
+        require_free([(target, made)], overwrite=overwrite)
         with self.separated(path, folder) as stored:
             require_one(len(stored))
-            stored.write(0, target, maker="enhance", overwrite=overwrite)
+            stored.write(
+                0,
+                target,
+                maker="enhance",
+                source=item.source(self.name),
+                overwrite=overwrite,
+            )
         return target
 
 

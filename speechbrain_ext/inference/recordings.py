@@ -143,6 +143,7 @@ def write_recording(
     frames: int,
     sample_rate: int,
     maker: str,
+    source: str = "",
     overwrite: bool = False,
 ) -> None:
     """Write a WAV file of 32-bit floats, whole or not at all.
@@ -159,10 +160,8 @@ def write_recording(
         How many there are in all.
     sample_rate : int
         In Hz.
-    maker : str
-        The command that writes, for the mark.
-    overwrite : bool
-        Whether a file may be replaced that no earlier run has written.
+    maker, source, overwrite
+        See `speechbrain_ext.outputs.written`.
 
     Raises
     ------
@@ -180,7 +179,7 @@ def write_recording(
     np.float64(40.0)
     """
     with (
-        written(path, maker, overwrite=overwrite) as partial,
+        written(path, maker, source=source, overwrite=overwrite) as partial,
         naming_disk(path),
         open(partial, "wb") as file,
     ):

@@ -13,7 +13,12 @@ from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.evaluation.levels import MixtureLevels
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.inference.active_outputs import active_levels
-from speechbrain_ext.inference.batch import SOURCE, Item, output_stem
+from speechbrain_ext.inference.batch import (
+    SOURCE,
+    Item,
+    model_name,
+    output_stem,
+)
 from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.streaming import StoredEstimates
 from speechbrain_ext.inference.waveforms import (
@@ -89,6 +94,8 @@ class Separator:
         self.chunk = round(chunk_seconds * sample_rate)
         self.overlap = max(1, round(overlap_seconds * sample_rate))
         self.match_level = match_level
+        # of the model, for the marks of folders
+        self.name = ""
 
     @classmethod
     def from_hparams(
@@ -150,7 +157,11 @@ class Separator:
             "match_level", loaded.hparams.get("match_level", True)
         )
         module = move_module(module, device)
-        return cls(module, sample_rate=loaded.hparams["sample_rate"], **options)
+        separator = cls(
+            module, sample_rate=loaded.hparams["sample_rate"], **options
+        )
+        separator.name = model_name(source)
+        return separator
 
     def count_sources(self) -> int:
         """Tell how many sources the module gives; ask it, if it has no word."""
@@ -224,7 +235,7 @@ class Separator:
             gives: meant for modules whose levels can be compared.
         overwrite : bool
             Whether files of these names may be replaced that no earlier call
-            has written.
+            has made of the same recording with the same model.
 
         Returns
         -------
@@ -241,7 +252,11 @@ class Separator:
         """
         item = Item(Path(path), Path(folder))
         told = getattr(self.module, "num_sources", 0)
-        require_free(item.sources(told), overwrite=overwrite)
+        made = item.made("separate", self.name)
+        require_free(
+            [(target, made) for target in item.sources(told)],
+            overwrite=overwrite,
+        )
         with self.separated(path, folder) as stored:
             chosen = range(len(stored))
             if active_only:
@@ -249,19 +264,24 @@ class Separator:
                 order, active = active_levels(rms=stored.levels.rms())
                 chosen = order[active[order]].tolist()
             paths = item.sources(len(chosen))
-            require_free(paths, overwrite=overwrite)
+            require_free([(p, made) for p in paths], overwrite=overwrite)
             for source, target in zip(chosen, paths, strict=True):
                 stored.write(
-                    source, target, maker="separate", overwrite=overwrite
+                    source,
+                    target,
+                    maker="separate",
+                    source=item.source(self.name),
+                    overwrite=overwrite,
                 )
         prefix = f"{output_stem(path)}{SOURCE}"
-        remove_outputs(
+        others = [
             old
             for old in item.folder.glob("*.wav")
             if old.stem.startswith(prefix)
             and old.stem.removeprefix(prefix).isdecimal()
             and old not in paths
-        )
+        ]
+        remove_outputs(others, made)
         return paths
 
     @contextmanager

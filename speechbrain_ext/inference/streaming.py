@@ -125,21 +125,21 @@ class StoredEstimates:
         while data := file.read(4 * BLOCK):
             yield gain * np.frombuffer(data, np.float32)
 
-    def write(self, source: int, path: Path, **options) -> None:
+    def write(self, number: int, path: Path, **options) -> None:
         """Write an estimate at the rate and the length of the recording.
 
         Arguments
         ---------
-        source : int
+        number : int
             Which, from 0.
         path : Path
             The file.
         **options
-            `maker` and `overwrite` of `write_recording`.
+            `maker`, `source` and `overwrite` of `write_recording`.
         """
         write_recording(
             path,
-            self.blocks(source, self.recording_rate),
+            self.blocks(number, self.recording_rate),
             frames=self.frames,
             sample_rate=self.recording_rate,
             **options,

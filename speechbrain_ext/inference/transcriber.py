@@ -9,7 +9,7 @@ from torch import nn
 
 from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.inference.batch import Item
+from speechbrain_ext.inference.batch import Item, model_name
 from speechbrain_ext.inference.enhancer import Enhancer
 from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.waveforms import (
@@ -82,6 +82,8 @@ class Transcriber:
         self.sample_rate = int(sample_rate)
         self.characters = CharacterTable(alphabet)
         self.chunk_seconds = chunk_seconds
+        # of the model, for the marks of folders
+        self.name = ""
         self.enhancer = None
         if enhancer is not None:
             self.enhancer = Enhancer(
@@ -149,7 +151,9 @@ class Transcriber:
                     "what it was trained with"
                 )
             options[key] = loaded.hparams[key]
-        return cls(move_module(recogniser, device), **options)
+        transcriber = cls(move_module(recogniser, device), **options)
+        transcriber.name = model_name(source)
+        return transcriber
 
     def enhance(
         self, waveforms: torch.Tensor, sample_rate: int
@@ -245,8 +249,10 @@ class Transcriber:
         """
         if enhanced_folder is not None:
             self._require_enhancer()
-            (target,) = Item(Path(path), Path(enhanced_folder)).enhanced()
-            require_free([target], overwrite=overwrite)
+            item = Item(Path(path), Path(enhanced_folder))
+            (target,) = item.enhanced()
+            made = item.made("transcribe", self.name)
+            require_free([(target, made)], overwrite=overwrite)
         if self.enhancer is None:
             with Recording(path) as blocks:
                 rows = resampled(
@@ -259,7 +265,13 @@ class Transcriber:
             rows = stored.blocks(0, self.sample_rate)
             text = self._transcribe(map(torch.from_numpy, rows))
             if enhanced_folder is not None:
-                stored.write(0, target, maker="transcribe", overwrite=overwrite)
+                stored.write(
+                    0,
+                    target,
+                    maker="transcribe",
+                    source=item.source(self.name),
+                    overwrite=overwrite,
+                )
         return text
 
     def _require_enhancer(self) -> Enhancer:
