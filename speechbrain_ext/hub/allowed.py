@@ -133,18 +133,20 @@ MULTIPLIED = ("blocks", "repeats", "num_layers", "layers", "X", "R", "layer")
 ADDED = ("intra_layers", "inter_layers")
 
 
-def find_class(name: str) -> type:
-    """Import a class of the list."""
-    if name not in CLASSES:
-        raise ValueError(f"{name} is not on the list")
-    module, _, attribute = name.rpartition(".")
+def find_class(call: Call) -> type:
+    """Import the class that a call names, if it is on the list."""
+    if call.name not in CLASSES:
+        raise call.place.refuse(
+            f"{call.name} is not on the list of classes that a folder may name"
+        )
+    module, _, attribute = call.name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
 
 
-def parameters(name: str) -> list[str]:
+def parameters(call: Call) -> list[str]:
     """List the parameters of a class, in the order of its signature."""
-    entity = find_class(name)
-    if name == DECODER:  # it hands all on
+    entity = find_class(call)
+    if call.name == DECODER:  # it hands all on
         (entity,) = entity.__bases__
     return list(inspect.signature(entity).parameters)
 
@@ -181,28 +183,26 @@ def check_plan(plan: Mapping[str, object]) -> None:
             raise value.place.refuse(
                 "a Pretrainer stands elsewhere than at the key pretrainer"
             )
-        else:  # see pretrainer.py
+        else:  # see find_loadables
             check_value(value.keywords.get("loadables"), counts)
 
 
 def check_value(value: object, counts: dict[Call, int]) -> int:
     """Check all calls in a value, and count the layers that they build."""
-    if isinstance(value, Call) and value in counts:
-        return counts[value]
-    if isinstance(value, Call):
+    if not isinstance(value, Call):
+        return sum(check_value(part, counts) for part in children(value))
+    if value not in counts:
         check_call(value)
-    layers = sum(check_value(part, counts) for part in children(value))
-    if isinstance(value, Call):
         given = value.keywords
+        layers = 1 + sum(check_value(part, counts) for part in given.values())
         added = sum(given.get(name) or 0 for name in ADDED)
         repeats = [given.get(name) or 1 for name in MULTIPLIED]
-        counts[value] = (1 + layers) * math.prod(repeats) * max(1, added)
-        layers = counts[value]
+        counts[value] = layers * math.prod(repeats) * max(1, added)
         if sum(counts.values()) > MOST_LAYERS:
             raise value.place.refuse(
                 f"the file builds more than {MOST_LAYERS} layers"
             )
-    return layers
+    return counts[value]
 
 
 def check_call(call: Call) -> None:
@@ -218,11 +218,7 @@ def check_call(call: Call) -> None:
     RefusedError
         If it is not on the list.
     """
-    if call.name not in CLASSES:
-        raise call.place.refuse(
-            f"{call.name} is not on the list of classes that a folder may name"
-        )
-    names = parameters(call.name)
+    names = parameters(call)
     if len(call.positional) > len(names):
         raise call.place.refuse(f"too many arguments for {call.name}")
     twice = call.keywords.keys() & set(names[: len(call.positional)])

@@ -11,15 +11,19 @@ from speechbrain.utils.parameter_transfer import Pretrainer
 from speechbrain_ext.hub.allowed import CLASSES, check_plan
 from speechbrain_ext.hub.building import build_sizes, materialize
 from speechbrain_ext.hub.document import Call, children, parse
-from speechbrain_ext.hub.download import Repository
+from speechbrain_ext.hub.download import download, fetch
 from speechbrain_ext.hub.folder import (
     CARD,
     HYPERPARAMS,
     find_folder,
     inner_file,
 )
-from speechbrain_ext.hub.layouts import check_keys, check_modules
-from speechbrain_ext.hub.pretrainer import Loadable, find_loadables
+from speechbrain_ext.hub.layouts import (
+    Loadable,
+    check_keys,
+    check_modules,
+    find_loadables,
+)
 from speechbrain_ext.hub.refusal import Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.models.separator import MaskingSeparator
@@ -156,29 +160,24 @@ def load_folder(
         )
     limits = limits or Limits()
     folder = find_folder(source)
-    repository = None
-    if folder is None:
-        repository = Repository(
-            source,
-            revision=revision,
-            cache_dir=savedir,
-            token=token,
-            endpoint=endpoint,
-        )
-        folder = (
-            repository.download()
-            if trust
-            else repository.fetch([(HYPERPARAMS,)], limits)
-        )
+    options = {"cache_dir": savedir, "token": token, "endpoint": endpoint}
+    remote = folder is None
     if trust:
+        if remote:
+            folder = Path(download(source, revision=revision, **options))
         logger.warning("%s may run anything: trust=True", source)
         return load_trusted(folder)
+    if remote:
+        choices = [(HYPERPARAMS,)]
+        folder = fetch(source, choices, limits, revision=revision, **options)
     plan = read_plan(folder, limits)
-    loadables = find_loadables(plan, repository and source)
+    loadables = find_loadables(plan, source if remote else None)
     check_modules(plan)
-    if repository is not None:
-        weights = [item.files for item in loadables]
-        folder = repository.fetch([(HYPERPARAMS,), (CARD,), *weights], limits)
+    if remote:
+        choices += [(CARD,), *(item.files for item in loadables)]
+        # of the same commit
+        options["revision"] = folder.name
+        folder = fetch(source, choices, limits, **options)
     return build_and_load(folder, plan, loadables, limits)
 
 

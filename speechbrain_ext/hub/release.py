@@ -15,8 +15,8 @@ from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
 from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, inner_file
+from speechbrain_ext.hub.layouts import find_loadables
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder, read_plan
-from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.hub.redaction import redact, require_public
 from speechbrain_ext.hub.refusal import Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights, write_weights

@@ -205,7 +205,7 @@ def test_the_largest_numbers_are_told_apart_in_time(name):
     """Whatever is given its largest numbers is refused or has its sizes."""
     place = parse("a: !new:a.b", Path("x.yaml"))["a"].place
     call = Call("!new:", name, place)
-    for parameter in parameters(name):
+    for parameter in parameters(call):
         kind = KINDS.get(parameter)
         if isinstance(kind, range):
             call.keywords[parameter] = kind.stop - 1

@@ -19,8 +19,8 @@ from speechbrain_ext.hub import (
     publish,
 )
 from speechbrain_ext.hub.__main__ import main
+from speechbrain_ext.hub.layouts import find_loadables
 from speechbrain_ext.hub.loading import read_plan
-from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.models import ConvTasNet
 
 RECIPE = (
