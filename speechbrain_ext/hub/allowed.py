@@ -234,48 +234,54 @@ def check_call(call: Call) -> None:
                 f"{call.name} is not given the argument {name!r}",
                 f"Allowed: {', '.join(filter(KINDS.get, names)) or 'none'}.",
             )
-        if not fits(argument, kind):
+        wanted = "" if argument is None else mismatch(argument, kind)
+        if wanted:
             raise call.place.refuse(
-                f"the argument {name!r} of {call.name} is not {describe(kind)}"
+                f"the argument {name!r} of {call.name} is not {wanted}"
             )
 
 
-def fits(value: object, kind: Kind) -> bool:
-    """Tell whether a value is null, or what a parameter may be."""
-    if value is None:
-        return True
+def mismatch(value: object, kind: Kind) -> str:
+    """Say what a parameter must be, or nothing if the value is that.
+
+    Arguments
+    ---------
+    value : object
+        From a plan.
+    kind : Kind
+        What it may be; null it may not be here.
+
+    Returns
+    -------
+    wanted : str
+        Empty if the value fits.
+
+    Example
+    -------
+    >>> mismatch(0, range(1, 5)), mismatch(4, range(1, 5))
+    ('a whole number from 1 to 4', '')
+    """
     if isinstance(kind, range):
-        return type(value) is int and value in kind
-    if isinstance(kind, Real):
+        fits = type(value) is int and value in kind
+        wanted = f"a whole number from {kind.start} to {kind.stop - 1}"
+    elif isinstance(kind, Real):
         number = type(value) in (int, float)
-        return number and kind.least <= value <= kind.most
-    if kind is bool:
-        return type(value) is bool
-    if isinstance(kind, frozenset):
-        return isinstance(value, str) and value in kind
-    if isinstance(kind, tuple):
+        fits = number and kind.least <= value <= kind.most
+        wanted = f"a number from {kind.least:g} to {kind.most:g}"
+    elif kind is bool:
+        fits, wanted = type(value) is bool, "true or false"
+    elif isinstance(kind, frozenset):
+        fits = isinstance(value, str) and value in kind
+        wanted = f"one of {sorted(kind)}"
+    elif isinstance(kind, tuple):
         named = LAYERS[:2] if kind is LAYERS else ()
-        return isinstance(value, Call) and (
-            value.name in kind
-            and (value.kind == "!new:" or value.name in named)
+        fits = isinstance(value, Call) and value.name in kind
+        fits = fits and (value.kind == "!new:" or value.name in named)
+        wanted = f"built in this file, as one of {', '.join(kind)}"
+    else:
+        sizes = isinstance(value, list | tuple) and len(value) <= 4
+        fits = sizes and not any(
+            mismatch(item, SIZE) for item in value if item is not None
         )
-    return (
-        isinstance(value, list | tuple)
-        and len(value) <= 4
-        and all(item is None or fits(item, SIZE) for item in value)
-    )
-
-
-def describe(kind: Kind) -> str:
-    """Say in words what a parameter may be."""
-    if isinstance(kind, range):
-        return f"a whole number from {kind.start} to {kind.stop - 1}"
-    if isinstance(kind, frozenset):
-        return f"one of {sorted(kind)}"
-    if isinstance(kind, tuple):
-        return f"built in this file, as one of {', '.join(kind)}"
-    if kind is bool:
-        return "true or false"
-    if isinstance(kind, Real):
-        return f"a number from {kind.least:g} to {kind.most:g}"
-    return f"a list of at most 4 sizes ({describe(SIZE)}) or null"
+        wanted = f"a list of at most 4 sizes ({mismatch(None, SIZE)}) or null"
+    return "" if fits else wanted

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from speechbrain_ext.hub.refusal import Limits, Place
+from speechbrain_ext.hub.refusal import LIMITS, Limits, Place
 
 STANDARD = "tag:yaml.org,2002:"
 LIST, MAPPING = STANDARD + "seq", STANDARD + "map"
@@ -72,9 +72,7 @@ class Call:
     keywords: dict[str, object] = field(default_factory=dict)
 
 
-def parse(
-    text: str, path: Path, limits: Limits | None = None
-) -> dict[str, object]:
+def parse(text: str, path: Path, limits: Limits = LIMITS) -> dict[str, object]:
     r"""Read HyperPyYAML as plain values and calls that have not been made.
 
     Parser and grammar are those that HyperPyYAML itself reads with, so both
@@ -107,7 +105,6 @@ def parse(
     >>> parse(text, Path("hyperparams.yaml"))
     {'a': 4, 'b': 8, 'c': (1, 2), 'd': [8]}
     """
-    limits = limits or Limits()
     reader = Reader(text.splitlines(), path, limits)
     start = reader.at(0)
     # of these signs there is one before every value

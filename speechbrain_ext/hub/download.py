@@ -19,7 +19,7 @@ from speechbrain_ext.hub.folder import (
     check_repo_id,
     inner_file,
 )
-from speechbrain_ext.hub.refusal import Limits
+from speechbrain_ext.hub.refusal import LIMITS, Limits
 from speechbrain_ext.hub.retry import PublishError, with_retries
 
 PREFIXED = (HYPERPARAMS, "encoder.ckpt", "masknet.ckpt", "decoder.ckpt")
@@ -176,7 +176,7 @@ def fetch_prefixed(
     revision: str | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
 ) -> Path:
     """Bring one of the separators that a repository keeps side by side.
 
@@ -243,7 +243,7 @@ def fetch_prefixed(
         snapshot = fetch(
             repo_id,
             [(f"{prefix}_{name}",) for name in missing],
-            limits or Limits(),
+            limits,
             what=f"download {prefix}",
             revision=revision,
             token=token,

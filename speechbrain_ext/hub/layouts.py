@@ -18,8 +18,7 @@ from speechbrain_ext.hub.allowed import (
     SEPARATORS,
     SEQUENTIAL,
     Real,
-    describe,
-    fits,
+    mismatch,
 )
 from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.folder import FILE_NAME
@@ -72,10 +71,9 @@ def check_keys(hparams: Mapping[str, object]) -> None:
     0; it must be a whole number from 1000 to 768000
     """
     wanted = {
-        key: describe(kind)
+        key: mismatch(hparams[key], kind)
         for key, kind in KEYS.items()
-        if key in hparams
-        and (hparams[key] is None or not fits(hparams[key], kind))
+        if key in hparams and mismatch(hparams[key], kind)
     }
     if not wanted and {"snrmin", "snrmax"} <= hparams.keys():
         if not hparams["snrmin"] < hparams["snrmax"]:
@@ -121,10 +119,9 @@ def check_modules(plan: Mapping[str, object]) -> None:
             f"are none of the layouts that are known: {known}"
         )
     for name, module in modules.items():
-        if module is None or not fits(module, layout[name]):
+        if wanted := mismatch(module, layout[name]):
             raise RefusedError(
-                f"hyperparams.yaml: modules[{name!r}] is not "
-                f"{describe(layout[name])}"
+                f"hyperparams.yaml: modules[{name!r}] is not {wanted}"
             )
         check_outputs(module, plan)
 

@@ -24,7 +24,7 @@ from speechbrain_ext.hub.layouts import (
     check_modules,
     find_loadables,
 )
-from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.refusal import LIMITS, Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.state_dict import check_state_dict
@@ -78,7 +78,7 @@ def load_folder(
     revision: str | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
 ) -> LoadedFolder:
     """Load a model that was published in SpeechBrain's layout.
 
@@ -158,7 +158,6 @@ def load_folder(
             f"trust is {trust!r}; it must be True itself (the folder may run "
             "anything, with your rights) or False"
         )
-    limits = limits or Limits()
     folder = find_folder(source)
     options = {"cache_dir": savedir, "token": token, "endpoint": endpoint}
     remote = folder is None
@@ -170,9 +169,7 @@ def load_folder(
     if remote:
         choices = [(HYPERPARAMS,)]
         folder = fetch(source, choices, limits, revision=revision, **options)
-    plan = read_plan(folder, limits)
-    loadables = find_loadables(plan, source if remote else None)
-    check_modules(plan)
+    plan, loadables = read_plan(folder, limits, source if remote else None)
     if remote:
         choices += [(CARD,), *(item.files for item in loadables)]
         # of the same commit
@@ -181,8 +178,10 @@ def load_folder(
     return build_and_load(folder, plan, loadables, limits)
 
 
-def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
-    """Read hyperparams.yaml, and check all of it but the pretrainer.
+def read_plan(
+    folder: Path, limits: Limits = LIMITS, repo_id: str | None = None
+) -> tuple[dict[str, object], list[Loadable]]:
+    """Read hyperparams.yaml, and check all of it.
 
     Arguments
     ---------
@@ -190,11 +189,15 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
         Where it is.
     limits : Limits, optional
         Sizes above which it is refused.
+    repo_id : str, optional
+        The repository, None for a local folder.
 
     Returns
     -------
     plan : dict
         Keys to plain values and calls that have not been made.
+    loadables : list of Loadable
+        The modules that have files of weights.
 
     Raises
     ------
@@ -203,7 +206,6 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
     FileNotFoundError
         If it is missing.
     """
-    limits = limits or Limits()
     path = inner_file(folder, HYPERPARAMS)
     with open(path, "rb") as file:
         content = file.read(limits.yaml_bytes + 1)
@@ -215,7 +217,9 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
     plan = parse(text, path, limits)
     check_plan(plan)
     check_keys(plan)
-    return plan
+    loadables = find_loadables(plan, repo_id)
+    check_modules(plan)
+    return plan, loadables
 
 
 def build_and_load(

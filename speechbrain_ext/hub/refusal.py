@@ -56,6 +56,9 @@ class Limits:
         self.check(what, sum(sizes.values()), "weight_bytes")
 
 
+LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Place:
     """A line of a file.
