@@ -52,7 +52,7 @@ class Limits:
     def check_weights(self, sizes: Mapping[object, int]) -> None:
         """Raise a RefusedError if files together are above weight_bytes."""
         listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
-        what = f"{listed}: files of weights have"
+        what = f"{printable(listed)}: files of weights have"
         self.check(what, sum(sizes.values()), "weight_bytes")
 
 

@@ -294,3 +294,10 @@ def test_keys_and_names_are_printed_safely(key, tmp_path):
             load_folder(tmp_path)
         message = str(error.value)
         assert len(message) < 1000 and message.isprintable()
+
+
+def test_long_lists_of_files_are_shortened():
+    sizes = {f"{number}{'x' * 500}.ckpt": 1 for number in range(200)}
+    with pytest.raises(RefusedError, match="have 200 bytes") as error:
+        Limits(weight_bytes=100).check_weights(sizes)
+    assert len(str(error.value)) < 1000
