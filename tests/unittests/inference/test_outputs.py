@@ -1,6 +1,7 @@
 """What the commands write never destroys anything, and is never read again."""
 
 import os
+import shutil
 
 import pytest
 import soundfile
@@ -183,6 +184,40 @@ def test_a_second_run_gives_the_same_files(
     separate(tmp_path, tmp_path / folder)
     assert contents(tmp_path) == first
     assert "passed over" in caplog.text
+
+
+def test_another_recording_of_the_same_name_is_told(
+    tmp_path, say, models, separate, capsys
+):
+    for day in ("day1", "day2"):
+        say(tmp_path / day / "talk.wav")
+    separate(tmp_path / "day1", tmp_path / "out")
+    before = contents(tmp_path / "out")
+    said = fails(separate, tmp_path / "day2", tmp_path / "out", capsys=capsys)
+    assert "day1" in said and "talk_source1.wav" in said
+    # nor does a table or another model take the place of a result
+    target = tmp_path / "out/talk_source1.wav"
+    words = [str(tmp_path / "day2"), "--separators", str(models / "separator")]
+    fails(main, ["rank", *words, "--csv", str(target)], capsys=capsys)
+    (tmp_path / "other").symlink_to(models / "separator")
+    words = ["--folder", str(tmp_path / "out"), "--separator"]
+    words = [str(tmp_path / "day1"), *words, str(tmp_path / "other")]
+    fails(main, ["separate", *words], capsys=capsys)
+    assert contents(tmp_path / "out") == before
+    main(["separate", *words, "--overwrite"])
+
+
+def test_a_copy_of_separations_is_not_separated(tmp_path, say, separate):
+    say(tmp_path / "in/talk.wav")
+    separate(tmp_path / "in", tmp_path / "in")
+    shutil.copytree(
+        tmp_path / "in", tmp_path / "copy", copy_function=shutil.copyfile
+    )
+    separate(tmp_path / "copy", tmp_path / "out")
+    assert contents(tmp_path / "out").keys() == {
+        "talk_source1.wav",
+        "talk_source2.wav",
+    }
 
 
 def test_results_are_read_where_they_are_named(tmp_path, say, enhance):
