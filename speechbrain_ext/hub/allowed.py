@@ -133,18 +133,20 @@ MULTIPLIED = ("blocks", "repeats", "num_layers", "layers", "X", "R", "layer")
 ADDED = ("intra_layers", "inter_layers")
 
 
-def find_class(name: str) -> type:
-    """Import a class of the list."""
-    if name not in CLASSES:
-        raise ValueError(f"{name} is not on the list")
-    module, _, attribute = name.rpartition(".")
+def find_class(call: Call) -> type:
+    """Import the class that a call names, if it is on the list."""
+    if call.name not in CLASSES:
+        raise call.place.refuse(
+            f"{call.name} is not on the list of classes that a folder may name"
+        )
+    module, _, attribute = call.name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
 
 
-def parameters(name: str) -> list[str]:
+def parameters(call: Call) -> list[str]:
     """List the parameters of a class, in the order of its signature."""
-    entity = find_class(name)
-    if name == DECODER:  # it hands all on
+    entity = find_class(call)
+    if call.name == DECODER:  # it hands all on
         (entity,) = entity.__bases__
     return list(inspect.signature(entity).parameters)
 
@@ -181,28 +183,26 @@ def check_plan(plan: Mapping[str, object]) -> None:
             raise value.place.refuse(
                 "a Pretrainer stands elsewhere than at the key pretrainer"
             )
-        else:  # see pretrainer.py
+        else:  # see find_loadables
             check_value(value.keywords.get("loadables"), counts)
 
 
 def check_value(value: object, counts: dict[Call, int]) -> int:
     """Check all calls in a value, and count the layers that they build."""
-    if isinstance(value, Call) and value in counts:
-        return counts[value]
-    if isinstance(value, Call):
+    if not isinstance(value, Call):
+        return sum(check_value(part, counts) for part in children(value))
+    if value not in counts:
         check_call(value)
-    layers = sum(check_value(part, counts) for part in children(value))
-    if isinstance(value, Call):
         given = value.keywords
+        layers = 1 + sum(check_value(part, counts) for part in given.values())
         added = sum(given.get(name) or 0 for name in ADDED)
         repeats = [given.get(name) or 1 for name in MULTIPLIED]
-        counts[value] = (1 + layers) * math.prod(repeats) * max(1, added)
-        layers = counts[value]
+        counts[value] = layers * math.prod(repeats) * max(1, added)
         if sum(counts.values()) > MOST_LAYERS:
             raise value.place.refuse(
                 f"the file builds more than {MOST_LAYERS} layers"
             )
-    return layers
+    return counts[value]
 
 
 def check_call(call: Call) -> None:
@@ -218,11 +218,7 @@ def check_call(call: Call) -> None:
     RefusedError
         If it is not on the list.
     """
-    if call.name not in CLASSES:
-        raise call.place.refuse(
-            f"{call.name} is not on the list of classes that a folder may name"
-        )
-    names = parameters(call.name)
+    names = parameters(call)
     if len(call.positional) > len(names):
         raise call.place.refuse(f"too many arguments for {call.name}")
     twice = call.keywords.keys() & set(names[: len(call.positional)])
@@ -238,48 +234,54 @@ def check_call(call: Call) -> None:
                 f"{call.name} is not given the argument {name!r}",
                 f"Allowed: {', '.join(filter(KINDS.get, names)) or 'none'}.",
             )
-        if not fits(argument, kind):
+        wanted = "" if argument is None else mismatch(argument, kind)
+        if wanted:
             raise call.place.refuse(
-                f"the argument {name!r} of {call.name} is not {describe(kind)}"
+                f"the argument {name!r} of {call.name} is not {wanted}"
             )
 
 
-def fits(value: object, kind: Kind) -> bool:
-    """Tell whether a value is null, or what a parameter may be."""
-    if value is None:
-        return True
+def mismatch(value: object, kind: Kind) -> str:
+    """Say what a parameter must be, or nothing if the value is that.
+
+    Arguments
+    ---------
+    value : object
+        From a plan.
+    kind : Kind
+        What it may be; null it may not be here.
+
+    Returns
+    -------
+    wanted : str
+        Empty if the value fits.
+
+    Example
+    -------
+    >>> mismatch(0, range(1, 5)), mismatch(4, range(1, 5))
+    ('a whole number from 1 to 4', '')
+    """
     if isinstance(kind, range):
-        return type(value) is int and value in kind
-    if isinstance(kind, Real):
+        fits = type(value) is int and value in kind
+        wanted = f"a whole number from {kind.start} to {kind.stop - 1}"
+    elif isinstance(kind, Real):
         number = type(value) in (int, float)
-        return number and kind.least <= value <= kind.most
-    if kind is bool:
-        return type(value) is bool
-    if isinstance(kind, frozenset):
-        return isinstance(value, str) and value in kind
-    if isinstance(kind, tuple):
+        fits = number and kind.least <= value <= kind.most
+        wanted = f"a number from {kind.least:g} to {kind.most:g}"
+    elif kind is bool:
+        fits, wanted = type(value) is bool, "true or false"
+    elif isinstance(kind, frozenset):
+        fits = isinstance(value, str) and value in kind
+        wanted = f"one of {sorted(kind)}"
+    elif isinstance(kind, tuple):
         named = LAYERS[:2] if kind is LAYERS else ()
-        return isinstance(value, Call) and (
-            value.name in kind
-            and (value.kind == "!new:" or value.name in named)
+        fits = isinstance(value, Call) and value.name in kind
+        fits = fits and (value.kind == "!new:" or value.name in named)
+        wanted = f"built in this file, as one of {', '.join(kind)}"
+    else:
+        sizes = isinstance(value, list | tuple) and len(value) <= 4
+        fits = sizes and not any(
+            mismatch(item, SIZE) for item in value if item is not None
         )
-    return (
-        isinstance(value, list | tuple)
-        and len(value) <= 4
-        and all(item is None or fits(item, SIZE) for item in value)
-    )
-
-
-def describe(kind: Kind) -> str:
-    """Say in words what a parameter may be."""
-    if isinstance(kind, range):
-        return f"a whole number from {kind.start} to {kind.stop - 1}"
-    if isinstance(kind, frozenset):
-        return f"one of {sorted(kind)}"
-    if isinstance(kind, tuple):
-        return f"built in this file, as one of {', '.join(kind)}"
-    if kind is bool:
-        return "true or false"
-    if isinstance(kind, Real):
-        return f"a number from {kind.least:g} to {kind.most:g}"
-    return f"a list of at most 4 sizes ({describe(SIZE)}) or null"
+        wanted = f"a list of at most 4 sizes ({mismatch(None, SIZE)}) or null"
+    return "" if fits else wanted

@@ -9,7 +9,7 @@ from speechbrain.nnet.containers import Sequential
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.hub.allowed import CLASSES, find_class
+from speechbrain_ext.hub.allowed import find_class
 from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.refusal import Limits
 
@@ -100,9 +100,7 @@ def build(call: Call, objects: dict[Call, object] | None = None) -> object:
     objects = {} if objects is None else objects
     if call in objects:
         return objects[call]
-    if call.name not in CLASSES:
-        raise call.place.refuse(f"{call.name} is not on the list")
-    entity = find_class(call.name)
+    entity = find_class(call)
     keywords = {
         key: build(value, objects) if isinstance(value, Call) else value
         for key, value in call.keywords.items()

@@ -37,7 +37,8 @@ class Metric:
 
     Example
     -------
-    >>> Metric(name="SI-SNR", value=4.59, dataset="mini", unit="dB").identifier
+    >>> metric = Metric(name="SI-SNR", value=4.59, dataset="mini", unit="dB")
+    >>> metric.result().metric_type
     'si-snr'
     """
 
@@ -49,11 +50,6 @@ class Metric:
     task: str = "audio-to-audio"
     type: str = ""
 
-    @property
-    def identifier(self) -> str:
-        """The hub's name of the metric."""
-        return self.type or identifier(self.name)
-
     def result(self) -> EvalResult:
         """Give the figure as the hub's metadata has it."""
         return EvalResult(
@@ -61,7 +57,7 @@ class Metric:
             dataset_type=identifier(self.dataset),
             dataset_name=self.dataset,
             dataset_split=self.split,
-            metric_type=self.identifier,
+            metric_type=self.type or identifier(self.name),
             metric_name=self.name + f" ({self.unit})" * bool(self.unit),
             metric_value=self.value,
         )
@@ -145,16 +141,17 @@ class Card:
 
     def metadata(self) -> ModelCardData:
         """Give what the hub reads."""
+        results = [metric.result() for metric in self.metrics]
         return ModelCardData(
             language=list(self.language) or None,
             license=self.license,
             library_name="speechbrain",
             tags=["speechbrain", *self.tags],
             datasets=list(self.datasets) or None,
-            metrics=sorted({m.identifier for m in self.metrics}) or None,
+            metrics=sorted({x.metric_type for x in results}) or None,
             pipeline_tag=self.pipeline_tag,
             model_name=self.name,
-            eval_results=[metric.result() for metric in self.metrics] or None,
+            eval_results=results or None,
         )
 
     def text(self) -> str:

@@ -1,5 +1,7 @@
 """Reading hyperparams.yaml: nothing is imported, built or run."""
 
+import ast
+import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,20 +12,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from speechbrain_ext.hub.arithmetic import evaluate
-from speechbrain_ext.hub.refusal import Limits, Place
+from speechbrain_ext.hub.refusal import LIMITS, Limits, Place
 
 STANDARD = "tag:yaml.org,2002:"
-PLAIN_TAGS = {
-    STANDARD + name
-    for name in ("str", "int", "float", "bool", "null", "seq", "map")
-}
+LIST, MAPPING = STANDARD + "seq", STANDARD + "map"
 # HyperPyYAML gives !tuple to text in parentheses, for all of the process:
 # whether a node has it depends on what was loaded before
-SCALAR_TAGS = {*PLAIN_TAGS, "!tuple", STANDARD + "timestamp"} - {
-    STANDARD + "seq",
-    STANDARD + "map",
+SCALAR_TAGS = {"!tuple"} | {
+    STANDARD + name
+    for name in ("str", "int", "float", "bool", "null", "timestamp")
 }
+PLAIN_TAGS = {*SCALAR_TAGS, LIST, MAPPING}
 CONSTRUCTORS = ("!new:", "!name:")
 REASONS = {
     "!apply:": "!apply runs a function while the file is read",
@@ -36,7 +35,16 @@ REASONS = {
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 REFERENCE = re.compile(r"<([^<>]*)>")
 LONGEST_SCALAR = 1000
+LONGEST_FORMULA = 200
 SCALARS = (str, int, float, bool, type(None))
+OPERATIONS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
 
 
 @dataclass(eq=False)
@@ -64,9 +72,7 @@ class Call:
     keywords: dict[str, object] = field(default_factory=dict)
 
 
-def parse(
-    text: str, path: Path, limits: Limits | None = None
-) -> dict[str, object]:
+def parse(text: str, path: Path, limits: Limits = LIMITS) -> dict[str, object]:
     r"""Read HyperPyYAML as plain values and calls that have not been made.
 
     Parser and grammar are those that HyperPyYAML itself reads with, so both
@@ -99,31 +105,31 @@ def parse(
     >>> parse(text, Path("hyperparams.yaml"))
     {'a': 4, 'b': 8, 'c': (1, 2), 'd': [8]}
     """
-    limits = limits or Limits()
     reader = Reader(text.splitlines(), path, limits)
+    start = reader.at(0)
     # of these signs there is one before every value
     if len(re.findall(r"[,\n\[{]|[:?-]\s", text)) > limits.yaml_values:
-        raise reader.at(0).refuse(f"more than {limits.yaml_values} values")
+        raise start.refuse(f"more than {limits.yaml_values} values")
     # the time that the parser takes grows with the square of the levels
     levels = 0
     for sign in re.findall(r"[\[\]{}]", text):
         levels = max(0, levels + (1 if sign in "[{" else -1))
         if levels > limits.yaml_depth:
-            raise reader.at(0).refuse(f"more than {limits.yaml_depth} levels")
+            raise start.refuse(f"more than {limits.yaml_depth} levels")
     if re.search("^%", text, re.MULTILINE):
-        raise reader.at(0).refuse("directives change how the file is read")
+        raise start.refuse("directives change how the file is read")
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)
-        raise reader.at(0 if mark is None else mark.line).refuse(
-            f"not YAML ({' '.join(problem.split())})"
-        ) from error
+        place = start if mark is None else reader.at(mark.line)
+        why = f"not YAML ({' '.join(problem.split())})"
+        raise place.refuse(why) from error
     except RecursionError as error:
-        raise reader.at(0).refuse("too many levels") from error
-    if not isinstance(root, MappingNode) or root.tag != STANDARD + "map":
-        raise reader.at(0).refuse("the file is not a mapping of keys to values")
+        raise start.refuse("too many levels") from error
+    if not isinstance(root, MappingNode) or root.tag != MAPPING:
+        raise start.refuse("the file is not a mapping of keys to values")
     reader.keys = {
         key.value: value
         for key, value in root.value
@@ -210,9 +216,9 @@ class Reader:
                 return self.reference(node.value.strip(), place)
             if tag in SCALAR_TAGS:
                 return self.scalar(node, place)
-        elif isinstance(node, SequenceNode) and tag == STANDARD + "seq":
+        elif isinstance(node, SequenceNode) and tag == LIST:
             return [self.value(item) for item in node.value]
-        elif isinstance(node, MappingNode) and tag == STANDARD + "map":
+        elif isinstance(node, MappingNode) and tag == MAPPING:
             return self.mapping(node)
         for beginning, why in REASONS.items():
             if tag.startswith(beginning):
@@ -314,3 +320,52 @@ def as_tuple(value: object, place: Place) -> object:
     ):
         raise place.refuse("a tuple holds something else than plain values")
     return tuple(items)
+
+
+def evaluate(text: str) -> object:
+    """Evaluate text that is a sum, product, ... of numbers.
+
+    As in HyperPyYAML, what is no arithmetic (a path, a name) stays text.
+
+    Arguments
+    ---------
+    text : str
+        After references have been replaced, of at most `LONGEST_FORMULA`
+        characters: without powers, results have no more digits than that.
+
+    Returns
+    -------
+    value : int, float, bool, None or str
+        The result, or the text itself.
+
+    Raises
+    ------
+    ValueError
+        If it is arithmetic, but cannot be calculated.
+
+    Example
+    -------
+    >>> evaluate("16 // 2"), evaluate("results/1234"), evaluate("1/4")
+    (8, 'results/1234', 0.25)
+    """
+    if len(text) > LONGEST_FORMULA:
+        raise ValueError(f"it has more than {LONGEST_FORMULA} characters")
+    try:
+        return calculate(ast.parse(text, mode="eval").body)
+    except (SyntaxError, LookupError):
+        return text
+    except (ArithmeticError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it cannot be calculated ({error})") from error
+
+
+def calculate(tree: ast.AST) -> object:
+    """Calculate a tree; a LookupError says that it is no arithmetic."""
+    if isinstance(tree, ast.Constant):
+        if not isinstance(tree.value, SCALARS):
+            raise LookupError
+        return tree.value
+    operation = OPERATIONS[type(getattr(tree, "op", None))]
+    sides = calculate(tree.left), calculate(tree.right)
+    if not all(type(side) in (int, float) for side in sides):
+        raise TypeError("only numbers are calculated with")
+    return operation(*sides)

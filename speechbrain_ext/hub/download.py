@@ -19,164 +19,153 @@ from speechbrain_ext.hub.folder import (
     check_repo_id,
     inner_file,
 )
-from speechbrain_ext.hub.refusal import Limits
+from speechbrain_ext.hub.refusal import LIMITS, Limits
 from speechbrain_ext.hub.retry import PublishError, with_retries
 
 PREFIXED = (HYPERPARAMS, "encoder.ckpt", "masknet.ckpt", "decoder.ckpt")
 PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-class Repository:
-    """One revision of a hub repository, and the files of it that are here.
+def download(
+    repo_id: str,
+    names: Sequence[str] | None = None,
+    *,
+    what: str = "load it",
+    **options,
+) -> str | list | None:
+    """Download files of a hub repository, whatever their sizes.
 
     Arguments
     ---------
     repo_id : str
         `USER/NAME`.
+    names : sequence of str, optional
+        Files; all of the repository by default.
     what : str
         What it is asked for, for messages.
+    **options
+        Of `huggingface_hub.snapshot_download`.
+
+    Returns
+    -------
+    answer : str, list or None
+        From `huggingface_hub.snapshot_download`; None if the hub cannot be
+        reached for a dry run.
+
+    Raises
+    ------
+    PublishError
+        If the network or the hub is in the way, and they are not here.
+    """
+
+    def ask():
+        try:
+            return snapshot_download(
+                repo_id=repo_id, allow_patterns=names, **options
+            )
+        except DryRunError:
+            return None
+
+    try:
+        return with_retries(ask, what=what, repo_id=repo_id)
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
+        raise PublishError(
+            f"{repo_id}: could not {what}: it is not on this machine, and "
+            "the hub cannot be asked (no network, or HF_HUB_OFFLINE is set); "
+            "connect once, or give a folder"
+        ) from error
+
+
+def fetch(
+    repo_id: str,
+    choices: Sequence[Sequence[str]],
+    limits: Limits,
+    *,
+    revision: str | None = None,
+    **options,
+) -> Path:
+    """Download files of a hub repository that are not too large.
+
+    Arguments
+    ---------
+    repo_id : str
+        `USER/NAME`.
+    choices : sequence of sequences of str
+        Of each the first file that the repository has is downloaded.
+    limits : Limits
+        What is too large is not downloaded, if the hub tells its size.
     revision : str, optional
         Branch, tag or commit; the main branch by default.
     **options
-        Of `huggingface_hub.snapshot_download`.
+        See `download`.
+
+    Returns
+    -------
+    folder : Path
+        A snapshot in the cache, with the hash of the commit as its name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the repository lacks one; README.md may be missing.
+    RefusedError
+        If they are too large.
+    PublishError
+        If the network or the hub is in the way, and they are not here.
     """
+    names = [name for choice in choices for name in choice]
+    found = download(repo_id, names, revision=revision, dry_run=True, **options)
+    if found is not None:
+        sizes = {file.filename: file.file_size or 0 for file in found}
+        names = choose(repo_id, choices, sizes, limits)
+        revision = found[0].commit_hash
+    folder = Path(download(repo_id, names, revision=revision, **options))
+    if found is None:
+        paths = {name: folder / name for name in names}
+        sizes = {n: p.stat().st_size for n, p in paths.items() if p.is_file()}
+        choose(repo_id, choices, sizes, limits)
+    return folder
 
-    def __init__(
-        self,
-        repo_id: str,
-        *,
-        what: str = "load it",
-        revision: str | None = None,
-        **options,
-    ) -> None:
-        self.repo_id, self.what, self.revision = repo_id, what, revision
-        self.options = options
 
-    def fetch(self, choices: Sequence[Sequence[str]], limits: Limits) -> Path:
-        """Download files, and nothing else.
+def choose(
+    repo_id: str,
+    choices: Sequence[Sequence[str]],
+    sizes: dict[str, int],
+    limits: Limits,
+) -> list[str]:
+    """Choose the files that exist, and check their sizes.
 
-        Arguments
-        ---------
-        choices : sequence of sequences of str
-            Of each the first file that the repository has is downloaded.
-        limits : Limits
-            What is too large is not downloaded, if the hub tells its size.
+    Arguments
+    ---------
+    repo_id, choices, limits
+        See `fetch`.
+    sizes : dict
+        Bytes of those that exist.
 
-        Returns
-        -------
-        folder : Path
-            A snapshot in the cache; once the hub has answered, it is always
-            that of the same commit.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the repository lacks one; README.md may be missing.
-        RefusedError
-            If they are too large.
-        PublishError
-            If the network or the hub is in the way, and they are not here.
-        """
-        names = [name for choice in choices for name in choice]
-        sizes = self.sizes(names)
-        if sizes is not None:
-            names = self.choose(choices, sizes, limits)
-        folder = self.download(names)
-        if sizes is None:
-            paths = {name: folder / name for name in names}
-            here = {
-                n: p.stat().st_size for n, p in paths.items() if p.is_file()
-            }
-            self.choose(choices, here, limits)
-        return folder
-
-    def sizes(self, names: Sequence[str]) -> dict[str, int] | None:
-        """Ask for the sizes of files, and stay at the commit that answers.
-
-        Arguments
-        ---------
-        names : sequence of str
-            Files, which need not exist.
-
-        Returns
-        -------
-        sizes : dict or None
-            Bytes of those that exist; None if the hub cannot be reached, and
-            only what has been downloaded before can be used.
-        """
-        found = self._ask(names, dry_run=True)
-        if found:
-            self.revision = found[0].commit_hash
-        if found is None:
-            return None
-        return {file.filename: file.file_size or 0 for file in found}
-
-    def choose(
-        self,
-        choices: Sequence[Sequence[str]],
-        sizes: dict[str, int],
-        limits: Limits,
-    ) -> list[str]:
-        """Choose the files that exist, and check their sizes.
-
-        Arguments
-        ---------
-        choices, limits
-            See `fetch`.
-        sizes : dict
-            Bytes of those that exist.
-
-        Returns
-        -------
-        names : list of str
-            One of each choice.
-        """
-        names = [next((n for n in c if n in sizes), None) for c in choices]
-        missing = [
-            " and no ".join(choice)
-            for choice, name in zip(choices, names, strict=True)
-            if name is None and CARD not in choice
-        ]
-        if missing:
-            raise FileNotFoundError(
-                f"{self.repo_id} has no {', '.join(missing)}; look at the "
-                "names of its files"
-            )
-        found = {name: sizes[name] for name in names if name}
-        for name in [*found]:
-            if name.endswith(HYPERPARAMS):
-                size = found.pop(name)
-                limits.check(f"{self.repo_id}: {name} has", size, "yaml_bytes")
-        limits.check_weights(found)
-        return [name for name in names if name]
-
-    def download(self, names: Sequence[str] | None = None) -> Path:
-        """Download files, all of the repository by default, unchecked."""
-        return Path(self._ask(names))
-
-    def _ask(self, names: Sequence[str] | None, **options):
-        """Ask the hub, None if it cannot be reached for a dry run."""
-
-        def ask():
-            try:
-                return snapshot_download(
-                    repo_id=self.repo_id,
-                    revision=self.revision,
-                    allow_patterns=names,
-                    **self.options,
-                    **options,
-                )
-            except DryRunError:
-                return None
-
-        try:
-            return with_retries(ask, what=self.what, repo_id=self.repo_id)
-        except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
-            raise PublishError(
-                f"{self.repo_id}: could not {self.what}: it is not on this "
-                "machine, and the hub cannot be asked (no network, or "
-                "HF_HUB_OFFLINE is set); connect once, or give a folder"
-            ) from error
+    Returns
+    -------
+    names : list of str
+        One of each choice.
+    """
+    found = [[name for name in c if name in sizes][:1] for c in choices]
+    missing = [
+        " or ".join(choice)
+        for choice, names in zip(choices, found, strict=True)
+        if not names and CARD not in choice
+    ]
+    if missing:
+        raise FileNotFoundError(
+            f"{repo_id} has no {', '.join(missing)}; look at the names of its "
+            "files"
+        )
+    names = sum(found, [])
+    weights = {name: sizes[name] for name in names}
+    for name in names:
+        if name.endswith(HYPERPARAMS):
+            size = weights.pop(name)
+            limits.check(f"{repo_id}: {name} has", size, "yaml_bytes")
+    limits.check_weights(weights)
+    return names
 
 
 def fetch_prefixed(
@@ -187,7 +176,7 @@ def fetch_prefixed(
     revision: str | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
 ) -> Path:
     """Bring one of the separators that a repository keeps side by side.
 
@@ -251,15 +240,15 @@ def fetch_prefixed(
     folder = Path(folder) / prefix
     missing = [name for name in PREFIXED if not (folder / name).is_file()]
     if missing:
-        repository = Repository(
+        snapshot = fetch(
             repo_id,
+            [(f"{prefix}_{name}",) for name in missing],
+            limits,
             what=f"download {prefix}",
             revision=revision,
             token=token,
             endpoint=endpoint,
         )
-        choices = [(f"{prefix}_{name}",) for name in missing]
-        snapshot = repository.fetch(choices, limits or Limits())
         for name in missing:
             with replaced(folder / name) as partial:
                 source = inner_file(snapshot, f"{prefix}_{name}")

@@ -1,5 +1,6 @@
 """The inference hyperparams.yaml of a training run."""
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,14 @@ import yaml
 
 from speechbrain_ext.hub.allowed import PRETRAINER
 from speechbrain_ext.hub.document import PLAIN_TAGS, STANDARD
+
+
+class Unshared(yaml.SafeLoader):
+    """Composes a node of its own wherever an alias stands for one."""
+
+    def compose_node(self, parent, index):
+        """Compose a node; what later aliases stand for is not in the tree."""
+        return copy.deepcopy(super().compose_node(parent, index))
 
 
 def inference_hyperparams(
@@ -70,7 +79,14 @@ def inference_hyperparams(
     """
     if not isinstance(modules, Mapping):
         modules = {key: key for key in modules}
-    root = read_root(path)
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        root = yaml.compose(text, Loader=Unshared)
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} is not YAML: {said}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError(f"{path} is not a mapping of keys to values")
     keys = {**{key: key for key in values}, **modules}
     nodes = {name: find_node(root, key, path) for name, key in keys.items()}
     for name, node in nodes.items():
@@ -81,12 +97,13 @@ def inference_hyperparams(
         else:
             continue
         raise ValueError(f"{path}: the key {keys[name]!r} {why}")
-    pairs = [
-        (yaml.ScalarNode(STANDARD + "str", name), expanded(node))
+    root.value = [
+        (yaml.ScalarNode(STANDARD + "str", name), node)
         for name, node in nodes.items()
     ]
+    root.flow_style = False
     text = yaml.serialize(
-        yaml.MappingNode(STANDARD + "map", pairs, flow_style=False),
+        root,
         Dumper=yaml.SafeDumper,
         indent=4,
         allow_unicode=True,
@@ -96,36 +113,6 @@ def inference_hyperparams(
         f"{text}modules:\n{lines}pretrainer: !new:{PRETRAINER}\n"
         f"    loadables:\n{indent(lines, '    ')}"
     )
-
-
-def read_root(path: str | os.PathLike) -> yaml.MappingNode:
-    """Parse a YAML file into its node; nothing is built.
-
-    Arguments
-    ---------
-    path : str or Path
-        Any tags may stand in it.
-
-    Returns
-    -------
-    root : yaml.MappingNode
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no YAML, or no mapping.
-    """
-    text = Path(path).read_text(encoding="utf-8")
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path} is not YAML: {said}") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise ValueError(f"{path} is not a mapping of keys to values")
-    return root
 
 
 def find_node(
@@ -167,21 +154,7 @@ def find_node(
 
 def is_plain(node: yaml.Node) -> bool:
     """Tell whether nothing but plain values stands in a node."""
-    return node.tag in PLAIN_TAGS and all(map(is_plain, inner_nodes(node)))
-
-
-def inner_nodes(node: yaml.Node) -> list[yaml.Node]:
-    """List the nodes in a node: items, or keys and values."""
+    inner = () if isinstance(node, yaml.ScalarNode) else node.value
     if isinstance(node, yaml.MappingNode):
-        return [item for pair in node.value for item in pair]
-    return node.value if isinstance(node, yaml.SequenceNode) else []
-
-
-def expanded(node: yaml.Node) -> yaml.Node:
-    """Copy a node so that no part of it is shared: none gets an anchor."""
-    if isinstance(node, yaml.ScalarNode):
-        return yaml.ScalarNode(node.tag, node.value, style=node.style)
-    inner = [*map(expanded, inner_nodes(node))]
-    if isinstance(node, yaml.MappingNode):
-        inner = [*zip(inner[::2], inner[1::2], strict=True)]
-    return type(node)(node.tag, inner, flow_style=node.flow_style)
+        inner = [item for pair in node.value for item in pair]
+    return node.tag in PLAIN_TAGS and all(map(is_plain, inner))

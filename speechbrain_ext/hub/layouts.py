@@ -1,23 +1,28 @@
-"""The layouts of folders that exist, and the keys that users rely on."""
+"""The layouts of folders that exist: keys, modules, files of weights."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from speechbrain_ext.console import printable
 from speechbrain_ext.hub.allowed import (
     DECODER,
     ENCODER,
+    KINDS,
     MASKNETS,
     OURS,
     PAIR_ENCODERS,
+    PRETRAINER,
     RECOGNISER,
     SEPARATORS,
     SEQUENTIAL,
     Real,
-    describe,
-    fits,
+    mismatch,
 )
 from speechbrain_ext.hub.document import Call
-from speechbrain_ext.hub.refusal import RefusedError
+from speechbrain_ext.hub.folder import FILE_NAME
+from speechbrain_ext.hub.refusal import Place, RefusedError
 
 # name of a module to the classes that it may be of
 LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
@@ -33,14 +38,15 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"joint": (OURS + "JointRecogniser",)},
 )
 KEYS = {
-    "sample_rate": range(1000, 768_001),
-    "num_spks": range(1, 17),
+    **{key: KINDS[key] for key in ("sample_rate", "num_spks")},
     "match_level": bool,
     "use_snr_compression": bool,
     "snrmin": Real(-1000, 1000),
     "snrmax": Real(-1000, 1000),
 }
 LONGEST_ALPHABET = 1000
+LOADABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+EXTENSIONS = (".ckpt", ".pt", ".safetensors")
 
 
 def check_keys(hparams: Mapping[str, object]) -> None:
@@ -64,27 +70,25 @@ def check_keys(hparams: Mapping[str, object]) -> None:
     speechbrain_ext.hub.refusal.RefusedError: hyperparams.yaml: sample_rate is
     0; it must be a whole number from 1000 to 768000
     """
-    wanted = {key: describe(kind) for key, kind in KEYS.items()}
-    wrong = [
-        key
-        for key in KEYS.keys() & hparams.keys()
-        if hparams[key] is None or not fits(hparams[key], KEYS[key])
-    ]
-    if not wrong and {"snrmin", "snrmax"} <= hparams.keys():
+    wanted = {
+        key: mismatch(hparams[key], kind)
+        for key, kind in KEYS.items()
+        if key in hparams and mismatch(hparams[key], kind)
+    }
+    if not wanted and {"snrmin", "snrmax"} <= hparams.keys():
         if not hparams["snrmin"] < hparams["snrmax"]:
-            wrong, wanted["snrmax"] = ["snrmax"], "above snrmin"
+            wanted["snrmax"] = "above snrmin"
     alphabet = hparams.get("alphabet", "a")
     if not (
         isinstance(alphabet, str)
         and 0 < len(alphabet) == len(set(alphabet)) <= LONGEST_ALPHABET
         and alphabet.isprintable()
     ):
-        wrong.append("alphabet")
         wanted["alphabet"] = "a text of printable characters, each of them once"
-    for key in sorted(wrong):
+    for key, kind in sorted(wanted.items()):
         value = printable(repr(hparams[key]), 100)
         raise RefusedError(
-            f"hyperparams.yaml: {key} is {value}; it must be {wanted[key]}"
+            f"hyperparams.yaml: {key} is {value}; it must be {kind}"
         )
 
 
@@ -115,13 +119,9 @@ def check_modules(plan: Mapping[str, object]) -> None:
             f"are none of the layouts that are known: {known}"
         )
     for name, module in modules.items():
-        if not isinstance(module, Call) or module.kind != "!new:":
+        if wanted := mismatch(module, layout[name]):
             raise RefusedError(
-                f"hyperparams.yaml: modules[{name!r}] is not built in this file"
-            )
-        if module.name not in layout[name]:
-            raise module.place.refuse(
-                f"{module.name} is no {name}", f"Known: {layout[name]}."
+                f"hyperparams.yaml: modules[{name!r}] is not {wanted}"
             )
         check_outputs(module, plan)
 
@@ -139,3 +139,123 @@ def check_outputs(module: Call, plan: Mapping[str, object]) -> None:
                 f"{argument} is {given}, and the keys of the file ask for "
                 f"{wanted}"
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Loadable:
+    """A module and the file of its weights.
+
+    Arguments
+    ---------
+    name : str
+        Key of the module in the pretrainer's `loadables`.
+    module : Call
+        What builds it.
+    file : str
+        Relative to the folder.
+    place : Place
+        Where the pretrainer stands.
+    """
+
+    name: str
+    module: Call
+    file: str
+    place: Place
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """The two files that its weights may be in, the preferred one first."""
+        path = PurePosixPath(self.file)
+        return str(path.with_suffix(".safetensors")), self.file
+
+
+def find_loadables(
+    plan: Mapping[str, object], repo_id: str | None = None
+) -> list[Loadable]:
+    """Read the pretrainer of a plan.
+
+    As for SpeechBrain, weights of the loadable NAME are in `NAME.ckpt`
+    unless `paths` says otherwise. A path may begin with the id of the
+    repository itself (`USER/NAME/encoder.ckpt`), as some published ones do;
+    in a local folder it is taken for the id of the repository that the
+    folder is a copy of. Nothing is ever fetched from elsewhere.
+
+    Arguments
+    ---------
+    plan : Mapping
+        From `parse`.
+    repo_id : str, optional
+        The repository, None for a local folder.
+
+    Returns
+    -------
+    loadables : list of Loadable
+        In the order of the file.
+
+    Raises
+    ------
+    RefusedError
+        If the pretrainer would do more than load files of the folder.
+    ValueError
+        If the file has no pretrainer.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> place = Place(Path("hyperparams.yaml"), 1, "")
+    >>> linear = Call("!new:", "torch.nn.Linear", place, [1, 1])
+    >>> pretrainer = Call("!new:", PRETRAINER, place)
+    >>> pretrainer.keywords["loadables"] = {"model": linear}
+    >>> [loadable] = find_loadables({"pretrainer": pretrainer})
+    >>> loadable.files
+    ('model.safetensors', 'model.ckpt')
+    """
+    call = plan.get("pretrainer")
+    if not isinstance(call, Call) or call.name != PRETRAINER:
+        raise ValueError(
+            f"hyperparams.yaml has no key pretrainer with !new:{PRETRAINER}"
+        )
+    place = call.place
+    if call.positional:
+        raise place.refuse("arguments of the pretrainer have no names")
+    given = {"loadables": {}, "paths": {}}
+    given |= {name: value for name, value in call.keywords.items() if value}
+    for name, value in given.items():
+        if name not in ("loadables", "paths"):
+            mend = "Only loadables, and paths in the folder."
+            raise place.refuse(f"the pretrainer is given {name!r}", mend)
+        if not isinstance(value, dict):
+            raise place.refuse(f"{name!r} of the pretrainer is no mapping")
+    loadables, paths = given["loadables"], given["paths"]
+    for name, module in loadables.items():
+        if not LOADABLE.fullmatch(name):
+            raise place.refuse(f"the loadable {name!r} cannot name a file")
+        if not isinstance(module, Call) or module.kind != "!new:":
+            raise place.refuse(
+                f"the loadable {name!r} is not built in this file"
+            )
+    return [
+        Loadable(
+            name=name,
+            module=module,
+            file=file_name(paths.get(name, f"{name}.ckpt"), repo_id, place),
+            place=place,
+        )
+        for name, module in loadables.items()
+    ]
+
+
+def file_name(path: object, repo_id: str | None, place: Place) -> str:
+    """Check a path of the pretrainer, and make it relative to the folder."""
+    mend = "Write the name of a file of the folder, such as encoder.ckpt."
+    if not isinstance(path, str) or not FILE_NAME.fullmatch(path):
+        raise place.refuse(f"the path {path!r} leads out of the folder", mend)
+    owner, _, rest = path.partition("/")
+    name, _, inner = rest.partition("/")
+    if inner and repo_id in (None, f"{owner}/{name}"):
+        path = inner
+    if not path.endswith(EXTENSIONS):
+        raise place.refuse(
+            f"the path {path!r} does not end in {' or '.join(EXTENSIONS)}", mend
+        )
+    return path

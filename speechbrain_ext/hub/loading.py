@@ -11,16 +11,20 @@ from speechbrain.utils.parameter_transfer import Pretrainer
 from speechbrain_ext.hub.allowed import CLASSES, check_plan
 from speechbrain_ext.hub.building import build_sizes, materialize
 from speechbrain_ext.hub.document import Call, children, parse
-from speechbrain_ext.hub.download import Repository
+from speechbrain_ext.hub.download import download, fetch
 from speechbrain_ext.hub.folder import (
     CARD,
     HYPERPARAMS,
     find_folder,
     inner_file,
 )
-from speechbrain_ext.hub.layouts import check_keys, check_modules
-from speechbrain_ext.hub.pretrainer import Loadable, find_loadables
-from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.layouts import (
+    Loadable,
+    check_keys,
+    check_modules,
+    find_loadables,
+)
+from speechbrain_ext.hub.refusal import LIMITS, Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.state_dict import check_state_dict
@@ -74,7 +78,7 @@ def load_folder(
     revision: str | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
 ) -> LoadedFolder:
     """Load a model that was published in SpeechBrain's layout.
 
@@ -154,36 +158,30 @@ def load_folder(
             f"trust is {trust!r}; it must be True itself (the folder may run "
             "anything, with your rights) or False"
         )
-    limits = limits or Limits()
     folder = find_folder(source)
-    repository = None
-    if folder is None:
-        repository = Repository(
-            source,
-            revision=revision,
-            cache_dir=savedir,
-            token=token,
-            endpoint=endpoint,
-        )
-        folder = (
-            repository.download()
-            if trust
-            else repository.fetch([(HYPERPARAMS,)], limits)
-        )
+    options = {"cache_dir": savedir, "token": token, "endpoint": endpoint}
+    remote = folder is None
     if trust:
+        if remote:
+            folder = Path(download(source, revision=revision, **options))
         logger.warning("%s may run anything: trust=True", source)
         return load_trusted(folder)
-    plan = read_plan(folder, limits)
-    loadables = find_loadables(plan, repository and source)
-    check_modules(plan)
-    if repository is not None:
-        weights = [item.files for item in loadables]
-        folder = repository.fetch([(HYPERPARAMS,), (CARD,), *weights], limits)
+    if remote:
+        choices = [(HYPERPARAMS,)]
+        folder = fetch(source, choices, limits, revision=revision, **options)
+    plan, loadables = read_plan(folder, limits, source if remote else None)
+    if remote:
+        choices += [(CARD,), *(item.files for item in loadables)]
+        # of the same commit
+        options["revision"] = folder.name
+        folder = fetch(source, choices, limits, **options)
     return build_and_load(folder, plan, loadables, limits)
 
 
-def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
-    """Read hyperparams.yaml, and check all of it but the pretrainer.
+def read_plan(
+    folder: Path, limits: Limits = LIMITS, repo_id: str | None = None
+) -> tuple[dict[str, object], list[Loadable]]:
+    """Read hyperparams.yaml, and check all of it.
 
     Arguments
     ---------
@@ -191,11 +189,15 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
         Where it is.
     limits : Limits, optional
         Sizes above which it is refused.
+    repo_id : str, optional
+        The repository, None for a local folder.
 
     Returns
     -------
     plan : dict
         Keys to plain values and calls that have not been made.
+    loadables : list of Loadable
+        The modules that have files of weights.
 
     Raises
     ------
@@ -204,7 +206,6 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
     FileNotFoundError
         If it is missing.
     """
-    limits = limits or Limits()
     path = inner_file(folder, HYPERPARAMS)
     with open(path, "rb") as file:
         content = file.read(limits.yaml_bytes + 1)
@@ -216,7 +217,9 @@ def read_plan(folder: Path, limits: Limits | None = None) -> dict[str, object]:
     plan = parse(text, path, limits)
     check_plan(plan)
     check_keys(plan)
-    return plan
+    loadables = find_loadables(plan, repo_id)
+    check_modules(plan)
+    return plan, loadables
 
 
 def build_and_load(

@@ -16,7 +16,7 @@ from speechbrain_ext.hub.folder import (
     find_release,
 )
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder
-from speechbrain_ext.hub.refusal import Limits
+from speechbrain_ext.hub.refusal import LIMITS, Limits
 from speechbrain_ext.hub.release import (
     checked_copy,
     compare_weights,
@@ -179,7 +179,7 @@ def publish(
     run: Run | None = None,
     token: str | bool | None = None,
     endpoint: str | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
 ) -> Published:
     """Put a release folder on the hub, and check what arrived there.
 

@@ -52,8 +52,11 @@ class Limits:
     def check_weights(self, sizes: Mapping[object, int]) -> None:
         """Raise a RefusedError if files together are above weight_bytes."""
         listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
-        what = f"files of weights ({listed}) have"
+        what = f"{printable(listed)}: files of weights have"
         self.check(what, sum(sizes.values()), "weight_bytes")
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from speechbrain_ext.hub.card import Card
 from speechbrain_ext.hub.document import parse
 from speechbrain_ext.hub.folder import CARD, HYPERPARAMS, inner_file
 from speechbrain_ext.hub.loading import LoadedFolder, load_folder, read_plan
-from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.hub.redaction import redact, require_public
-from speechbrain_ext.hub.refusal import Limits, RefusedError
+from speechbrain_ext.hub.refusal import LIMITS, Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights, write_weights
 
 
@@ -95,7 +94,8 @@ def build_release(
     hyperparams = redact(hyperparams, secret="'***'")
     parse(hyperparams, folder / HYPERPARAMS)
     write_text(folder / HYPERPARAMS, hyperparams)
-    loadables = {item.name: item for item in find_loadables(read_plan(folder))}
+    _, found = read_plan(folder)
+    loadables = {item.name: item for item in found}
     if loadables.keys() != modules.keys():
         raise ValueError(
             f"modules {sorted(modules)} are not the loadables of the "
@@ -119,7 +119,7 @@ def check_release(
     folder: Path,
     *,
     modules: Mapping[str, torch.nn.Module] | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
 ) -> LoadedFolder:
     """Load a release folder, and check that all its files say the same.
 
@@ -149,7 +149,7 @@ def check_release(
     loaded = load_folder(folder, limits=limits)
     pretrainer = loaded.hparams.get("pretrainer")
     built = loaded.modules | getattr(pretrainer, "loadables", {})
-    for item in find_loadables(read_plan(folder, limits)):
+    for item in read_plan(folder, limits)[1]:
         first, second = (folder / name for name in item.files)
         expected = read_weights(first)
         if modules:
@@ -206,7 +206,7 @@ def same_bits(one: torch.Tensor | None, two: torch.Tensor | None) -> bool:
 
 @contextmanager
 def checked_copy(
-    folder: Path, limits: Limits | None = None
+    folder: Path, limits: Limits = LIMITS
 ) -> Iterator[tuple[Path, LoadedFolder]]:
     """Copy a release to a private place, and check the copy.
 
@@ -227,7 +227,6 @@ def checked_copy(
     loaded : LoadedFolder
         From `check_release`.
     """
-    limits = limits or Limits()
     with tempfile.TemporaryDirectory() as copy:
         try:
             for name in (HYPERPARAMS, CARD):
@@ -268,7 +267,7 @@ def copy_file(folder: Path, name: str, copy: str, most: int) -> int:
 
 
 def release_files(
-    folder: Path, limits: Limits | None = None, repo_id: str | None = None
+    folder: Path, limits: Limits = LIMITS, repo_id: str | None = None
 ) -> list[str]:
     """List the files of a release folder that go to the hub, and no others.
 
@@ -294,6 +293,6 @@ def release_files(
     RefusedError
         If `load_folder` would refuse hyperparams.yaml.
     """
-    loadables = find_loadables(read_plan(folder, limits), repo_id)
+    _, loadables = read_plan(folder, limits, repo_id)
     weights = [name for item in loadables for name in item.files]
     return list(dict.fromkeys([HYPERPARAMS, CARD, *weights]))

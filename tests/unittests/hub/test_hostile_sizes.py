@@ -205,7 +205,7 @@ def test_the_largest_numbers_are_told_apart_in_time(name):
     """Whatever is given its largest numbers is refused or has its sizes."""
     place = parse("a: !new:a.b", Path("x.yaml"))["a"].place
     call = Call("!new:", name, place)
-    for parameter in parameters(name):
+    for parameter in parameters(call):
         kind = KINDS.get(parameter)
         if isinstance(kind, range):
             call.keywords[parameter] = kind.stop - 1
@@ -294,3 +294,10 @@ def test_keys_and_names_are_printed_safely(key, tmp_path):
             load_folder(tmp_path)
         message = str(error.value)
         assert len(message) < 1000 and message.isprintable()
+
+
+def test_long_lists_of_files_are_shortened():
+    sizes = {f"{number}{'x' * 500}.ckpt": 1 for number in range(200)}
+    with pytest.raises(RefusedError, match="have 200 bytes") as error:
+        Limits(weight_bytes=100).check_weights(sizes)
+    assert len(str(error.value)) < 1000

@@ -420,7 +420,7 @@ def test_sizes_can_be_allowed(tmp_path):
     write_folder(tmp_path, text)
     for limits, message in (
         (Limits(yaml_values=100), "more than 100 values"),
-        (Limits(yaml_bytes=2000), "has more than 2000 bytes"),
+        (Limits(yaml_bytes=2000), "bytes, more than 2000; Limits.yaml_bytes"),
         (Limits(yaml_depth=1), "more than 1 levels"),
         (Limits(weight_bytes=2000), "files of weights have .* bytes"),
     ):
@@ -437,5 +437,5 @@ def test_file_that_is_no_text_or_too_large(tmp_path):
         load_folder(tmp_path)
     with open(path, "wb") as file:
         file.truncate(10**11)  # a sparse file: takes no room
-    with pytest.raises(RefusedError, match="more than 65536 bytes"):
+    with pytest.raises(RefusedError, match="bytes, more than 65536;"):
         load_folder(tmp_path)

@@ -545,8 +545,8 @@ def test_pinned_to_the_commit_that_was_checked(hub, published, monkeypatch):
     repo = hub.add("me/ring", files)
     from speechbrain_ext.hub import loading
 
-    def plan_then_change(folder, limits):
-        plan = read_plan(folder, limits)
+    def plan_then_change(*arguments):
+        plan = read_plan(*arguments)
         worse = b"\nbad: !apply:os.getcwd []\n"
         text = files["hyperparams.yaml"] + worse
         repo.commit({**files, "hyperparams.yaml": text})

@@ -20,7 +20,6 @@ from speechbrain_ext.hub import (
 )
 from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.loading import read_plan
-from speechbrain_ext.hub.pretrainer import find_loadables
 from speechbrain_ext.models import ConvTasNet
 
 RECIPE = (
@@ -168,8 +167,7 @@ def test_every_file_of_the_recipe(path, tmp_path):
     save(text, tmp_path / "hyperparams.yaml", dict.fromkeys(open_keys, "-"))
     text = inference_hyperparams(tmp_path / "hyperparams.yaml")
     (tmp_path / "hyperparams.yaml").write_text(text)
-    plan = read_plan(tmp_path)
-    [loadable] = find_loadables(plan)
+    plan, [loadable] = read_plan(tmp_path)
     given = re.search(
         r"(?m)^separator: !new:(\S+)\n((?:    .*\n)+)", path.read_text()
     )

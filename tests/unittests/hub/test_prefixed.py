@@ -10,6 +10,7 @@ from hub_folders import (
     PRETRAINER,
     write_folder,
 )
+from huggingface_hub.errors import DryRunError
 from speechbrain.lobes.models.dual_path import Dual_Path_Model, SBRNNBlock
 
 from speechbrain_ext.hub import (
@@ -158,7 +159,13 @@ def test_what_is_too_large_is_not_downloaded(
 def test_sizes_are_checked_here_if_the_hub_does_not_tell_them(
     separators, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(download.Repository, "sizes", lambda *names: None)
+    def without_sizes(*, dry_run=False, **options):
+        if dry_run:
+            raise DryRunError("the hub does not tell")
+        return snapshot_download(**options)
+
+    snapshot_download = download.snapshot_download
+    monkeypatch.setattr(download, "snapshot_download", without_sizes)
     with pytest.raises(RefusedError, match="more than 100;"):
         fetch_prefixed(
             REPO, "dprnn1", tmp_path / "here", limits=Limits(weight_bytes=100)
