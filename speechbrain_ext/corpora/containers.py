@@ -30,6 +30,7 @@ from speechbrain_ext.corpora.views import (
 logger = logging.getLogger(__name__)
 
 MOST_LINKS = 2_000
+MOST_TAGS = 16  # in a row, in or behind an MP3
 # How files begin that libsndfile does not decode.
 CONVERT = "; convert it to WAV or FLAC"
 FOREIGN = (
@@ -156,16 +157,40 @@ class Sound(soundfile.SoundFile):
 
 def _after_tags(file: BinaryIO, stop: int) -> int:
     """Pass over ID3v2 tags, which hold titles and covers."""
-    start = 0
-    for _ in range(100):
+    return min(max(islice(_tags(file, 0), 100), default=0), stop)
+
+
+def _tags(file: BinaryIO, start: int) -> Iterator[int]:
+    """Give the end of each ID3v2 tag of those that follow each other."""
+    while True:
         header = peek(file, start, 10)
         if header[:3] != b"ID3" or len(header) < 10:
-            break
+            return
         size = 0
         for byte in header[6:]:
             size = size << 7 | byte & 127
         start += 10 + size + (10 if header[5] & 16 else 0)
-    return min(start, stop)
+        yield start
+
+
+def _before_tags(file: BinaryIO, start: int, stop: int) -> int:
+    """Find where so many tags follow that the decoder would hang."""
+    end, step = start, 2**20
+    for offset in range(start, stop, step):
+        for found in re.finditer(b"ID3", peek(file, offset, step + 2)):
+            first = offset + found.start()
+            if first >= end:
+                ends = list(islice(_tags(file, first), MOST_TAGS + 1))
+                if len(ends) > MOST_TAGS:
+                    logger.warning(
+                        "%s: what stands behind more than %d tags is passed "
+                        "over",
+                        printable(getattr(file, "name", "a file")),
+                        MOST_TAGS,
+                    )
+                    return first
+                end = max(ends, default=end)
+    return stop
 
 
 def _au(file: BinaryIO, start: int, stop: int) -> View:
@@ -202,6 +227,7 @@ def _mpeg(file: BinaryIO, start: int, stop: int) -> View:
     A Xing header that fits the size of the file tells the length. Without
     one, the decoder estimates it from the size; told 0, it counts.
     """
+    stop = _before_tags(file, start, stop)
     head = peek(file, start, 8192)
     sync = re.search(rb"\xff[\xe2-\xff][^\xf0-\xff]", head)
     start += sync.start() if sync else 0

@@ -7,6 +7,7 @@ memory, and what is unpacked has no limit.
 import gzip
 import logging
 import os
+import re
 import shutil
 import tarfile
 import zlib
@@ -23,7 +24,11 @@ HIGHEST_RATIO = 50
 MARGIN = 2**24
 MOST_MEMBERS = 5_000_000
 LONGEST_NAME, LONGEST_PATH = 255, 2000
-LONGEST_EXTENSION = 2**20  # of a header
+LONGEST_EXTENSION = 2**16  # of a header
+MOST_EXTENSIONS = 4  # of a member
+# the search for the character set is quadratic in the digits of a record
+MOST_DIGITS = 300
+RECORD = re.compile(rb"(\d{1,5}) ([^=]+)=")
 EXTENSIONS = {
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -111,6 +116,59 @@ class _Member(tarfile.TarInfo):
             )
         return member
 
+    def _proc_member(self, tarfile):
+        """Read what a header says, and the one that it is about."""
+        depth = getattr(tarfile, "extensions", 0)
+        if depth > MOST_EXTENSIONS:
+            raise ValueError(
+                f"more than {MOST_EXTENSIONS} headers for one member"
+            )
+        tarfile.extensions = depth + 1
+        try:
+            return super()._proc_member(tarfile)
+        finally:
+            tarfile.extensions = depth
+
+    def _proc_pax(self, tarfile):
+        """Check extended headers before they are searched."""
+        stream = tarfile.fileobj
+        content = stream.read(self._block(self.size))
+        _check_records(content[: self.size])
+        tarfile.fileobj = _Again(content, stream)
+        try:
+            return super()._proc_pax(tarfile)
+        finally:
+            tarfile.fileobj = stream
+
+
+class _Again:
+    """A stream of which the last block is read once more."""
+
+    def __init__(self, block: bytes, stream) -> None:
+        self.block, self.stream = block, stream
+        self.tell = stream.tell
+
+    def read(self, size: int) -> bytes:
+        """Give the block, then what is behind it."""
+        block, self.block = self.block, None
+        return self.stream.read(size) if block is None else block
+
+
+def _check_records(content: bytes) -> None:
+    """Refuse records of an extended header that `tarfile` would pass over."""
+    if re.search(rb"\d{%d}" % MOST_DIGITS, content):
+        raise ValueError(f"a header with a number of {MOST_DIGITS} digits")
+    position = 0
+    content = content.rstrip(b"\0")
+    while position < len(content):
+        match = RECORD.match(content, position)
+        end = position + int(match[1]) if match else 0
+        if not match or match.end() >= end or content[end - 1 : end] != b"\n":
+            raise ValueError("a record of an extended header is damaged")
+        if match[2].startswith(b"GNU.sparse"):
+            raise ValueError("a file with holes in it is a special file")
+        position = end
+
 
 class _Counted:
     """The bytes that an archive unpacks to, up to a limit."""
@@ -173,6 +231,14 @@ def _check_member(member: tarfile.TarInfo, count: int, limit: int) -> None:
         raise ValueError(
             f"{printable(member.name)} takes {member.size} bytes, more than "
             f"the {limit} of all together"
+        )
+    if member.issparse():
+        raise ValueError(
+            f"{printable(member.name)} is a special file: it has holes"
+        )
+    if not member.name or (member.isreg() and member.name.endswith("/")):
+        raise ValueError(
+            f"the name {printable(repr(member.name))} is no name of a file"
         )
     if not member.name.isprintable():  # bytes that are not UTF-8 are not
         raise ValueError(

@@ -23,6 +23,7 @@ from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.streaming import StoredEstimates
 from speechbrain_ext.inference.waveforms import (
     change_rate,
+    check_output,
     check_waveforms,
     fit,
     join,
@@ -169,8 +170,7 @@ class Separator:
         if isinstance(told, int):
             return told
         with torch.inference_mode():
-            silence = torch.zeros(1, self.sample_rate)
-            return self.module(fit(silence, self.module)).shape[1]
+            return self._separate(torch.zeros(1, self.sample_rate)).shape[1]
 
     def separate(
         self, waveforms: torch.Tensor, sample_rate: int
@@ -194,7 +194,8 @@ class Separator:
         Raises
         ------
         ValueError
-            If the shape is another, or samples are not finite.
+            If the shape is another, or samples are not finite, or the module
+            gives another shape (see `check_output`).
         """
         check_waveforms(waveforms)
         waveforms = waveforms.float().cpu()
@@ -349,7 +350,9 @@ class Separator:
                     if block is not None or end == time:
                         break
                     start = max(0, time - self.chunk)
-                piece = self._separate(mixtures[:, start : start + self.chunk])
+                sources = None if estimates is None else estimates.shape[1]
+                piece = mixtures[:, start : start + self.chunk]
+                piece = self._separate(piece, sources)
                 estimates = cross_fade(estimates, piece, start)
                 past = estimates.shape[2] - self.chunk
                 if past > 0:
@@ -361,19 +364,16 @@ class Separator:
                     time -= past
         yield mixtures, estimates
 
-    def _separate(self, mixtures: torch.Tensor) -> torch.Tensor:
+    def _separate(
+        self, mixtures: torch.Tensor, sources: int | None = None
+    ) -> torch.Tensor:
         """Let the module separate, on its device and in its precision."""
         time = mixtures.shape[1]
         missing = round(SHORTEST_SECONDS * self.sample_rate) - time
         padded = nn.functional.pad(mixtures, (0, max(0, missing)))
         estimates = self.module(fit(padded, self.module))
-        estimates = estimates[..., :time].float().cpu()
-        if not torch.isfinite(estimates).all():
-            raise ValueError(
-                "the module gives samples that are NaN or infinite; it is "
-                "damaged, or its precision is too low"
-            )
-        return estimates
+        check_output(estimates, (len(padded), sources, padded.shape[1]))
+        return estimates[..., :time].float().cpu()
 
 
 def cross_fade(

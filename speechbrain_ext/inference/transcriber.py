@@ -14,6 +14,7 @@ from speechbrain_ext.inference.enhancer import Enhancer
 from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.waveforms import (
     change_rate,
+    check_output,
     check_waveforms,
     fit,
     join,
@@ -295,7 +296,9 @@ class Transcriber:
             piece = nn.functional.pad(piece, (0, missing))
             piece = fit(piece, self.recogniser)
             found = self.recogniser(piece[None], piece.new_ones(1))
-            path = found.log_probabilities[0].argmax(-1).tolist()
+            found = getattr(found, "log_probabilities", found)
+            check_output(found, (1, None, len(self.characters)))
+            path = found[0].argmax(-1).tolist()
             words += self.characters.decode(path).split()
         return " ".join(words)
 

@@ -41,6 +41,52 @@ def check_waveforms(waveforms: torch.Tensor) -> None:
         )
 
 
+def check_output(output: object, shape: tuple[int | None, ...]) -> None:
+    """Refuse what a module gives in place of what it is to give.
+
+    Arguments
+    ---------
+    output : object
+        What it gives.
+    shape : tuple of int or None
+        To be its shape; None where it may have any size above 0.
+
+    Raises
+    ------
+    ValueError
+        If it is no tensor of real numbers, has another shape, or holds
+        numbers that are not finite.
+
+    Example
+    -------
+    >>> check_output(torch.zeros(1, 2, 7990), (1, None, 8000))
+    Traceback (most recent call last):
+    ValueError: the module gives the shape (1, 2, 7990) instead of (1, any,
+    8000); ...
+    """
+    if not (torch.is_tensor(output) and output.is_floating_point()):
+        raise ValueError(
+            f"the module gives {type(output).__name__} "
+            f"{getattr(output, 'dtype', '')} instead of a tensor of real "
+            "numbers; wrap it so that it gives one"
+        )
+    wanted = tuple("any" if size is None else size for size in shape)
+    fits = output.ndim == len(shape) and all(
+        found == size if size is not None else found > 0
+        for found, size in zip(output.shape, shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"the module gives the shape {tuple(output.shape)} instead of "
+            f"({', '.join(map(str, wanted))}); let it cut or pad what it gives"
+        )
+    if not torch.isfinite(output).all():
+        raise ValueError(
+            "the module gives numbers that are NaN or infinite; it is "
+            "damaged, or its precision is too low"
+        )
+
+
 def move_module(
     module: nn.Module, device: str | torch.device | None
 ) -> nn.Module:
@@ -60,7 +106,7 @@ def move_module(
     Raises
     ------
     ValueError
-        If there is no such device.
+        If there is no such device, or it computes nothing.
 
     Example
     -------
@@ -71,8 +117,13 @@ def move_module(
     if device is None:
         return module
     try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it has shapes only; choose cpu or cuda")
         return module.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (
+        *(RuntimeError, AssertionError, NotImplementedError),
+        *(ImportError, TypeError, ValueError, AttributeError),
+    ) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"device={str(device)!r} cannot be used: {reason}"

@@ -11,6 +11,7 @@ import re
 import struct
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from pickletools import genops
 
@@ -24,8 +25,10 @@ from speechbrain_ext.models.stored_archive import (
 )
 
 # a separator of 1,000 tensors has 40,000 instructions in 200 kB
-MOST_INSTRUCTIONS = 400_000
+MOST_INSTRUCTIONS = 100_000
 LARGEST_PICKLE = 8 * 1024**2
+# of a tensor; no tuple has more items
+MOST_DIMENSIONS = 8
 LARGEST_DIMENSION = 2**40
 ENTRY = re.compile(
     r"(?P<root>[^/\\]+)/(?P<name>data\.pkl|version|byteorder|data/\d{1,9}|"
@@ -50,8 +53,8 @@ GLOBALS = {
     **{f"torch {name}Storage": dtype for name, dtype in DTYPES.items()},
 }
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+CONSTANTS["EMPTY_TUPLE"] = ()
 LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"}
-TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class Storage:
@@ -79,7 +82,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged or holds more than named tensors.
+        If it is damaged or holds more than named, finite tensors.
 
     Example
     -------
@@ -101,7 +104,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         *(struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError),
     ) as error:
         raise ValueError(
-            f"{path} is damaged or holds more than tensors: "
+            f"{path} is damaged or holds more than finite tensors: "
             f"{printable(error, 300)}"
         ) from error
 
@@ -170,64 +173,75 @@ class Archive:
             and all(type(value) is torch.Tensor for value in weights.values()),
             "it is not a plain dict of tensors",
         )
+        check_finite(weights)
         return dict(weights)
 
     def step(self, name: str, argument: object) -> None:
         """Do one instruction of the pickle."""
-        stack = self.stack
+        name = name.removeprefix("LONG_")
         if name in LITERALS:
-            stack.append(argument)
+            self.stack.append(argument)
         elif name in CONSTANTS:
-            stack.append(CONSTANTS[name])
-        elif name in ("EMPTY_TUPLE", "EMPTY_DICT"):
-            stack.append(() if name == "EMPTY_TUPLE" else {})
-        elif name in ("BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(self.memo[argument])
-        elif name == "MARK":
-            self.marks.append(stack)
-            self.stack = []
-        elif name == "TUPLE":
-            self.stack = self.marks.pop()
-            self.stack.append(tuple(stack))
-        elif name in TUPLES:
-            items = [stack.pop() for _ in range(TUPLES[name])]
-            stack.append(tuple(reversed(items)))
-        elif name == "SETITEM":
-            value, key = stack.pop(), stack.pop()
-            self.set_items([key, value])
-        elif name == "SETITEMS":
-            self.stack = self.marks.pop()
-            self.set_items(stack)
-        elif name == "GLOBAL":
-            require(argument in GLOBALS, f"it asks for {argument!r}")
-            stack.append(GLOBALS[argument])
-        elif name == "BINPERSID":
-            stack.append(self.storage(stack.pop()))
-        elif name == "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
-            require(
-                type(arguments) is tuple
-                and (function is OrderedDict or function is REBUILD),
-                "it calls what is no function of tensors",
-            )
-            if function is OrderedDict:
-                require(not arguments, "a dict has arguments")
-                stack.append(OrderedDict())
-            else:
-                stack.append(make_tensor(*arguments))
-        elif name == "BUILD":
-            state = stack.pop()
-            # what torch.nn.Module.state_dict notes; it is not needed
-            require(
-                type(stack[-1]) is OrderedDict
-                and type(state) is dict
-                and list(state) == ["_metadata"],
-                "it gives attributes to what has none",
-            )
+            self.stack.append(CONSTANTS[name])
         else:
-            require(name == "PROTO", f"it has the instruction {name}")
+            require(name in STEPS, f"it has the instruction {name}")
+            STEPS[name](self, argument)
+
+    def put(self, argument: int) -> None:
+        """Remember the top of the stack."""
+        self.memo[argument] = self.stack[-1]
+
+    def mark(self) -> None:
+        """Begin a stack of its own."""
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def items(self, count: int | None = None) -> list:
+        """Take so many items from the stack, or all since the last mark."""
+        if count is None:
+            items, self.stack = self.stack, self.marks.pop()
+            return items
+        return [self.stack.pop() for _ in range(count)][::-1]
+
+    def add_tuple(self, items: list) -> None:
+        """Make a tuple, maybe of tuples."""
+        inner = [x for item in items if type(item) is tuple for x in item]
+        require(
+            len(items) <= MOST_DIMENSIONS
+            and not any(type(item) is tuple for item in inner),
+            "it has tuples that are no part of a tensor",
+        )
+        self.stack.append(tuple(items))
+
+    def find(self, argument: str) -> None:
+        """Give what a name of the list stands for."""
+        require(argument in GLOBALS, f"it asks for {argument!r}")
+        self.stack.append(GLOBALS[argument])
+
+    def call(self) -> None:
+        """Make a tensor or a dict."""
+        function, arguments = self.items(2)
+        require(
+            type(arguments) is tuple
+            and (function is OrderedDict or function is REBUILD),
+            "it calls what is no function of tensors",
+        )
+        if function is OrderedDict:
+            require(not arguments, "a dict has arguments")
+            self.stack.append(OrderedDict())
+        else:
+            self.stack.append(make_tensor(*arguments))
+
+    def build(self) -> None:
+        """Pass over what torch.nn.Module.state_dict notes."""
+        target, state = self.items(2)
+        require(
+            type(target) is OrderedDict
+            and type(state) is dict
+            and list(state) == ["_metadata"],
+            "it gives attributes to what has none",
+        )
+        self.stack.append(target)
 
     def set_items(self, items: list) -> None:
         """Put keys and values into the dict at the top of the stack."""
@@ -271,12 +285,34 @@ class Archive:
         return self.storages[key]
 
 
+# what the instructions do that put nothing known on the stack
+STEPS: dict[str, Callable[[Archive, object], None]] = {
+    "PROTO": lambda archive, _: None,
+    "EMPTY_DICT": lambda archive, _: archive.stack.append({}),
+    "BINPUT": Archive.put,
+    "BINGET": lambda archive, x: archive.stack.append(archive.memo[x]),
+    "MARK": lambda archive, _: archive.mark(),
+    "TUPLE": lambda archive, _: archive.add_tuple(archive.items()),
+    "TUPLE1": lambda archive, _: archive.add_tuple(archive.items(1)),
+    "TUPLE2": lambda archive, _: archive.add_tuple(archive.items(2)),
+    "TUPLE3": lambda archive, _: archive.add_tuple(archive.items(3)),
+    "SETITEM": lambda archive, _: archive.set_items(archive.items(2)),
+    "SETITEMS": lambda archive, _: archive.set_items(archive.items()),
+    "GLOBAL": Archive.find,
+    "BINPERSID": lambda archive, _: archive.stack.append(
+        archive.storage(archive.stack.pop())
+    ),
+    "REDUCE": lambda archive, _: archive.call(),
+    "BUILD": lambda archive, _: archive.build(),
+}
+
+
 def make_tensor(storage, offset, size, stride, gradient, hooks) -> torch.Tensor:
     """Make a tensor that lies within its storage."""
     require(
         type(storage) is Storage
         and type(size) is type(stride) is tuple
-        and len(size) == len(stride) <= 8
+        and len(size) == len(stride) <= MOST_DIMENSIONS
         and all(map(is_count, (offset, *size, *stride)))
         and type(gradient) is bool
         and type(hooks) is OrderedDict
@@ -292,6 +328,33 @@ def make_tensor(storage, offset, size, stride, gradient, hooks) -> torch.Tensor:
     if count == 0:
         return torch.empty(size, dtype=values.dtype)
     return values.as_strided(size, stride, offset)
+
+
+def check_finite(weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that a model cannot compute with.
+
+    Arguments
+    ---------
+    weights : dict
+        Tensors by name.
+
+    Raises
+    ------
+    ValueError
+        If one holds NaN or infinite numbers; it names the tensor.
+
+    Example
+    -------
+    >>> check_finite({"bias": torch.tensor([0.0, float("inf")])})
+    Traceback (most recent call last):
+    ValueError: the tensor bias holds numbers that are NaN or infinite
+    """
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"the tensor {printable(name, 100)} holds numbers that are "
+                "NaN or infinite"
+            )
 
 
 def check_state_dict(

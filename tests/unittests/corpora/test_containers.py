@@ -254,6 +254,20 @@ def test_mp3s_that_were_joined_are_decoded_to_the_end(tmp_path):
     assert len(read(tmp_path, content + content)) >= 2 * len(NOISE)
 
 
+TAG = b"ID3\4\0\0\0\0\0\0"
+
+
+@pytest.mark.parametrize("tag", [TAG, TAG[:-1] + b"\2xx"], ids=["0", "2"])
+def test_countless_tags_behind_an_mp3_are_not_read(tmp_path, tag):
+    content = mp3(NOISE, xing=False)
+    whole = read(tmp_path, content + 200_000 * tag)
+    assert np.array_equal(whole, read(tmp_path, content))
+    with pytest.raises(UnusableAudio):
+        read(tmp_path, 200_000 * tag + content)
+    tagged = read(tmp_path, (8 * tag + content) * 20)
+    assert len(tagged) > 20 * len(NOISE)
+
+
 def test_an_mp3_that_is_cut_off(tmp_path):
     content = mp3(NOISE, xing=True)
     with pytest.raises(UnusableAudio, match="truncated: .* of 32000"):

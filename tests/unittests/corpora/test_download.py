@@ -268,7 +268,58 @@ def twice():
     return gzip.compress(first[:1024] + second)
 
 
+def extended(*records, kind=tarfile.XHDTYPE):
+    """A good file, one behind headers of their own, and a third one."""
+    blocks = [tarfile.TarInfo("data/a").tobuf()]
+    for content in records:
+        info = tarfile.TarInfo("header")
+        info.type, info.size = kind, len(content)
+        blocks += info.tobuf(), content, bytes(-len(content) % 512)
+    blocks += [tarfile.TarInfo(f"data/{x}").tobuf() for x in "bc"]
+    return gzip.compress(b"".join(blocks) + bytes(1024))
+
+
+def record(keyword, value):
+    """A record of an extended header, with its length of three digits."""
+    return b"%03d %s=%s\n" % (6 + len(keyword + value), keyword, value)
+
+
+def test_good_records_are_taken(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    good = record(b"comment", b"9" * 299) + record(b"path", b"data/long")
+    path.write_bytes(extended(good, record(b"mtime", b"1.5")))
+    folder = unpack(path, tmp_path / "data")
+    assert sorted(os.listdir(folder)) == ["a", "c", "long"]
+
+
+LONG = tarfile.GNUTYPE_LONGNAME
 UNFIT = {
+    "record of no length": (extended(b"0 path=x\n"), "damaged"),
+    "record that is none": (extended(b"path=data/x\n"), "damaged"),
+    "record too long": (extended(b"99 path=data/x\n"), "damaged"),
+    "record too short": (extended(b"8 path=data/x\n"), "damaged"),
+    "second record": (extended(record(b"a", b"b") + b"x"), "damaged"),
+    "digits": (extended(b"1" * 60_000), "number of 300 digits"),
+    "digits in a record": (
+        extended(record(b"comment", b"1" * 400)),
+        "number of 300 digits",
+    ),
+    "headers": (extended(*[record(b"a", b"b")] * 5), "more than 4 headers"),
+    "many headers": (
+        extended(*[record(b"a", b"b")] * 3000),
+        "more than 4 headers",
+    ),
+    "global headers": (
+        extended(*[record(b"a", b"b")] * 900, kind=tarfile.XGLTYPE),
+        "more than 4 headers",
+    ),
+    "long names": (extended(*[b"a"] * 900, kind=LONG), "more than 4 headers"),
+    "holes 0.0": (extended(record(b"GNU.sparse.size", b"9")), "special file"),
+    "holes 0.1": (extended(record(b"GNU.sparse.map", b"0,9")), "special file"),
+    "holes 1.0": (extended(record(b"GNU.sparse.major", b"1")), "special file"),
+    "no name": (extended(b"\0", kind=LONG), "is no name of a file"),
+    "no name in a record": (extended(record(b"path", b"")), "no name of a"),
+    "file as folder": (extended(b"data/x/", kind=LONG), "no name of a file"),
     "outside": (tar_gz({"../outside": b"x"}), "cannot be unpacked: .*outside"),
     "inside": (tar_gz({"data/../../x": b"x"}), "would lie outside"),
     "absolute": (tar_gz({"/data/x": b"x"}), "would lie outside"),

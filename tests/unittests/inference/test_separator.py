@@ -250,3 +250,38 @@ def test_folders_without_what_is_needed_are_refused(tmp_path):
     write_folder(tmp_path, text)
     with pytest.raises(RefusedError, match="!apply"):
         Separator.from_hparams(tmp_path)
+
+
+class Gives(nn.Module):
+    """Gives what a function makes of the mixture."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make, self.calls = make, 0
+
+    def forward(self, mixture):
+        self.calls += 1
+        return self.make(mixture[:, None].repeat(1, 2, 1), self.calls)
+
+
+@pytest.mark.parametrize(
+    "make_output",
+    [
+        pytest.param(lambda x, _: x[..., :-8], id="shorter"),
+        pytest.param(lambda x, _: x[..., :0], id="empty"),
+        pytest.param(lambda x, _: nn.functional.pad(x, (0, 1)), id="longer"),
+        pytest.param(lambda x, _: x[:, :0], id="no source"),
+        pytest.param(lambda x, _: x[:, 0], id="two axes"),
+        pytest.param(lambda x, _: x.transpose(1, 2), id="axes swapped"),
+        pytest.param(lambda x, _: x.repeat(2, 1, 1), id="another batch"),
+        pytest.param(lambda x, n: x.repeat(1, n, 1), id="more sources later"),
+        pytest.param(lambda x, _: x / 0, id="not finite"),
+        pytest.param(lambda x, _: x + 0j, id="complex"),
+        pytest.param(lambda x, _: (x, x), id="a pair"),
+    ],
+)
+def test_modules_that_give_another_shape(make_output):
+    separator = Separator(Gives(make_output), sample_rate=RATE)
+    with pytest.raises(ValueError, match="the module gives"):
+        separator.separate(tones(15)[1], RATE)
+    assert separator.module.calls <= 2

@@ -13,6 +13,7 @@ from speechbrain_ext.hub import Card, build_release
 from speechbrain_ext.inference import Transcriber
 from speechbrain_ext.inference.__main__ import main
 from speechbrain_ext.inference.transcriber import cut_at_pauses
+from speechbrain_ext.inference.waveforms import move_module
 from speechbrain_ext.models import Recognition
 
 RATE = 8000
@@ -229,3 +230,29 @@ def test_folders_that_are_no_transcriber(released, tmp_path):
     )
     with pytest.raises(ValueError, match=r"modules \['network'\] are none"):
         Transcriber.from_hparams(released)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda x: x[..., :-1], id="fewer characters"),
+        pytest.param(lambda x: x[:, :0], id="no frames"),
+        pytest.param(lambda x: x[0], id="no batch"),
+        pytest.param(lambda x: x * float("nan"), id="not finite"),
+    ],
+)
+def test_recognisers_that_give_another_shape(change):
+    class Changed(Pitch):
+        def forward(self, waveforms, lengths):
+            found = super().forward(waveforms, lengths)
+            return Recognition(change(found.log_probabilities), found.frames)
+
+    transcriber = Transcriber(Changed(), sample_rate=RATE, alphabet=ALPHABET)
+    with pytest.raises(ValueError, match="the module gives"):
+        transcriber.transcribe(say_tones("lh")[None], RATE)
+
+
+@pytest.mark.parametrize("device", ["meta", "xla", "cuda:99", "hpu", "nowhere"])
+def test_devices_that_cannot_be_used(device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used"):
+        move_module(nn.Linear(2, 2), device)
