@@ -42,7 +42,8 @@ def find_audio(
 
     Links are followed, but no folder is entered twice, and none that leads
     to a folder around `root` or to files of the system. Files and folders
-    whose name begins with a dot are passed over. What this project has
+    whose name begins with a dot are passed over; a warning counts those
+    that end like audio. What this project has
     written (see `speechbrain_ext.outputs`) is passed over with a warning,
     unless the folder itself is such a folder.
 
@@ -77,8 +78,15 @@ def find_audio(
     """
     mark = _mark_of(root)
     outputs = outputs or (mark is not None and mark.whole)
-    found = []
+    found, hidden = [], []
     for parent, names, mark in _walk(root, exclude, outputs):
+        hidden += [
+            os.path.join(parent, name)
+            for name in names
+            # what macOS leaves beside a file is no audio
+            if name[0] == "." and name[:2] != "._" and _is_audio(f"x{name}")
+        ]
+        names = _shown(names)
         paths = {name: os.path.join(parent, name) for name in names}
         audio = [paths[name] for name in names if _is_audio(name)]
         for name in names:
@@ -99,6 +107,14 @@ def find_audio(
                 )
             audio = others
         found += map(Path, audio)
+    if hidden:
+        logger.warning(
+            "%s: %d hidden audio files are passed over, such as %s; give them "
+            "names that do not begin with a dot to read them",
+            printable(root),
+            len(hidden),
+            printable(min(hidden)),
+        )
     return sorted(found)
 
 
@@ -125,6 +141,7 @@ def describe_absence(root: str | os.PathLike) -> str:
     text = f"there are no audio files in {printable(root)}"
     seen, ours = Counter(), 0
     for _, names, _ in _walk(root, (), outputs=True):
+        names = _shown(names)
         audio = sum(map(_is_audio, names))
         ours += audio
         seen.update(
@@ -144,6 +161,11 @@ def describe_absence(root: str | os.PathLike) -> str:
             named.append("...")
         text += f"; the files there end in {printable(', '.join(named))}"
     return text
+
+
+def _shown(names: Iterable[str]) -> list[str]:
+    """Keep the names that are not hidden."""
+    return [name for name in names if name[0] != "."]
 
 
 def _is_audio(name: str) -> bool:
@@ -212,7 +234,7 @@ def _walk(
             for name in sorted(folders)
             if not name.startswith(".") and is_open(os.path.join(parent, name))
         ]
-        yield parent, [name for name in names if name[0] != "."], mark
+        yield parent, names, mark
 
 
 def _mark_of(folder: str | os.PathLike) -> Mark | None:

@@ -3,11 +3,13 @@
 import logging
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from speechbrain_ext.console import printable
 from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import (
@@ -17,8 +19,10 @@ from speechbrain_ext.corpora.splits import (
 )
 from speechbrain_ext.corpora.tables import Row, read_table
 from speechbrain_ext.corpora.tree import (
+    distinct_files,
     list_audio,
     require_folder,
+    speaker_of,
 )
 from speechbrain_ext.dataio.manifest import KINDS, SPLITS
 from speechbrain_ext.dataio.prepared import AUDIO, MANIFEST
@@ -81,7 +85,8 @@ def prepare(
     split ``user`` of a CSV is divided, for each speaker, into user_train,
     user_valid and user_test.
 
-    Conversion, skipped files and resumption are those of
+    A file that is reached by several names counts once. Conversion, skipped
+    files and resumption are those of
     ``speechbrain_ext.corpora.audio.convert_all``.
 
     Arguments
@@ -135,11 +140,7 @@ def prepare(
     >>> len(read_manifest(manifest, kind="speech", split="train"))
     3
     """
-    others = {
-        "noise": noise_folder,
-        "rir": rir_folder,
-        "event": event_folder,
-    }
+    others = {"noise": noise_folder, "rir": rir_folder, "event": event_folder}
     others = {kind: path for kind, path in others.items() if path is not None}
     table = _table_of(data_folder)
     if table is not None:
@@ -156,7 +157,7 @@ def prepare(
             path, kind, argument=f"{kind}_folder", exclude=[folder]
         )
     candidates = fill_splits(
-        candidates,
+        distinct_files(candidates, found.skipped),
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
@@ -268,7 +269,7 @@ def _read_tree(root: Path, exclude: Sequence[str | os.PathLike]) -> Found:
                 id=identity,
                 kind="speech",
                 split=split,
-                speaker=inner[0] if len(inner) > 1 else path.stem,
+                speaker=speaker_of(inner[0] if len(inner) > 1 else path.stem),
             )
         )
     if own:
@@ -287,6 +288,17 @@ def _read_table(path: Path) -> Found:
         raise ValueError(
             f"data_folder: nothing usable in {path}: there are no rows below "
             "its header"
+        )
+    sexes = Counter(row.cells["sex"] for row in table.rows)
+    unknown = [sex for sex in sexes if sex and sex.lower() not in SEX_NAMES]
+    if unknown:
+        logger.warning(
+            "data_folder: %s: %d rows have a sex that is none of %s, such as "
+            "%r; it is left open",
+            printable(path),
+            sum(sexes[sex] for sex in unknown),
+            ", ".join(SEX_NAMES),
+            printable(unknown[0], 80),
         )
     has_split = {_kind(r.cells) for r in table.rows if r.cells["split"]}
     found = Found([], [])
@@ -361,7 +373,7 @@ def _from_row(row: dict[str, str], path: str, identity: str) -> Candidate:
         id=identity,
         kind=kind,
         split=SPLIT_NAMES[(row.get("split") or "").lower()],
-        speaker=row.get("speaker") or "",
+        speaker=speaker_of(row.get("speaker") or ""),
         sex=SEX_NAMES.get((row.get("sex") or "").lower(), ""),
         label=label,
         text=text,

@@ -12,6 +12,7 @@ from speechbrain_ext.corpora.audio import convert_all
 from speechbrain_ext.corpora.folder import find_others
 from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
+from speechbrain_ext.corpora.tree import distinct_files
 
 
 @prepares
@@ -75,8 +76,9 @@ def prepare(
             data_folder, "mixture", argument="data_folder", exclude=[folder]
         )
     ]
+    skipped = []
     candidates = fill_splits(
-        candidates,
+        distinct_files(candidates, skipped),
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
@@ -86,4 +88,5 @@ def prepare(
         folder,
         sample_rate=sample_rate,
         minimum_seconds=minimum_seconds,
+        skipped=skipped,
     )

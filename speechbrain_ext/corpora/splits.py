@@ -93,8 +93,9 @@ def find_splits(
     Folders are splits if they are called so (see `TREE_SPLITS`) and the tree
     fits: there is ``train`` and another split, or nothing but two splits, or
     one split that holds folders of speakers or labels and is all there is.
-    So a speaker may be called test, and a noise train. What was understood
-    is logged.
+    Where half of the files or more lie in other folders, splits must hold
+    folders of their own, unlike those beside them. So a speaker may be
+    called test, and a noise train. What was understood is logged.
 
     Arguments
     ---------
@@ -127,18 +128,22 @@ def find_splits(
     found = set(names.values())
     below = [parts for parts in places if parts[0] in names]
     is_all = len(below) == len(places)
+    inner = {parts[1] for parts in below if len(parts) > 2}
+    beside = {
+        parts[1] for parts in places if len(parts) > 2 and parts[0] not in names
+    }
+    deep = sum(len(parts) > 2 for parts in below)
+    # speakers have sessions of the same names as the speakers beside them
+    is_deep = 2 * deep > len(below) and not inner & beside
     if len(found) > 1:
         fits = "train" in found or is_all
+        fits = fits and (is_deep or 2 * len(below) > len(places))
+    elif "train" not in found:
+        fits = is_all and is_deep and (len(inner) > 1 or not has_speakers)
+    elif has_speakers:
+        fits = is_deep and 2 * len(below) >= len(places)
     else:
-        inner = {parts[1] for parts in below if len(parts) > 2}
-        deep = sum(len(parts) > 2 for parts in below)
-        is_deep = 2 * deep > len(below)
-        if "train" not in found:
-            fits = is_all and is_deep and (len(inner) > 1 or not has_speakers)
-        elif has_speakers:
-            fits = is_deep and 2 * len(below) >= len(places)
-        else:
-            fits = is_all
+        fits = is_all
     listed = " and ".join(f"{name}/" for name in names)
     if not fits:
         logger.warning(

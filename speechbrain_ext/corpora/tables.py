@@ -5,6 +5,7 @@ import csv
 import io
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# Excel's first line may name what parts the cells.
+SEPARATOR = re.compile(r'\s*"?sep=([^\w\s"]|\t)"?[ \t,;|]*(?=[\r\n]|$)', re.I)
+# Marks and spaces of no width, which no one sees.
+UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u2060"
 
 
 class Row(NamedTuple):
@@ -69,10 +74,12 @@ def read_table(
 ) -> Table:
     r"""Read a CSV file as people write them.
 
-    It is UTF-8, UTF-16 with its mark, or else taken for Windows-1252 with a
-    warning; its cells are parted by commas, or by semicolons or tabs where
-    the header has those and no comma. Names of columns are trimmed and may
-    be in any case. All cells but those of the column ``path`` are trimmed.
+    It is UTF-8, UTF-16, or else taken for Windows-1252 with a warning; its
+    cells are parted by commas, or by semicolons, tabs or bars where the
+    header has those and no comma, or by what a first line ``sep=;`` names.
+    Spaces around quotes are no part of a cell. Names of columns are trimmed
+    and may be in any case. All cells but those of the column ``path`` are
+    trimmed.
 
     Arguments
     ---------
@@ -111,9 +118,13 @@ def read_table(
         raise FileNotFoundError(f"{named}there is no file {path}")
     columns, needed = list(columns), list(needed)
     text, encoding = _decoded(path.read_bytes(), place)
+    text, delimiter = _without_separator(text.lstrip(UNSEEN), place)
     with cells_of_any_length():
-        lines = _rows(text, _delimiter(text, place))
-    header = [cell.strip().lower() for cell in lines[0][1]] if lines else []
+        lines = _rows(_tightened(text, delimiter), delimiter)
+    header = [
+        cell.strip().strip(UNSEEN).strip().lower()
+        for cell in (lines[0][1] if lines else [])
+    ]
     absent = [name for name in needed if name not in header]
     if absent:
         raise ValueError(
@@ -155,6 +166,7 @@ def read_text(path: str | os.PathLike, *, argument: str) -> str:
 def _decoded(data: bytes, place: str) -> tuple[str, str]:
     """Decode a file, and say which encoding it seems to have."""
     marked = [name for mark, name in MARKS.items() if data.startswith(mark)]
+    marked = marked or _wide_encodings(data)
     try:
         encoding = (marked or ["utf-8"])[0]
         return data.decode(encoding), encoding
@@ -181,10 +193,38 @@ def _decoded(data: bytes, place: str) -> tuple[str, str]:
     return text, encoding
 
 
+def _wide_encodings(data: bytes) -> list[str]:
+    """Tell UTF-16 and UTF-32 without a mark by the NULs of plain letters."""
+    start = data[:4096]
+    if start[1:4] == b"\0\0\0" or start[:3] == b"\0\0\0":
+        return ["utf-32-le" if start[0] else "utf-32-be"]
+    first, second = start[::2].count(0), start[1::2].count(0)
+    if 8 * max(first, second) < len(start) or min(first, second):
+        return []
+    return ["utf-16-le" if second else "utf-16-be"] * (first != second)
+
+
+def _without_separator(text: str, place: str) -> tuple[str, str]:
+    """Take Excel's line of the separator away; give the separator too."""
+    if found := SEPARATOR.match(text):
+        return text[found.end() :], found[1]
+    return text, _delimiter(text, place)
+
+
+def _tightened(text: str, delimiter: str) -> str:
+    """Remove the spaces around the quotes of quoted cells."""
+    sign = re.escape(delimiter)
+    return re.sub(
+        rf'(^|[{sign}\r\n]) *("[^"]*(?:""[^"]*)*") *(?=[{sign}\r\n]|$)',
+        r"\1\2",
+        text,
+    )
+
+
 def _delimiter(text: str, place: str) -> str:
     """Find what parts the cells of the header."""
     header = next((line for line in text.splitlines() if line.strip()), "")
-    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+    for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if sign in header and "," not in header:
             logger.info("%s: its cells are parted by %s", place, name)
             return sign

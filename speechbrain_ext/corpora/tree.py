@@ -1,6 +1,7 @@
 """Trees of audio files: finding the files and naming them."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -87,6 +88,74 @@ def list_audio(
     if not found:
         raise ValueError(f"{argument}: {describe_absence(root)}")
     return found
+
+
+def speaker_of(name: str) -> str:
+    """Give the speaker that a name means: in one spelling, and trimmed.
+
+    Arguments
+    ---------
+    name : str
+        Of a folder, or from a table.
+
+    Returns
+    -------
+    speaker : str
+        In Unicode's form NFC; a name of spaces alone stays as it is.
+
+    Example
+    -------
+    >>> speaker_of("cafe\u0301 ") == "caf\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", name).strip() or name
+
+
+def distinct_files(
+    candidates: Sequence[Candidate], skipped: list[tuple[str, str, str]]
+) -> list[Candidate]:
+    """Keep one candidate of each file, whatever names lead to it.
+
+    Arguments
+    ---------
+    candidates : sequence of Candidate
+        The first name of a file is kept; of each kind and channel.
+    skipped : list of (id, path, reason)
+        The others are added to it.
+
+    Returns
+    -------
+    candidates : list of Candidate
+
+    Example
+    -------
+    >>> folder, skipped = getfixture("tmp_path"), []
+    >>> (folder / "a.wav").touch()
+    >>> (folder / "b.wav").symlink_to("a.wav")
+    >>> pair = [
+    ...     Candidate(str(folder / f"{name}.wav"), name, "noise", "")
+    ...     for name in "ab"
+    ... ]
+    >>> [item.id for item in distinct_files(pair, skipped)], skipped[0][0]
+    (['a'], 'b')
+    """
+    kept, first = [], {}
+    for item in candidates:
+        try:
+            found = os.stat(item.source_path)
+        # no file, or a name with a NUL: reading it tells the reason
+        except (OSError, ValueError):
+            kept.append(item)
+            continue
+        # some file systems number no files
+        file = (found.st_dev, found.st_ino or item.source_path)
+        other = first.setdefault((item.kind, item.channel, *file), item)
+        if other is item:
+            kept.append(item)
+            continue
+        reason = f"is the same file as {other.source_path}"
+        skipped.append((item.id, item.source_path, reason))
+    return kept
 
 
 def with_unique_ids(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -9,6 +9,7 @@ from speechbrain_ext.corpora.audio import Candidate, convert_all
 from speechbrain_ext.corpora.folder import find_others
 from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
+from speechbrain_ext.corpora.tree import distinct_files
 from speechbrain_ext.dataio.manifest import read_manifest
 
 FEWEST = 3
@@ -71,9 +72,11 @@ def prepare(
     Traceback (most recent call last):
     FileNotFoundError: data_folder: there is no folder /nowhere
     """
+    skipped = []
     found = find_others(
         data_folder, "mixture", argument="data_folder", exclude=[folder]
     )
+    found = distinct_files(found, skipped)
     if len(found) < FEWEST:
         raise ValueError(
             f"data_folder: {data_folder} holds {len(found)} recording"
@@ -97,7 +100,7 @@ def prepare(
         else find_others(noise_folder, "noise", argument="noise_folder")
     )
     candidates = fill_splits(
-        recordings + noises,
+        recordings + distinct_files(noises, skipped),
         validation_share=validation_share,
         test_share=test_share,
         seed=seed,
@@ -107,6 +110,7 @@ def prepare(
         folder,
         sample_rate=sample_rate,
         minimum_seconds=minimum_seconds,
+        skipped=skipped,
     )
     there = {row.split for row in read_manifest(manifest, kind="mixture")}
     for split in ("user_train", "user_valid", "user_test"):

@@ -349,7 +349,11 @@ def _find_device_mistakes(name: str | None) -> list[str]:
 
 def _find_run_mistakes(values: Mapping, run_opts: RunOptions) -> list[str]:
     """List what the Brain's options and the file's values make together."""
-    mistakes = []
+    mistakes = [
+        f"{key}: {value} runs from high to low; the lower one comes first"
+        for key, value in values.items()
+        if _is_range(key, value) and value[0] > value[1]
+    ]
     batches = run_opts.grad_accumulation_factor
     for key in _BATCHES:
         if key in values and batches > values[key]:
@@ -365,3 +369,14 @@ def _find_run_mistakes(values: Mapping, run_opts: RunOptions) -> list[str]:
                 "or give the output_folder of a trained run"
             )
     return mistakes
+
+
+def _is_range(key: str, value: object) -> bool:
+    """Tell whether a value is a range that SNRs are drawn from."""
+    return (
+        key.endswith("snr_db")
+        and not key.startswith(("test_", "sweep_"))
+        and isinstance(value, list)
+        and len(value) == 2
+        and all(type(item) in (int, float) for item in value)
+    )

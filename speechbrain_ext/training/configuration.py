@@ -162,6 +162,9 @@ def check_hparams(
             hint = f"; did you mean {near[0]}?" if near else ""
             mistakes.append(f"{printable(key, 100)}: no such key{hint}")
             continue
+        if key.startswith("__"):
+            mistakes.append(f"{key}: the file alone sets it; it is no option")
+            continue
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
         if isinstance(value, str):

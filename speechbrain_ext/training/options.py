@@ -88,7 +88,8 @@ def read_option(
     Raises
     ------
     ValueError
-        If the text is empty, no YAML, or of another type than the default.
+        If the text is empty, no YAML, of another type than the default, or
+        put in the place of objects that the file builds.
 
     Example
     -------
@@ -101,6 +102,53 @@ def read_option(
     """
     if not text.strip():
         raise ValueError("it is empty; give a value")
+    value = _read_value(key, text, default, rule)
+    if fault := _find_misfit(value, value if is_path(key) else default):
+        raise ValueError(fault)
+    return value
+
+
+def _tag_of(node: object) -> str:
+    return getattr(getattr(node, "tag", None), "value", None) or ""
+
+
+def _find_misfit(value: object, default: object) -> str:
+    """Say why a value cannot stand where the file has another; empty if not.
+
+    Plain values inside an object can be given, as a mapping of them.
+    """
+    if isinstance(value, list):
+        faults = [_find_misfit(item, item) for item in value]
+        return next(filter(None, faults), "")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return f"{_shown(value)} does not fit into 64 bits"
+    built = _tag_of(default).startswith(("!new", "!name", "!apply", "!module"))
+    if not isinstance(default, Mapping):
+        if built:
+            return "it builds objects; change it in the file"
+        if isinstance(value, Mapping):
+            return f"{_shown(value)} is a mapping, and its value is none"
+        return ""
+    built = built or any(map(_tag_of, default.values()))
+    if built and not (value and isinstance(value, Mapping)):
+        return (
+            f"it builds objects; change it in the file ({_shown(value)} is no "
+            "mapping of values in it, such as '{size: 3}')"
+        )
+    for key, item in value.items() if isinstance(value, Mapping) else ():
+        inner = default.get(key, item)
+        if _tag_of(inner) == "!ref":
+            return (
+                f"its {printable(key, 100)} is {inner.value}, and follows; "
+                "change it in the file, or give what it follows"
+            )
+        if fault := _find_misfit(item, inner):
+            return fault
+    return ""
+
+
+def _read_value(key: str, text: str, default: object, rule: object) -> object:
+    """Turn the text of an option into a value, whatever the file builds."""
     if rule is not None:
         return _read_by_rule(text, rule)
     if isinstance(default, bool):
@@ -108,13 +156,12 @@ def read_option(
         if not isinstance(value, bool):
             raise ValueError(f"{_shown(text)} is none of True, False")
         return value
-    tag = getattr(getattr(default, "tag", None), "value", None) or ""
     path = is_path(key) and not isinstance(default, Mapping)
     if (
         path
         or _TEXT.fullmatch(key)
         or isinstance(default, str)
-        or tag == "!PLACEHOLDER"
+        or _tag_of(default) == "!PLACEHOLDER"
     ):
         optional = default is None or (path and not _FOLDER.fullmatch(key))
         if optional and text in _NULL:
@@ -128,11 +175,6 @@ def read_option(
         raise ValueError(
             f"{_shown(text)} cannot be read as YAML: {reason}"
         ) from error
-    if hasattr(default, "tag") and isinstance(default, Mapping):
-        if default.tag.value and not isinstance(value, Mapping):
-            raise ValueError(
-                f"{_shown(value)} is no mapping, such as '{{size: 3}}'"
-            )
     if isinstance(default, Number) and (
         isinstance(value, bool) or not isinstance(value, Number | None)
     ):

@@ -34,6 +34,20 @@ def test_audio_and_video_of_any_ending_are_found(tmp_path):
     assert names_of(find_audio(tmp_path), tmp_path) == sorted(audio)
 
 
+def test_hidden_audio_is_counted_once(tmp_path, caplog):
+    fill(tmp_path, "a.wav", ".wav", "x/.talk.FLAC", "x/._talk.flac")
+    fill(tmp_path, ".0123abcd.tmp", ".DS_Store", "x/.notes.txt")
+    assert names_of(find_audio(tmp_path), tmp_path) == ["a.wav"]
+    (told,) = caplog.messages
+    assert "2 hidden audio files" in told and ".wav" in told
+
+
+def test_a_folder_without_hidden_audio_is_quiet(tmp_path, caplog):
+    fill(tmp_path, "a.wav", "._a.wav", ".0123abcd.tmp")
+    find_audio(tmp_path)
+    assert caplog.messages == []
+
+
 def test_names_that_are_no_files_are_found_too(tmp_path):
     """So that a list can tell why they are not used."""
     (tmp_path / "gone.wav").symlink_to("nowhere.wav")

@@ -479,3 +479,57 @@ def test_prepared_folders_are_marked(tmp_path, tree):
     for name in ("", "audio"):
         mark = read_mark(tree / "results" / "prepared" / name)
         assert mark.whole and mark.maker == "prepare"
+
+
+def test_a_sex_that_is_not_understood_is_told(tmp_path, tree, caplog):
+    paths = sorted(path for path in tree.rglob("*") if path.is_file())
+    text = "path,speaker,sex\n" + "".join(
+        f"{path.relative_to(tree)},{number},{sex}\n"
+        for number, (path, sex) in enumerate(
+            zip(paths, ["weiblich", "x", "Female", "", "m"], strict=False)
+        )
+    )
+    table = tree / "list.csv"
+    table.write_text(text)
+    rows = read_manifest(prepare(table, tmp_path / "out"))
+    assert sorted(row.sex for row in rows) == ["", "", "", "F", "M"]
+    (told,) = [line for line in caplog.messages if "sex" in line]
+    assert "2 rows" in told and "'weiblich'" in told
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("form", ["tree", "table"])
+def test_a_file_of_several_names_counts_once(tmp_path, write_tone, form, link):
+    first = write_tone(tmp_path / "data" / "ann" / "1.wav")
+    for number, name in enumerate(("bob", "cat"), start=2):
+        write_tone(tmp_path / "data" / name / f"{number}.wav", level=0.1)
+    again = tmp_path / "data" / "dan" / "1.wav"
+    again.parent.mkdir()
+    getattr(again, link)(first)
+    data = tmp_path / "data"
+    if form == "table":
+        names = ("ann/1", "bob/2", "cat/3", "dan/1")
+        rows = "".join(f"\n{name}.wav,{name[:3]}" for name in names)
+        data = write_csv(data / "list.csv", f"path,speaker{rows}")
+    rows = read_manifest(prepare(data, tmp_path / "out"))
+    assert {row.speaker for row in rows} == {"ann", "bob", "cat"}
+    (reason,) = skipped(tmp_path / "out").values()
+    assert reason == f"is the same file as {first}"
+
+
+@pytest.mark.parametrize("form", ["tree", "table"])
+def test_a_name_in_two_spellings_is_one_speaker(tmp_path, write_tone, form):
+    names = ["caf\u00e9", "cafe\u0301", "ann", "ann "]
+    paths = [
+        write_tone(tmp_path / "data" / name / f"{number}.wav")
+        for number, name in enumerate(names)
+    ]
+    data = tmp_path / "data"
+    if form == "table":
+        rows = "".join(
+            f"\n{path},{name}" for path, name in zip(paths, names, strict=True)
+        )
+        data = tmp_path / "list.csv"
+        data.write_text(f"path,speaker{rows}", encoding="utf-8")
+    rows = read_manifest(prepare(data, tmp_path / "out"))
+    assert Counter(row.speaker for row in rows) == {"caf\u00e9": 2, "ann": 2}

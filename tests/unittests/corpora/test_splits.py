@@ -119,3 +119,42 @@ def test_splits_of_trees_of_sounds(names, expected, caplog):
         assert "noise_folder: /noise: understood as splits: " in caplog.text
     elif names != ["train.wav"]:
         assert "taken for a class, not for a split" in caplog.text
+
+
+PEOPLE = ("ann", "bob", "cat", "dan")
+TREES_OF_SPEAKERS = {
+    "issue": ([*PEOPLE, "train", "test"], ["0", "1"], []),
+    "three": ([*PEOPLE, "train", "dev", "test"], ["0"], []),
+    "half": (["ann", "bob", "train", "test"], ["0", "1"], []),
+    "sessions": ([*PEOPLE, "train", "test"], ["am/0", "pm/0"], []),
+    "two": (["ann", "train"], ["am/0", "pm/0"], []),
+    "flat": (["train", "valid"], ["a", "b"], ["train", "valid"]),
+    "strays": (
+        ["ann", "train", "valid", "test"],
+        ["a", "b"],
+        ["test", "train", "valid"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("tops", "files", "expected"),
+    TREES_OF_SPEAKERS.values(),
+    ids=TREES_OF_SPEAKERS,
+)
+def test_speakers_may_be_called_like_splits(tops, files, expected, caplog):
+    caplog.set_level("INFO")
+    places = [
+        (top, *f"{name}.wav".split("/")) for top in tops for name in files
+    ]
+    splits = find_splits(places, place="data_folder: /d", has_speakers=True)
+    assert list(splits) == expected
+    told = "understood as splits" if expected else "taken for a speaker"
+    assert sum(told in line for line in caplog.messages) == 1
+
+
+def test_splits_of_speakers_beside_a_larger_folder():
+    places = [("train", "ann", "0"), ("test", "bob", "0")]
+    places += [("music", f"{number}") for number in range(9)]
+    splits = find_splits(places, place="data_folder: /d", has_speakers=True)
+    assert splits == {"test": "test", "train": "train"}

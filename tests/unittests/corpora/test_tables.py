@@ -40,6 +40,18 @@ GOOD = {
     "quotes": b'"path","speaker"\n"a.wav","ann"\n',
     "utf16": "path,speaker\na.wav,ann\n".encode("utf-16"),
     "utf32": "path,speaker\na.wav,ann\n".encode("utf-32"),
+    "spaced_quotes": b' "Path" , SPEAKER\n"a.wav" , "ann"\n',
+    "space_before": b'path,speaker\na.wav, "ann"\n',
+    "space_behind": b'"path" ,"speaker"  \r\n"a.wav" ,"ann" \r\n',
+    "bars": b"path|speaker\na.wav|ann\n",
+    "excel": b"sep=;\r\npath;speaker\r\na.wav;ann\r\n",
+    "excel_bars": b'\xef\xbb\xbf"SEP=|"\npath|speaker\na.wav|ann\n',
+    "excel_tabs": b"sep=\t\npath\tspeaker\na.wav\tann\n",
+    "unseen": "\u200bpath,speaker\na.wav,ann\n".encode(),
+    "two_marks": '\ufeff\ufeff"path",speaker\u200b\na.wav,ann\n'.encode(),
+    "unmarked_le": "path,speaker\na.wav,ann\n".encode("utf-16-le"),
+    "unmarked_be": "path,speaker\na.wav,ann\n".encode("utf-16-be"),
+    "unmarked_32": "path,speaker\na.wav,ann\n".encode("utf-32-le"),
     "unknown": b"x,path,,speaker,\n1,a.wav,,ann,,,\n",
     "order": b"speaker,path\nann,a.wav\n",
 }
@@ -102,6 +114,25 @@ def test_a_quote_costs_one_row_and_not_the_rest(tmp_path, line):
     assert [bool(fault) for fault in faults(table)] == [False, True, False]
     assert "b" in table.rows[1].cells["path"]
     assert cells(table)[2] == ("c.wav", "cy", "")
+
+
+def test_spaces_around_quotes_of_cells_that_span_lines(tmp_path):
+    content = (
+        'path, speaker, text\n"a.wav" , "ann" ,"one, ""two"" ,\n three" \n'
+        ' b.wav,bob, it was 5" , long\n'
+    ).replace(" long", '"" ')
+    table = read_table(write(tmp_path / "t.csv", content), COLUMNS)
+    assert cells(table)[0] == ("a.wav", "ann", 'one, "two" ,\n three')
+    # spaces of paths without quotes may be theirs
+    assert table.rows[1].cells["path"] == " b.wav"
+    assert len(table.rows) == 2
+
+
+def test_bytes_that_are_no_utf16_after_all(tmp_path):
+    content = "path,speaker\na.wav,ann\n".encode("utf-16-le") + b"\n"
+    path = write(tmp_path / "t.csv", content)
+    with pytest.raises(ValueError, match="begins like utf-16-le and is none"):
+        read_table(path, COLUMNS)
 
 
 def test_cells_of_any_length(tmp_path):

@@ -17,6 +17,9 @@ save_folder: !ref <output_folder>/save
 batches_per_epoch: 5
 learning_rate: 0.1
 precision: fp32
+snr_db: [0.0, 5.0]
+noise_snr_db: null
+test_snr_db: [-5.0, 0.0]
 """
 RULES = {"learning_rate": (float, 0, 1), "batches_per_epoch": (int, 1, None)}
 
@@ -82,6 +85,8 @@ MISTAKES = {
     "meta": (["--device=meta"], "device: meta is not there"),
     "empty": (["--device="], "device: it is empty"),
     "test_only": (["--test_only"], "test_only: there is no checkpoint in"),
+    "range": (["--snr_db=[5,-5]"], "snr_db: [5, -5] runs from high to low"),
+    "optional_range": (["--noise_snr_db=[1.5, 1]"], "noise_snr_db: [1.5, 1]"),
     "dashes": (["--learning-rate=1"], "did you mean learning_rate?"),
 }
 
@@ -117,6 +122,12 @@ def test_an_option_may_be_repeated_as_it_is():
 def test_the_file_comes_first(words):
     with pytest.raises(ValueError, match="comes first"):
         split_options(words)
+
+
+def test_ranges_and_lists_of_snrs_are_told_apart(hparams_file):
+    words = ["--snr_db=[5, 5]", "--noise_snr_db=[-5, 5]", "--test_snr_db=[5,0]"]
+    hparams = read(hparams_file, *words).hparams
+    assert hparams["snr_db"] == [5, 5] and hparams["test_snr_db"] == [5, 0]
 
 
 def test_a_trained_run_may_be_tested(hparams_file):

@@ -20,6 +20,11 @@ include: null
 snr_db: [-5.0, 5.0]
 output_folder: !ref results/<user>/<seed>
 save_folder: !ref <output_folder>/save
+metrics: null
+modules:
+    layer: !ref <layer>
+history: !new:builtins.dict
+__set_seed: !apply:builtins.print [!ref <seed>]
 layer: !new:torch.nn.Linear
     in_features: 2
     out_features: !ref <hidden>
@@ -146,6 +151,23 @@ MISTAKES = {
     "open_list": ("snr_db", "[1", "'[1' cannot be read as YAML"),
     "built": ("snr_db", "!new:os.getcwd", "cannot be read as YAML"),
     "nested": ("snr_db", "[" * 5000, "cannot be read as YAML"),
+    "mapping": ("metrics", "{a: 1}", "{'a': 1} is a mapping"),
+    "mapping_of_pair": ("snr_db", "a: b", "{'a': 'b'} is a mapping"),
+    "mapping_of_word": ("hidden", "{a: 1}", "{'a': 1} is no number"),
+    "modules": ("modules", "{}", "it builds objects; change it in the file"),
+    "module": ("modules", "{layer: 3}", "its layer is <layer>"),
+    "no_modules": ("modules", "null", "it builds objects; change it in"),
+    "reference": (
+        "layer",
+        "{out_features: -1}",
+        "its out_features is <hidden>",
+    ),
+    "object_of_none": ("layer", "{}", "it builds objects; change it in"),
+    "scalar_object": ("history", "3", "it builds objects; change it in"),
+    "hidden_key": ("__set_seed", "3", "the file alone sets it"),
+    "huge": ("hidden", str(2**63), "does not fit into 64 bits"),
+    "huge_by_rule": ("seed", "1" * 30, "does not fit into 64 bits"),
+    "huge_in_a_list": ("snr_db", f"[-{2**70}, 5]", "does not fit into 64 bits"),
     "object": ("layer", "3", "3 is no mapping"),
 }
 
@@ -156,6 +178,13 @@ def test_mistakes_name_the_option(hparams_file, key, text, told):
         load_hparams(hparams_file, {"data_folder": "x", key: text}, RULES)
     assert f"\n  {key}: " in str(error.value) and told in str(error.value)
     assert len(str(error.value)) < 1000
+
+
+def test_values_inside_an_object_can_be_given(hparams_file):
+    given = {"data_folder": "x", "layer": "{in_features: 3, bias: false}"}
+    layer = load_hparams(hparams_file, {**given, "seed": str(2**62)})["layer"]
+    assert (layer.in_features, layer.out_features) == (3, 64)
+    assert layer.bias is None
 
 
 def test_what_a_class_does_not_know_is_named(hparams_file):
