@@ -28,8 +28,8 @@ from speechbrain_ext.inference.waveforms import (
     fit,
     join,
     move_module,
+    reorder,
 )
-from speechbrain_ext.losses import align, pit
 from speechbrain_ext.outputs import remove_outputs, require_free
 
 # What is shorter gets zeros behind it: networks need some frames.
@@ -403,36 +403,3 @@ def cross_fade(
     ramp = torch.linspace(0, 1, count + 2)[1:-1]
     blend = torch.lerp(shared, piece[..., :count], ramp)
     return torch.cat((before[..., :start], blend, piece[..., count:]), -1)
-
-
-def reorder(piece: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """Put the sources of a chunk into the order of the chunk before.
-
-    Arguments
-    ---------
-    piece : torch.Tensor
-        Shape (batch, sources, time).
-    before : torch.Tensor
-        Shape (batch, sources, shared): what was separated already of its
-        first samples.
-
-    Returns
-    -------
-    reordered : torch.Tensor
-        Shape (batch, sources, time).
-
-    Example
-    -------
-    >>> piece = torch.tensor([[[1.0, 2.0, 3.0], [0.0, -5.0, 0.0]]])
-    >>> reorder(piece, torch.tensor([[[0.0, -4.0], [1.0, 1.0]]]))[0, 0]
-    tensor([ 0., -5.,  0.])
-    """
-    _, permutation = pit(
-        _agreement, estimates=piece[..., : before.shape[-1]], targets=before
-    )
-    return align(piece, permutation)
-
-
-def _agreement(*, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Inner product: loud parts decide, and silence decides nothing."""
-    return (estimate * target).sum(-1)

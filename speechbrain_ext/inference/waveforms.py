@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from speechbrain_ext.corpora.decoding import resampled
+from speechbrain_ext.losses import align, pit
 
 
 def join(first: torch.Tensor | None, second: torch.Tensor) -> torch.Tensor:
@@ -167,3 +168,36 @@ def change_rate(
         for row in waveforms.flatten(0, -2).cpu().numpy()
     ]
     return torch.from_numpy(np.stack(rows)).view(*waveforms.shape[:-1], -1)
+
+
+def reorder(piece: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Put the sources of a chunk into the order of the chunk before.
+
+    Arguments
+    ---------
+    piece : torch.Tensor
+        Shape (batch, sources, time).
+    before : torch.Tensor
+        Shape (batch, sources, shared): what was separated already of its
+        first samples.
+
+    Returns
+    -------
+    reordered : torch.Tensor
+        Shape (batch, sources, time).
+
+    Example
+    -------
+    >>> piece = torch.tensor([[[1.0, 2.0, 3.0], [0.0, -5.0, 0.0]]])
+    >>> reorder(piece, torch.tensor([[[0.0, -4.0], [1.0, 1.0]]]))[0, 0]
+    tensor([ 0., -5.,  0.])
+    """
+    _, permutation = pit(
+        _agreement, estimates=piece[..., : before.shape[-1]], targets=before
+    )
+    return align(piece, permutation)
+
+
+def _agreement(*, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Inner product: loud parts decide, and silence decides nothing."""
+    return (estimate * target).sum(-1)
