@@ -97,7 +97,8 @@ KINDS: dict[str, Kind] = {
         "d_model d_ffn kdim vdim dim_feedforward N B H unit input_dim": SIZE,
         "in_channels out_channels input_size hidden_channels n_neurons": SIZE,
         "kernel_size stride P dilation": range(1, 1025),
-        "n_fft hop chunk K segment_size max_length": range(1, 65537),
+        "n_fft hop max_length": range(1, 65537),
+        "chunk K segment_size": range(2, 1025),
         "mels": range(1, 257),
         "sample_rate": range(1000, 768_001),
         "window_ms hop_ms": Real(1, 200),
@@ -126,7 +127,15 @@ KINDS: dict[str, Kind] = {
 NARROWER: dict[tuple[str, str], Kind] = {
     (RECOGNISER, "channels"): range(1, 513),
     (CONV_TASNET + "MaskNet", "R"): range(1, 9),
+    # the stride is half of it
+    **{
+        (name, "kernel_size"): range(2, 1025)
+        for name in (ENCODER, OURS + "SepFormer", OURS + "ConvTasNet")
+    },
 }
+# a window to the step between windows: how often a sample is computed
+OVERLAPS = (("n_fft", "hop"), ("window_ms", "hop_ms"))
+MOST_OVERLAP = 16
 # a class is built as many times as the first ones, multiplied, or as the
 # second ones, added, say
 MULTIPLIED = ("blocks", "repeats", "num_layers", "layers", "X", "R", "layer")
@@ -143,12 +152,27 @@ def find_class(call: Call) -> type:
     return getattr(importlib.import_module(module), attribute)
 
 
-def parameters(call: Call) -> list[str]:
-    """List the parameters of a class, in the order of its signature."""
+def parameters(call: Call) -> dict[str, object]:
+    """Give what each parameter of a class is, or else its default.
+
+    Arguments
+    ---------
+    call : Call
+        Of a class of the list.
+
+    Returns
+    -------
+    parameters : dict
+        In the order of its signature; `inspect.Parameter.empty` without a
+        default.
+    """
     entity = find_class(call)
     if call.name == DECODER:  # it hands all on
         (entity,) = entity.__bases__
-    return list(inspect.signature(entity).parameters)
+    return {
+        name: call.keywords.get(name, parameter.default)
+        for name, parameter in inspect.signature(entity).parameters.items()
+    }
 
 
 def check_plan(plan: Mapping[str, object]) -> None:
@@ -218,7 +242,7 @@ def check_call(call: Call) -> None:
     RefusedError
         If it is not on the list.
     """
-    names = parameters(call)
+    names = list(parameters(call))
     if len(call.positional) > len(names):
         raise call.place.refuse(f"too many arguments for {call.name}")
     twice = call.keywords.keys() & set(names[: len(call.positional)])
@@ -238,6 +262,14 @@ def check_call(call: Call) -> None:
         if wanted:
             raise call.place.refuse(
                 f"the argument {name!r} of {call.name} is not {wanted}"
+            )
+    given = parameters(call)
+    for window, hop in OVERLAPS:
+        sizes = given.get(window), given.get(hop)
+        if None not in sizes and sizes[0] > MOST_OVERLAP * sizes[1]:
+            raise call.place.refuse(
+                f"{window}={sizes[0]} is more than {MOST_OVERLAP} times "
+                f"{hop}={sizes[1]}"
             )
 
 

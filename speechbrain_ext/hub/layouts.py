@@ -1,5 +1,6 @@
 """The layouts of folders that exist: keys, modules, files of weights."""
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from speechbrain_ext.hub.allowed import (
     SEQUENTIAL,
     Real,
     mismatch,
+    parameters,
 )
 from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.folder import FILE_NAME
@@ -124,20 +126,52 @@ def check_modules(plan: Mapping[str, object]) -> None:
                 f"hyperparams.yaml: modules[{name!r}] is not {wanted}"
             )
         check_outputs(module, plan)
+    if {"encoder", "masknet", "decoder"} == modules.keys():
+        check_filters(**modules)
 
 
 def check_outputs(module: Call, plan: Mapping[str, object]) -> None:
-    """Check that a module gives as many sources or tokens as the keys say."""
+    """Check that a module gives what the keys say, at the rate they say."""
     recogniser = module.keywords.get("recogniser", module)
-    for call, argument, wanted in (
-        (module, MASKNETS.get(module.name), plan.get("num_spks", 2)),
-        (recogniser, "num_tokens", len(plan.get("alphabet", "")) + 1),
-    ):
-        given = call.keywords.get(argument, wanted)
-        if given != wanted and ("alphabet" in plan or argument != "num_tokens"):
+    wanted = {"sample_rate": plan.get("sample_rate")}
+    if "alphabet" in plan:
+        wanted["num_tokens"] = len(plan["alphabet"]) + 1
+    require_arguments(recogniser, wanted)
+    if module.name in MASKNETS:
+        sources = plan.get("num_spks", 2)
+        require_arguments(module, {MASKNETS[module.name]: sources})
+
+
+def check_filters(*, encoder: Call, masknet: Call, decoder: Call) -> None:
+    """Check that what is decoded is as long as what was encoded."""
+    given = parameters(encoder)
+    channels, kernel = given["out_channels"], given["kernel_size"]
+    require_arguments(encoder, {"in_channels": 1})
+    require_arguments(
+        masknet, dict.fromkeys(("in_channels", "N", "input_dim"), channels)
+    )
+    require_arguments(
+        decoder,
+        {
+            "in_channels": channels,
+            "out_channels": 1,
+            "kernel_size": kernel,
+            "stride": kernel and kernel // 2,
+            **{"padding": 0, "dilation": 1},
+        },
+    )
+
+
+def require_arguments(call: Call, wanted: Mapping[str, object]) -> None:
+    """Refuse a call whose arguments, where it has them, are others."""
+    given = parameters(call)
+    for name in sorted(wanted.keys() & given.keys()):
+        # what is missing is told by the class itself
+        fits = given[name] in (wanted[name], inspect.Parameter.empty)
+        if wanted[name] is not None and not fits:
             raise call.place.refuse(
-                f"{argument} is {given}, and the keys of the file ask for "
-                f"{wanted}"
+                f"{name} is {given[name]}, and the rest of the file asks for "
+                f"{wanted[name]}"
             )
 
 
@@ -234,7 +268,7 @@ def find_loadables(
             raise place.refuse(
                 f"the loadable {name!r} is not built in this file"
             )
-    return [
+    found = [
         Loadable(
             name=name,
             module=module,
@@ -243,6 +277,16 @@ def find_loadables(
         )
         for name, module in loadables.items()
     ]
+    taken: set[str] = set()
+    for loadable in found:
+        files = {file.casefold() for file in loadable.files}
+        if taken & files:
+            raise place.refuse(
+                f"the loadable {loadable.name!r} has its weights in the file "
+                "of another one"
+            )
+        taken |= files
+    return found
 
 
 def file_name(path: object, repo_id: str | None, place: Place) -> str:

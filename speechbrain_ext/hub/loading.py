@@ -8,6 +8,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.parameter_transfer import Pretrainer
 
+from speechbrain_ext.console import printable
 from speechbrain_ext.hub.allowed import CLASSES, check_plan
 from speechbrain_ext.hub.building import build_sizes, materialize
 from speechbrain_ext.hub.document import Call, children, parse
@@ -161,6 +162,12 @@ def load_folder(
     folder = find_folder(source)
     options = {"cache_dir": savedir, "token": token, "endpoint": endpoint}
     remote = folder is None
+    if revision is not None and not remote:
+        logger.warning(
+            "%s is a folder here: revision=%s is not looked at",
+            printable(source),
+            printable(revision),
+        )
     if trust:
         if remote:
             folder = Path(download(source, revision=revision, **options))
@@ -228,7 +235,7 @@ def build_and_load(
     loadables: list[Loadable],
     limits: Limits,
 ) -> LoadedFolder:
-    """Read the weights, then build the modules and fill them.
+    """Build the modules, and fill them from one file after the other.
 
     Arguments
     ---------
@@ -248,7 +255,6 @@ def build_and_load(
     """
     paths = {item: weights_file(folder, item) for item in loadables}
     limits.check_weights({p: p.stat().st_size for p in paths.values()})
-    weights = {item: read_weights(path) for item, path in paths.items()}
     calls = [item.module for item in loadables] + [
         value
         for value in (*plan["modules"].values(), *plan.values())
@@ -256,11 +262,13 @@ def build_and_load(
     ]
     built = build_sizes([x for x in calls if x.kind == "!new:"], limits)
     for item in loadables:
-        sizes = built[item.module].state_dict()
-        check_state_dict(paths[item], expected=sizes, found=weights[item])
-    for item in loadables:
-        module = materialize(item.module, built[item.module])
-        module.load_state_dict(weights.pop(item))
+        module = built[item.module]
+        weights = read_weights(paths[item])
+        check_state_dict(
+            paths[item], expected=module.state_dict(), found=weights
+        )
+        module = materialize(item.module, module)
+        module.load_state_dict(weights)
         built[item.module] = module.eval()
     # what has sizes only, such as the blocks of a mask network, is left out
     real = {

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from speechbrain_ext.console import printable
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub.refusal import RefusedError
-from speechbrain_ext.models.state_dict import read_state_dict
+from speechbrain_ext.models.state_dict import check_finite, read_state_dict
 
 LARGEST_HEADER = 1024**2
 # names of dtypes in safetensors
@@ -67,8 +67,12 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     with safe_open(path, framework="pt", device="cpu") as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}
         if not kinds <= KINDS:
-            raise ValueError(f"it holds numbers of the kinds {sorted(kinds)}")
-        return {name: file.get_tensor(name) for name in file.keys()}
+            raise ValueError(
+                f"it holds numbers of the kinds {sorted(map(str, kinds))}"
+            )
+        weights = {name: file.get_tensor(name) for name in file.keys()}
+    check_finite(weights)
+    return weights
 
 
 def write_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:

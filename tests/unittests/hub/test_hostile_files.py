@@ -99,6 +99,15 @@ def sparse_tensor(path, canary):
     torch.save({"conv1d.weight": torch.zeros(8, 1, 16).to_sparse()}, path)
 
 
+def not_finite(path, canary):
+    torch.save({"conv1d.weight": torch.full((8, 1, 16), float("nan"))}, path)
+
+
+def not_finite_safetensors(path, canary):
+    weights = {"a": torch.tensor([1.0, float("inf")])}
+    save_file(weights, path.with_suffix(".safetensors"))
+
+
 def archive_bomb(path, canary):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", b"\0" * 3_000_000)
@@ -193,6 +202,8 @@ DAMAGE = {
     empty: "encoder.ckpt is refused",
     cut_tensors: "encoder.safetensors is refused",
     huge_header: "its header says that it has",
+    not_finite: "encoder.ckpt .* tensor conv1d.weight .* infinite",
+    not_finite_safetensors: "encoder.safetensors .* tensor a holds .* infinite",
     sparse_tensor: "asks for .*_rebuild_sparse_tensor",
     archive_bomb: "entries of the archive are packed",
     link_out: "is a link to .*outside/encoder.ckpt, which is outside",
@@ -211,15 +222,19 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda item: item.__name__)
-def test_refused_before_anything_is_built(
+def test_refused_before_its_module_takes_memory(
     damage, tmp_path, canary, monkeypatch
 ):
     folder = tmp_path / "hostile"
     write_folder(folder)
     damage(folder / "encoder.ckpt", canary)
-    monkeypatch.setattr(
-        loading, "build_sizes", lambda *a: pytest.fail("was built")
-    )
+    make = loading.materialize
+
+    def make_others(call, sizes):
+        assert not call.name.endswith("Encoder")
+        return make(call, sizes)
+
+    monkeypatch.setattr(loading, "materialize", make_others)
     with pytest.raises((RefusedError, FileNotFoundError), match=DAMAGE[damage]):
         load_folder(folder, limits=Limits(weight_bytes=1_000_000))
     assert os.listdir(canary) == []

@@ -247,7 +247,40 @@ def test_paths_may_begin_with_the_repository(tmp_path):
     [
         ("modules:", "models:", "has no key modules"),
         ("pretrainer:", "trainer:", "elsewhere than at the key pretrainer"),
-        ("  out_channels: 8", "  out_channels: 9", "does not fit this"),
+        ("  B: 8", "  B: 9", "does not fit this"),
+        ("  out_channels: 8", "  out_channels: 9", "N is 8, .* asks for 9"),
+        (
+            "kernel_size: 16\n  out",
+            "kernel_size: 8\n  out",
+            "16, .* asks for 8",
+        ),
+        (
+            "kernel_size: 16\n  str",
+            "kernel_size: 8\n  str",
+            "8, .* asks for 16",
+        ),
+        ("  stride: 8", "  stride: 16", "stride is 16, .* asks for 8"),
+        ("  stride: 8", "  stride: null", "stride is None, .* asks for 8"),
+        ("  stride: 8\n", "", "stride is 1, .* asks for 8"),
+        ("  stride: 8", "  stride: 8\n  padding: same", "padding is same"),
+        ("  stride: 8", "  stride: 8\n  dilation: 2", "dilation is 2"),
+        ("  out_channels: 1\n", "  out_channels: 2\n", "out_channels is 2"),
+        ("  in_channels: 8", "  in_channels: 4", "in_channels is 4"),
+        (
+            "kernel_size: 16\n  out",
+            "in_channels: 2\n  kernel_size: 16\n  out",
+            "in_channels is 2, .* asks for 1",
+        ),
+        (
+            "kernel_size: 16\n  out",
+            "kernel_size: null\n  out",
+            "Encoder cannot be built",
+        ),
+        (
+            "kernel_size: 16\n  out",
+            "kernel_size: 1\n  out",
+            "not a whole number from 2",
+        ),
         # a module whose weights are in no file would be noise
         ("    decoder: !ref <Decoder>\n", "", "'decoder' are in no file"),
         (
@@ -258,7 +291,7 @@ def test_paths_may_begin_with_the_repository(tmp_path):
         (
             "  kernel_size: 16\n  out_ch",
             "  kernel_size: sixteen\n  out_ch",
-            "'kernel_size' of .* is not a whole number from 1 to 1024",
+            "'kernel_size' of .* is not a whole number from 2 to 1024",
         ),
         ("  N: 8\n", "", "line 17: .*MaskNet cannot be built .*'N'"),
     ],
@@ -268,6 +301,67 @@ def test_mistakes_are_named(tmp_path, before, after, message):
     write_folder(tmp_path, CONV_TASNET.replace(before, after))
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load_folder(tmp_path)
+
+
+def test_lengths_of_other_mask_networks_fit_their_filters(tmp_path):
+    for text, name in ((SEPFORMER, "in_channels"), (RESEPFORMER, "input_dim")):
+        changed = re.sub(rf"(MaskNet:(.|\n)*?{name}): 8", r"\1: 4", text)
+        write_folder(tmp_path, changed)
+        with pytest.raises(RefusedError, match=f"{name} is 4, .* asks for 8"):
+            load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        "{encoder: masknet.ckpt}",
+        "{encoder: masknet.pt}",
+        "{encoder: a.safetensors, decoder: A.ckpt}",
+    ],
+    ids=["same", "same_safetensors", "same_but_for_case"],
+)
+def test_every_loadable_has_a_file_of_its_own(tmp_path, paths):
+    write_folder(tmp_path, f"{CONV_TASNET}  paths: {paths}\n")
+    with pytest.raises(RefusedError, match="the file of another one"):
+        load_folder(tmp_path)
+
+
+def test_the_rate_of_a_recogniser_is_that_of_its_file(tmp_path):
+    text = """
+sample_rate: 16000
+alphabet: abc
+recogniser: !new:speechbrain_ext.models.ConformerCTC
+  num_tokens: 4
+modules: {recogniser: !ref <recogniser>}
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+  loadables: {recogniser: !ref <recogniser>}
+"""
+    path = tmp_path / "hyperparams.yaml"
+    for rate in ("", "  sample_rate: 8000\n", "  sample_rate: null\n"):
+        path.write_text(text.replace("  num_tokens", f"{rate}  num_tokens"))
+        with pytest.raises(RefusedError, match="sample_rate is .* for 16000"):
+            load_folder(tmp_path)
+    rate = "  sample_rate: 16000\n"
+    path.write_text(text.replace("  num_tokens", f"{rate}  num_tokens"))
+    with pytest.raises(FileNotFoundError, match="recogniser.safetensors"):
+        load_folder(tmp_path)
+
+
+def test_a_revision_of_a_local_folder_is_told(tmp_path, caplog):
+    write_folder(tmp_path)
+    load_folder(tmp_path, revision="v1.0")
+    assert "revision=v1.0 is not looked at" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["a" * 5000, "a/" + "b" * 5000, "~" + "a" * 5000, "./" + "x" * 300, "a\0"],
+    ids="name repository user path nul".split(),
+)
+def test_names_of_no_folder(source):
+    with pytest.raises(FileNotFoundError, match="there is no folder") as error:
+        load_folder(source)
+    assert len(str(error.value)) < 1000
 
 
 VALUES = """
@@ -349,7 +443,7 @@ def test_parameters_of_the_list_are_numbers_or_choices():
 
 def test_the_decoder_hands_all_on():
     call = Call("!new:", DECODER, Place("hyperparams.yaml", 1, ""))
-    assert parameters(call)[:4] == [
+    assert list(parameters(call))[:4] == [
         *("in_channels", "out_channels", "kernel_size", "stride")
     ]
 
@@ -473,7 +567,7 @@ def test_levels_are_in_order():
         ),
         ("  encoder: !ref <Encoder>", "  encoder: 1", "not built in this file"),
         ("num_spks: 2", "num_spks: 3", None),
-        ("  C: !ref <num_spks>", "  C: 3", "ask for 2"),
+        ("  C: !ref <num_spks>", "  C: 3", "asks for 2"),
     ],
     ids=["missing", "renamed", "exchanged", "number", "three", "others"],
 )
