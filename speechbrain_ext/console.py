@@ -18,8 +18,9 @@ logger = logging.getLogger(__name__)
 
 MISTAKE, SOME_FAILED = 1, 2
 LONGEST_TEXT = 500
+FULL = {errno.ENOSPC, errno.EDQUOT}
 # With these the disk is at fault, and the next item would fail as well.
-DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+DISK_FAULTS = {*FULL, errno.EROFS}
 
 
 def printable(text: object, longest: int = LONGEST_TEXT) -> str:
@@ -167,10 +168,7 @@ def describe_error(error: BaseException) -> str:
         files = [error.filename, error.filename2]
         named = " -> ".join(str(name) for name in files if name is not None)
         text = f"{named}: {error.strerror}" if named else error.strerror
-        if error.errno in DISK_FAULTS:
-            text += "; nothing half-written is left. Make room or choose "
-            text += "another folder, and run the same command again"
-        return printable(text, 4000)
+        return printable(f"{text}{_advice(error)}", 4000)
     said = printable(str(error).strip(), 4000)
     kinds = (ValueError, OSError, RuntimeError, ImportError, MemoryError)
     if isinstance(error, kinds) and said:
@@ -180,6 +178,24 @@ def describe_error(error: BaseException) -> str:
         f"{kind}: {said}. This is probably a fault of the program: run the "
         "command\nagain with --traceback to see where, and report it."
     )
+
+
+def _advice(error: OSError) -> str:
+    """Say what helps against an error of the system; empty if unknown."""
+    if "choose" in str(error.strerror):
+        return ""
+    if error.errno in FULL:
+        return (
+            "; nothing half-written is left. Make room or choose another "
+            "folder, and run the same command again"
+        )
+    place = error.filename
+    there = isinstance(place, str | os.PathLike) and os.path.exists(place)
+    if error.errno == errno.EACCES and there and not os.access(place, os.R_OK):
+        return "; change its permissions, so that it can be read"
+    if error.errno in (errno.EROFS, errno.EACCES):
+        return "; choose a folder that can be written to"
+    return ""
 
 
 class Failures:

@@ -89,6 +89,7 @@ class AudioBlocks:
         self.block_seconds = block_seconds
         self.frames = self.said_frames = 0
         self.peak = 0.0
+        self._cancels = False
         self._file = open_regular(path)
         try:
             self._inspect()
@@ -151,7 +152,7 @@ class AudioBlocks:
             int(self.block_seconds * self.sample_rate),
             BLOCK_BYTES // (4 * self.channels),
         )
-        self.frames, self.peak = 0, 0.0
+        self.frames, self.peak, self._cancels = 0, 0.0, False
         total, low, high = 0.0, np.inf, -np.inf
         for block in self._decoded(max(1, size)):
             if self.channel is not None:
@@ -163,13 +164,18 @@ class AudioBlocks:
                 mono /= np.float32(self.channels)
             ends = float(mono.min()), float(mono.max())
             if not np.isfinite(ends).all():
-                raise UnusableAudio("holds values that are not finite (NaN)")
+                raise UnusableAudio(
+                    "holds values that are not finite (NaN or infinity)"
+                )
             low, high = min(low, ends[0]), max(high, ends[1])
             self.frames += len(mono)
             self._check_length(self.frames)
             total += float(mono.sum(dtype=np.float64))
             mean = total / self.frames
             self.peak = max(high - mean, mean - low)
+            if self.channel is None and self.peak < SILENT_PEAK:
+                spread = np.max(block.max(axis=0) - block.min(axis=0))
+                self._cancels |= bool(spread >= 2 * SILENT_PEAK)
             yield mono
         if self.frames == 0:
             raise UnusableAudio("holds no samples")
@@ -193,8 +199,13 @@ class AudioBlocks:
         ------
         UnusableAudio
             If no sample deviates from the mean by ``SILENT_PEAK``: an
-            offset alone is no sound.
+            offset alone is no sound. Channels may have canceled each other.
         """
+        if self.peak < SILENT_PEAK and self._cancels:
+            raise UnusableAudio(
+                "its channels cancel each other: their mean is silent; invert "
+                "one of them, or keep one alone"
+            )
         if self.peak < SILENT_PEAK:
             raise UnusableAudio(f"silent: no sample above {SILENT_PEAK:g}")
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 # HTTPError is the class of the network library that the client uses
 from huggingface_hub import errors
 
-from speechbrain_ext.console import DISK_FAULTS, printable
+from speechbrain_ext.console import DISK_FAULTS, FULL, printable
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,9 @@ def diagnose(cause: BaseException) -> tuple[str, str, bool]:
     if isinstance(cause, LOGGED_OUT):
         return "you are not logged in", LOG_IN, False
     if getattr(cause, "errno", None) in DISK_FAULTS:
-        fix = "make room, or let HF_HOME and TMPDIR name other folders"
+        fix = "let HF_HOME and TMPDIR name folders that can be written to"
+        if cause.errno in FULL:
+            fix = "make room, or let HF_HOME and TMPDIR name other folders"
         return str(cause.strerror), fix, False
     code = getattr(getattr(cause, "response", None), "status_code", None)
     transient = code is None or code == 429 or code >= 500

@@ -23,6 +23,7 @@ from speechbrain_ext.training.configuration import (
 from speechbrain_ext.training.options import find_mistakes, read_option
 from speechbrain_ext.training.output_folder import (
     claim_output,
+    find_absent_sources,
     find_place_mistakes,
 )
 from speechbrain_ext.training.processes import (
@@ -167,6 +168,7 @@ def read_command_line(
     def find_all_conflicts(values):
         found = find_conflicts(values) if find_conflicts else []
         found += find_place_mistakes(values)
+        found += find_absent_sources(values, own)
         return found + _find_run_mistakes(values, run_opts)
 
     rules = {

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -74,6 +74,39 @@ def find_place_mistakes(values: Mapping) -> list[str]:
                     "which is written by runs; move the recordings, or give "
                     f"another {name}"
                 )
+    return mistakes
+
+
+def find_absent_sources(values: Mapping, given: Iterable[str]) -> list[str]:
+    """List the given folders of recordings that are not there.
+
+    Arguments
+    ---------
+    values : Mapping
+        Of a hyperparameter file.
+    given : iterable of str
+        The keys that were given as options.
+
+    Returns
+    -------
+    mistakes : list of str
+        One line each; none where the recordings may be downloaded.
+
+    Example
+    -------
+    >>> find_absent_sources({"data_folder": "/nowhere"}, ["data_folder"])
+    ['data_folder: there is no folder /nowhere']
+    """
+    if values.get("download"):
+        return []
+    mistakes = []
+    for key in given:
+        place = values.get(key)
+        source = key.endswith("_folder") and key not in _WRITTEN
+        if source and isinstance(place, str) and not os.path.exists(place):
+            table = place.lower().endswith((".csv", ".tsv", ".txt"))
+            kind = "file" if table else "folder"
+            mistakes.append(f"{key}: there is no {kind} {place}")
     return mistakes
 
 

@@ -95,6 +95,7 @@ def test_values_of_one_option(hparams, record_property):
 
 def test_command_lines(hparams, record_property, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
     outcomes = {"taken": 0, "refused": 0}
     words = st.one_of(
         st.tuples(st.sampled_from(KEYS), VALUES).map("--{0[0]}={0[1]}".format),

@@ -336,7 +336,7 @@ def test_bad_options_are_told_before_data_is_touched(
     recipe, tmp_path, options, message
 ):
     options = {
-        "data_folder": "/nowhere",
+        "data_folder": ".",
         "user": "u1",
         "output_folder": tmp_path,
         **options,
@@ -359,7 +359,7 @@ def test_bad_options_are_told_before_data_is_touched(
     ],
 )
 def test_a_users_folder_has_no_clean_speech(recipe, tmp_path, options, message):
-    options = {"data_folder": "/nowhere", "predictor": "/nowhere", **options}
+    options = {"data_folder": ".", "predictor": "/nowhere", **options}
     with pytest.raises(ValueError, match=message):
         configure(recipe, FOLDER_FILE, {**options, "output_folder": tmp_path})
 

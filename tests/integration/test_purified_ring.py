@@ -116,7 +116,7 @@ def test_on_it_weights_the_frames_of_the_noisy_targets(ring):
     ],
 )
 def test_bad_predictors_are_told(tmp_path, options, message):
-    options = {"data_folder": "/nowhere", "output_folder": tmp_path, **options}
+    options = {"data_folder": ".", "output_folder": tmp_path, **options}
     command = train_command(HPARAMS / "arms_real.yaml", **options)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         recipe.configure([str(word) for word in command[2:]])

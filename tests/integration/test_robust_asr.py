@@ -366,7 +366,7 @@ def test_bad_options_are_told_before_data_is_touched(
 
 
 def test_a_start_without_a_finished_stage_is_told(recipe, tmp_path):
-    options = {"data_folder": "/nowhere", "start_from": tmp_path}
+    options = {"data_folder": ".", "start_from": tmp_path}
     command = train_command(FOLDER_FILE, **options)
     with pytest.raises(FileNotFoundError, match="no finished stage in"):
         recipe.configure([str(word) for word in command[2:]])

@@ -1,6 +1,7 @@
 """Commands end readably, and one bad item does not end the others."""
 
 import errno
+import os
 
 import pytest
 
@@ -92,6 +93,35 @@ def test_errors_are_a_paragraph(error, words, capsys):
     assert stop.value.code == 1
     assert "Traceback" not in said
     assert all(word in said for word in words)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EDQUOT, "Make room"),
+        (errno.EROFS, "choose a folder that can be written to"),
+        (errno.EACCES, "choose a folder that can be written to"),
+        (errno.ENOENT, ""),
+    ],
+    ids="full quota read_only denied absent".split(),
+)
+def test_what_helps_depends_on_what_the_disk_says(number, advice, tmp_path):
+    error = OSError(number, os.strerror(number), str(tmp_path / "a.wav"))
+    said = describe_error(error)
+    assert advice in said
+    assert ("Make room" in said) is (advice == "Make room")
+    assert said.count("choose") == bool(advice)
+    own = f"{os.strerror(number)}; choose another folder"
+    assert describe_error(OSError(number, own, "a")) == f"a: {own}"
+
+
+def test_a_file_that_cannot_be_read_is_not_to_be_written(tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = describe_error(PermissionError(errno.EACCES, "denied", str(path)))
+    assert "can be read" in said and "written" not in said
 
 
 def test_the_traceback_is_there_for_who_asks(capsys):

@@ -378,3 +378,35 @@ def test_links_that_lead_nowhere_and_round(tmp_path):
         with pytest.raises(OSError) as error:
             decode(path, sample_rate=8000)
         assert error.value.filename in (path, str(path))
+
+
+STEREO = {
+    "antiphase": ([1, -1], "cancel"),
+    "offset": ([1, -1], "cancel"),
+    "three": ([1, -0.5, -0.5], "cancel"),
+    "faint": ([1e-5, -1e-5], "silent: no sample"),
+}
+
+
+@pytest.mark.parametrize(("gains", "told"), STEREO.values(), ids=STEREO)
+def test_channels_that_cancel_are_not_called_silent(
+    tmp_path, request, gains, told
+):
+    path = tmp_path / "a.wav"
+    wave = tone(8000)[:, None] * np.array(gains)
+    if "offset" in request.node.name:
+        wave[:, 0] += 0.1
+    soundfile.write(path, wave, 8000, subtype="FLOAT")
+    with pytest.raises(UnusableAudio, match=told):
+        decode(path, sample_rate=8000)
+    if told == "cancel":
+        assert decode(path, sample_rate=8000, channel=1).waveform.any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
+def test_values_that_are_not_finite_are_named(tmp_path, value):
+    wave = tone(8000)
+    wave[3] = value
+    soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
+    with pytest.raises(UnusableAudio, match=r"not finite \(NaN or infinity\)"):
+        decode(tmp_path / "a.wav", sample_rate=8000)

@@ -29,6 +29,7 @@ def hparams_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "hparams.yaml"
     path.write_text(FILE)
+    (tmp_path / "data").mkdir()
     return str(path)
 
 
@@ -49,6 +50,7 @@ def test_both_forms_are_taken(hparams_file):
 
 
 def test_what_is_saved_is_what_was_asked_for(hparams_file):
+    Path("a: <b> #1").mkdir()
     command = read_command_line(
         [hparams_file, "--data_folder=a: <b> #1", "--output_folder=1/0"], RULES
     )
@@ -97,6 +99,17 @@ def test_mistakes_are_told(hparams_file, words, told):
         read(hparams_file, *words)
     assert told in str(error.value)
     assert "1 mistake\n" in str(error.value)
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("nope", "no folder nope"), ("data/list.csv", "no file data/list.csv")],
+    ids=["folder", "table"],
+)
+def test_recordings_that_are_not_there_leave_nothing(hparams_file, place, told):
+    with pytest.raises(ValueError, match=f"data_folder: there is {told}"):
+        read_command_line([hparams_file, f"--data_folder={place}"], RULES)
     assert not Path("results").exists()
 
 
