@@ -15,16 +15,24 @@ TOKEN = re.compile(
         | gh[opsur]_ [A-Za-z0-9]{6,} | github_pat_ \w{6,}
         | (?: glpat | xox[a-z] | [rs]k_live | [rs]k_test ) [-_] [\w-]{6,}
         | sk- (?: (?=[a-z]*[A-Z0-9]) [A-Za-z0-9]{6,} [\w-]* | [\w-]{16,} )
+        | npm_ (?=[a-z]*[A-Z0-9]) [A-Za-z0-9]{6,} (?!\w)
+        | pypi- (?=[a-z-]*[A-Z0-9]) [\w-]{16,} | ya29\. [\w.-]{6,}
+        | api_org_ [A-Za-z0-9]{6,}
         | A[KS]IA [A-Z0-9]{12,} | AIza [\w-]{20,} | eyJ [\w-]{8,} \. [\w.-]{8,}
     )
     | (?<=://) [^\s/@:"'<>]* : [^\s/"'<>]+ (?=@)
-    | (?i: (?<=\bbearer\s) | (?<=\bauthorization:\sbasic\s) )
+    | (?i: (?<=\bhttps://) | (?<=\bhttp://) ) [^\s/@:"'<>]+ (?=@)
+    | (?i: (?<=hooks\.slack\.com/services/) ) [\w/]+
+    | (?i: (?<=[?&]sig=) | (?<=[?&]token=) | (?<=[?&]auth=)
+        | (?<=[?&]signature=) | (?<=-signature=) ) [^\s&\#"'<>()]+
+    | (?i: (?<=\bbearer\s) | (?<=\bauthorization:\sbasic\s)
+        | (?<=\bauthorization:\stoken\s) )
         (?=\S*[A-Z0-9] | [a-z]{13,}) [\w.~+/=-]{6,}
     | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
         (?: .*? -----END\ [A-Z ]*PRIVATE\ KEY----- | .* )"""
 )
 SECRET_NAME = (
-    r"[\w.-]{0,50}(?:token|key|secret|passw(?:or)?d|credential)[\w-]{0,50}"
+    r"[\w.-]{0,50}(?:token|key|secret|passw(?:or)?d|pwd|credential)s?\d{0,3}"
 )
 # NAME=value, NAME: value and --NAME value
 NAMED = re.compile(
@@ -32,7 +40,13 @@ NAMED = re.compile(
     ("[^"\n]*" | '[^'\n]*' | [^\s"'`,;&<>()\[\]{{}}]+)
     (?= (\s*? (?: \n | \Z | [,}}\]\#] ))? )"""
 )
-ALWAYS_SECRET = re.compile(r"(?i)secret|passw|api_?key|credential")
+ALWAYS_SECRET = re.compile(r"(?i)secret|passw|pwd|api_?key|credential")
+# of paths that stand where other slashes stand as well
+ROOTS = (
+    "home Users root mnt media data tmp var opt srv scratch work workspace "
+    "Volumes private export nfs lustre gpfs"
+)
+ROOTED = re.compile(rf"/+(?:{'|'.join(ROOTS.split())})/+[^\s/]")
 ORDINARY = re.compile(
     r"""(?x) [*.]* | <[^>]*> | \$\{?\w+\}? | [\[{&*|>].* | !(?:ref|new|name)\b.*
     | [A-Z_]*(?:TOKEN|KEY|PASSWORD|SECRET|YOUR|XXX)[A-Z_]* | os\.environ.*
@@ -49,7 +63,7 @@ PATH = re.compile(
         | (?<![\w\\]) \\\\{{1,3}}[\w.-]+\\+(?=\w)
         | (?<![\w.]) /(?:home|Users)/(?=\w) ) {REST}
     | (?P<relative> (?<![\w./\\-]) (?:[\w.-]+[/\\])* \.\.[/\\] {REST} )
-    | (?: ^ | (?<=[\s"'`=:(\[{{,;|@“„«‘]) )
+    | (?: ^ | (?<=[\s"'`=:(\[{{,;|@“„«‘<>*_]) )
         (?P<absolute> /+(?=[\w.@%$~+\\]) {REST})"""
 )
 ANY_PLACE = re.compile(r"/|~|file:|\\\\|[A-Za-z]:[\\/]|\$\{?HOME|%\w+%")
@@ -154,7 +168,11 @@ def is_secret(name: str, sign: str, value: str, ends: bool = True) -> bool:
     if not re.fullmatch(f"(?i){SECRET_NAME}", name) or ORDINARY.fullmatch(bare):
         return False
     if ALWAYS_SECRET.search(name) and sign.strip():
-        return bare != name
+        prose = re.fullmatch(
+            r"[Ss]ecrets?:\s+[a-z]+[.,;!?]*", f"{name}{sign}{value}"
+        )
+        path = bare == PLACE or ROOTED.match(bare)
+        return bare != name and not prose and not path
     if NUMBER.fullmatch(bare):
         return False
     if len(bare) >= 6 and re.search(r"(?i)\d.*[a-z]|[a-z].*\d", bare):
@@ -180,9 +198,15 @@ def leads_out(path: str) -> bool:
 
 def _place(match: re.Match) -> str:
     """Give what stands in place of a path."""
-    path = re.sub(r"(\*\*|[.,:;!?])+$", "", match[0])
+    path = re.sub(r"(\*\*|[.,:;!?_])+$", "", match[0])
     ordinary = match["url"] or (match["relative"] and not leads_out(path))
-    if match["absolute"] and re.fullmatch(r"/(\w{1,3}/?|[\d.%]+)", path):
+    lead = match.string[max(match.start() - 2, 0) : match.start()]
+    if match["absolute"] and (lead == "](" or lead[-1:] in tuple("<>*_")):
+        # perhaps a link of a page, the end of a tag, or a division
+        ordinary = not ROOTED.match(path)
+    elif match["absolute"] and re.fullmatch(
+        r"/(\w{1,3}/?|[\d.%]+|[^\s/]{0,4}[^\x00-\x7f][^\s/]{0,4}/)", path
+    ):
         # perhaps a number, a unit or a sound in slashes, in a sentence
         before = match.string[max(match.start() - 3, 0) : match.start()]
         sentence = path.endswith("/") or re.search(r"(^|[^:=]\s|\()$", before)

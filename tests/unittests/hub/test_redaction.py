@@ -31,6 +31,14 @@ ORDINARY = {
     "addresses": "git+ssh://git@github.com/x/y and s3://bucket/a/b",
     "inner": "data/clips, ./a/b, a/../b, ... and .../x",
     "latex": "\\url{https://arxiv.org/abs/2604.08415} {\\\"o} \\'e \\\\",
+    "names": "tokenizer=bpe1000, sentencepiece_token_type: bpe5000",
+    "counted": "secret_token_count = 17, password_length=12, monkey_bars: 3a4",
+    "prose": "The secret: practice. Our secrets: patience and data",
+    "links": "[a](/docs/readme.md), [b](/a/b/c#d) <a href=x>/docs/a</a>",
+    "phonemes": "as /t͡ʃ/ in chip, /d͡ʒ/ and /ˈɑː/",
+    "null": "python train.py 2>/dev/null </dev/stdin",
+    "users": "ssh://git@example.org/x, mailto:a@example.org, npm_config_cache",
+    "packages": "pypi-publish, a?page=2&signed=yes, a*/b, x_/y",
     "unicode": "10 dB, naïve, 日本語/英語, 👩‍🔬",
 }
 
@@ -59,6 +67,10 @@ PLACES = {
     "share": (r"\\server\share\x", "DIR"),
     "out": ("../../name/clips and a/../../b", "DIR and DIR"),
     "out_windows": (r"..\..\name", "DIR"),
+    "redirected": ("2>/data/jane/log </srv/a/b", "2>DIR <DIR"),
+    "bold": ("**/data/jane** and _/scratch/jane/x_", "**DIR** and _DIR_"),
+    "link": (f"[a]({HOME}/x.md)", "[a](DIR)"),
+    "working": ("pwd=/data/jane", "pwd=DIR"),
     "search_path": (f"PATH={HOME}/bin:{HOME}/b", "PATH=DIR"),
 }
 
@@ -97,6 +109,29 @@ SECRETS = {
     "line": ("password: hunter", "password: ***"),
     "json": ('"token": "abcdefgh"', '"token": "***"'),
     "query": ("a?access_token=abc123&x=1", "a?access_token=***&x=1"),
+    "user_alone": (
+        "https://abcDEF123@host/x http://me@host",
+        "https://***@host/x http://***@host",
+    ),
+    "npm": ("npm_" + "aB3" * 12, "***"),
+    "pypi": ("pypi-AgEIcHlwaS5vcmcCJDU0", "***"),
+    "google": ("ya29.a0AfH6SMBx-1", "***"),
+    "organization": ("api_org_" + "aB" * 17, "***"),
+    "authorization": (
+        "Authorization: Token 9944b0",
+        "Authorization: Token ***",
+    ),
+    "pwd": ("pwd=hunter passwd=hunter2", "pwd=*** passwd=***"),
+    "signed": (
+        "https://a.org/b?sig=aB%2F&x=1&token=abc#c",
+        "https://a.org/b?sig=***&x=1&token=***#c",
+    ),
+    "amazon_signature": ("a?X-Amz-Signature=abcd", "a?X-Amz-Signature=***"),
+    "hook": (
+        "https://hooks.slack.com/services/T00/B00/XX",
+        "https://hooks.slack.com/services/***",
+    ),
+    "several": ("api_keys: abc1", "api_keys: ***"),
     "secret": ("my_secret=abc", "my_secret=***"),
     "private_key": (
         "-----BEGIN RSA PRIVATE KEY-----\na\n-----END RSA PRIVATE KEY-----\nx",
