@@ -117,7 +117,7 @@ def test_an_unknown_separator_is_told(pool):
     command, _ = pool
     pool_script = import_from(RECIPE, "pool")
     output = mistake_in(pool_script, [*command[2:], "--only=convtasnet,blstn"])
-    assert "--only: blstn is none of" in output
+    assert "only: blstn is none of" in output
 
 
 def load_data_module():

@@ -147,8 +147,13 @@ def test_a_bad_batch_on_one_rank_is_skipped_on_all(recordings, tmp_path):
 @pytest.mark.slow
 def test_half_precision_trains(recordings, tmp_path):
     run(
-        command_for(recordings, tmp_path, worker=True, number_of_epochs=1)
-        + ["--precision=bf16"]
+        command_for(
+            recordings,
+            tmp_path,
+            worker=True,
+            number_of_epochs=1,
+            precision="bf16",
+        )
     )
     assert load_rank(tmp_path)["skipped_steps"] == 0
 

@@ -294,32 +294,32 @@ def test_good_records_are_taken(tmp_path):
 
 LONG = tarfile.GNUTYPE_LONGNAME
 UNFIT = {
-    "record of no length": (extended(b"0 path=x\n"), "damaged"),
-    "record that is none": (extended(b"path=data/x\n"), "damaged"),
-    "record too long": (extended(b"99 path=data/x\n"), "damaged"),
-    "record too short": (extended(b"8 path=data/x\n"), "damaged"),
-    "second record": (extended(record(b"a", b"b") + b"x"), "damaged"),
+    "record-of-no-length": (extended(b"0 path=x\n"), "damaged"),
+    "record-that-is-none": (extended(b"path=data/x\n"), "damaged"),
+    "record-too-long": (extended(b"99 path=data/x\n"), "damaged"),
+    "record-too-short": (extended(b"8 path=data/x\n"), "damaged"),
+    "second-record": (extended(record(b"a", b"b") + b"x"), "damaged"),
     "digits": (extended(b"1" * 60_000), "number of 300 digits"),
-    "digits in a record": (
+    "digits-in-a-record": (
         extended(record(b"comment", b"1" * 400)),
         "number of 300 digits",
     ),
     "headers": (extended(*[record(b"a", b"b")] * 5), "more than 4 headers"),
-    "many headers": (
+    "many-headers": (
         extended(*[record(b"a", b"b")] * 3000),
         "more than 4 headers",
     ),
-    "global headers": (
+    "global-headers": (
         extended(*[record(b"a", b"b")] * 900, kind=tarfile.XGLTYPE),
         "more than 4 headers",
     ),
-    "long names": (extended(*[b"a"] * 900, kind=LONG), "more than 4 headers"),
-    "holes 0.0": (extended(record(b"GNU.sparse.size", b"9")), "special file"),
-    "holes 0.1": (extended(record(b"GNU.sparse.map", b"0,9")), "special file"),
-    "holes 1.0": (extended(record(b"GNU.sparse.major", b"1")), "special file"),
-    "no name": (extended(b"\0", kind=LONG), "is no name of a file"),
-    "no name in a record": (extended(record(b"path", b"")), "no name of a"),
-    "file as folder": (extended(b"data/x/", kind=LONG), "no name of a file"),
+    "long-names": (extended(*[b"a"] * 900, kind=LONG), "more than 4 headers"),
+    "holes-0.0": (extended(record(b"GNU.sparse.size", b"9")), "special file"),
+    "holes-0.1": (extended(record(b"GNU.sparse.map", b"0,9")), "special file"),
+    "holes-1.0": (extended(record(b"GNU.sparse.major", b"1")), "special file"),
+    "no-name": (extended(b"\0", kind=LONG), "is no name of a file"),
+    "no-name-in-a-record": (extended(record(b"path", b"")), "no name of a"),
+    "file-as-folder": (extended(b"data/x/", kind=LONG), "no name of a file"),
     "outside": (tar_gz({"../outside": b"x"}), "cannot be unpacked: .*outside"),
     "inside": (tar_gz({"data/../../x": b"x"}), "would lie outside"),
     "absolute": (tar_gz({"/data/x": b"x"}), "would lie outside"),

@@ -98,7 +98,7 @@ def test_a_tree_with_splits(tmp_path, write_tone, caplog):
 
 
 TREES = {
-    "any case": (
+    "any-case": (
         ["Train/ann/1", "DEV/bob/1", "Eval/cy/1"],
         {"ann": "train", "bob": "valid", "cy": "test"},
     ),
@@ -106,15 +106,15 @@ TREES = {
         ["train/ann/1", "val/bob/1", "validation/cy/1"],
         {"ann": "train", "bob": "valid", "cy": "valid"},
     ),
-    "a split alone": (
+    "a-split-alone": (
         ["test/ann/1", "test/bob/1", "test/bob/2"],
         {"ann": "test", "bob": "test"},
     ),
-    "recordings in splits": (
+    "recordings-in-splits": (
         ["train/ann", "train/bob", "valid/cy"],
         {"ann": "train", "bob": "train", "cy": "valid"},
     ),
-    "a speaker in a split": (
+    "a-speaker-in-a-split": (
         ["train/test/1", "valid/bob/1"],
         {"test": "train", "bob": "valid"},
     ),

@@ -127,7 +127,9 @@ def test_recordings_of_one_name_are_told(
     assert len(contents(tmp_path / "out")) == 4
 
 
-@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]], ids=["", "over"])
+@pytest.mark.parametrize(
+    "overwrite", [[], ["--overwrite"]], ids=["plain", "over"]
+)
 def test_a_recording_is_no_place_for_a_result(
     tmp_path, say, separate, capsys, overwrite
 ):

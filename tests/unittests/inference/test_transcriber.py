@@ -235,10 +235,10 @@ def test_folders_that_are_no_transcriber(released, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda x: x[..., :-1], id="fewer characters"),
-        pytest.param(lambda x: x[:, :0], id="no frames"),
-        pytest.param(lambda x: x[0], id="no batch"),
-        pytest.param(lambda x: x * float("nan"), id="not finite"),
+        pytest.param(lambda x: x[..., :-1], id="fewer-characters"),
+        pytest.param(lambda x: x[:, :0], id="no-frames"),
+        pytest.param(lambda x: x[0], id="no-batch"),
+        pytest.param(lambda x: x * float("nan"), id="not-finite"),
     ],
 )
 def test_recognisers_that_give_another_shape(change):

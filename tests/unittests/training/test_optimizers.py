@@ -88,7 +88,9 @@ def test_no_parameters_are_refused():
         MuonWithAdam([])
 
 
-@pytest.mark.parametrize("shape", [(8, 24), (24, 8), (8, 8)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(8, 24), (24, 8), (8, 8)], ids=["wide", "tall", "square"]
+)
 def test_float32_does_what_pytorchs_muon_does_in_bfloat16(shape):
     torch.manual_seed(0)
     gradients = torch.randn(3, *shape)
