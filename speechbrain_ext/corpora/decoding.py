@@ -23,9 +23,9 @@ MOST_CHANNELS = 64
 MOST_SECONDS = 24 * 3600
 # Longest result of `decode`: 4.6 hours at 16 kHz.
 MOST_BYTES = 2**30
-# A file that grows by more than this, to more than 256 MiB, holds next to no
+# A file that grows by more than this, to more than 16 MiB, holds next to no
 # sound, and was made to fill a memory or a disk.
-MOST_EXPANSION, LEAST_EXPANDED = 2_000, 2**28
+MOST_EXPANSION, LEAST_EXPANDED = 1_000, 2**24
 
 
 class AudioBlocks:

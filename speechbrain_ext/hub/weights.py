@@ -13,6 +13,7 @@ from speechbrain_ext.hub.refusal import RefusedError
 from speechbrain_ext.models.state_dict import check_finite, read_state_dict
 
 LARGEST_HEADER = 1024**2
+MOST_DIMENSIONS = 8
 # names of dtypes in safetensors
 KINDS = set("F64 F32 F16 BF16 I64 I32 I16 I8 U8 BOOL".split())
 
@@ -65,7 +66,12 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     if size > LARGEST_HEADER:
         raise ValueError(f"its header says that it has {size} bytes")
     with safe_open(path, framework="pt", device="cpu") as file:
-        kinds = {file.get_slice(name).get_dtype() for name in file.keys()}
+        slices = [file.get_slice(name) for name in file.keys()]
+        if any(len(part.get_shape()) > MOST_DIMENSIONS for part in slices):
+            raise ValueError(
+                f"it holds tensors of more than {MOST_DIMENSIONS} dimensions"
+            )
+        kinds = {part.get_dtype() for part in slices}
         if not kinds <= KINDS:
             raise ValueError(
                 f"it holds numbers of the kinds {sorted(map(str, kinds))}"

@@ -122,7 +122,7 @@ def without_rights(folder):
 def sparse_recordings(folder):
     """Make holes of 1 TB under the endings of many formats."""
     for ending in ("wav", "flac", "ogg", "mp3", "aiff", "caf", "au", "w64"):
-        path = folder / f"a.{ending}"
+        path = folder / f"{ending}_hole.{ending}"
         path.touch()
         os.truncate(path, 2**40)
 

@@ -1,5 +1,6 @@
 """Folders whose files are not what they should be."""
 
+import json
 import os
 import pickle
 import tarfile
@@ -311,3 +312,14 @@ def test_a_folder_that_only_looks_like_a_cache(published):
 def test_missing_weights_are_named(tmp_path, suffix):
     with pytest.raises(FileNotFoundError, match=f"x{suffix}"):
         read_weights(tmp_path / f"x{suffix}")
+
+
+@pytest.mark.parametrize("dimensions", [9, 1000, 100_000], ids=str)
+def test_a_tensor_has_few_dimensions(tmp_path, dimensions):
+    entry = {"dtype": "F32", "shape": [1] * dimensions, "data_offsets": [0, 4]}
+    header = json.dumps({"a": entry}).encode()
+    path = tmp_path / "a.safetensors"
+    size = len(header).to_bytes(8, "little")
+    path.write_bytes(size + header + bytes(4))
+    with pytest.raises(RefusedError, match="dimensions"):
+        read_weights(path)
