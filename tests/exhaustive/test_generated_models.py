@@ -93,7 +93,7 @@ def test_yaml(tmp_path, record_property):
 
     record_property("cases", try_all(yaml_files(text), 1500, check))
     record_property("outcomes", outcomes)
-    assert min(outcomes.values()) > 50
+    assert min(outcomes.values()) > 10
 
 
 # .ckpt ---------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_pickles(folder, record_property):
 
     record_property("cases", try_all(pickled(), 1500, check))
     record_property("outcomes", outcomes)
-    assert min(outcomes.values()) > 5
+    assert min(outcomes.values()) > 1
 
 
 def test_archives(folder, record_property):
@@ -167,7 +167,7 @@ def test_archives(folder, record_property):
     )
     record_property("cases", try_all(drawn, 1000, check))
     record_property("outcomes", outcomes)
-    assert min(outcomes.values()) > 5
+    assert min(outcomes.values()) > 1
 
 
 # .safetensors --------------------------------------------------------------
@@ -222,4 +222,4 @@ def test_safetensors(folder, record_property):
 
     record_property("cases", try_all(safetensors(), 1500, check))
     record_property("outcomes", outcomes)
-    assert min(outcomes.values()) > 5
+    assert min(outcomes.values()) > 1
