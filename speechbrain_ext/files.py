@@ -68,16 +68,22 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise
 
 
-def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
+def write_csv(
+    path: str | os.PathLike,
+    rows: Sequence[Mapping],
+    columns: Sequence[str] = (),
+) -> None:
     r"""Write rows as a CSV file, which is replaced whole.
 
     Arguments
     ---------
     path : str or Path
-        The file; its columns are in the order of their first appearance.
+        The file.
     rows : sequence of Mapping
         Column to value; a cell that a row lacks is empty. Texts are written
         as `spreadsheet_safe` gives them.
+    columns : sequence of str
+        The first columns; others follow in the order of their appearance.
 
     Example
     -------
@@ -90,7 +96,7 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping]) -> None:
         {name: spreadsheet_safe(cell) for name, cell in row.items()}
         for row in rows
     ]
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
     # `csv` would leave a lone carriage return bare, and read it as an end
     is_broken = any("\r" in str(cell) for row in rows for cell in row.values())
     quoting = csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL

@@ -1,12 +1,11 @@
 """A table of scores: one row per separated source."""
 
-import csv
 import json
 import math
 import statistics
 from pathlib import Path
 
-from speechbrain_ext.files import replaced, spreadsheet_safe
+from speechbrain_ext.files import replaced, write_csv
 
 
 class ScoreTable:
@@ -119,17 +118,8 @@ class ScoreTable:
         -------
         path : Path
         """
-        names = ["utterance", "source", *self.columns()]
-
-        def write(file):
-            writer = csv.DictWriter(file, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(
-                {name: spreadsheet_safe(cell) for name, cell in row.items()}
-                for row in self.rows
-            )
-
-        return _replace(path, write)
+        write_csv(path, self.rows, ["utterance", "source", *self.columns()])
+        return Path(path)
 
     def write_json(self, path, *, info=None):
         """Write the summary; a file that is there is replaced whole.
@@ -151,12 +141,12 @@ class ScoreTable:
             "rows": len(self),
             "metrics": self.summary(),
         }
-
-        def write(file):
-            json.dump(without_nan(content), file, indent=2, allow_nan=False)
-            file.write("\n")
-
-        return _replace(path, write)
+        text = json.dumps(without_nan(content), indent=2, allow_nan=False)
+        with replaced(path) as partial:
+            partial.write_text(
+                f"{text}\n", encoding="utf-8", errors="surrogateescape"
+            )
+        return Path(path)
 
 
 def without_nan(content):
@@ -184,19 +174,3 @@ def without_nan(content):
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content
-
-
-def _replace(path, write):
-    """Write to a file beside `path`, then put it in its place."""
-    with (
-        replaced(path) as partial,
-        open(
-            partial,
-            "w",
-            newline="",
-            encoding="utf-8",
-            errors="surrogateescape",
-        ) as file,
-    ):
-        write(file)
-    return Path(path)

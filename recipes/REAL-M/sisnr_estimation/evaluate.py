@@ -1,6 +1,5 @@
 """Evaluation of a blind SI-SNR estimator, as in the paper."""
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -20,7 +19,7 @@ from speechbrain_ext.evaluation import (
     without_nan,
     write_report,
 )
-from speechbrain_ext.files import replaced
+from speechbrain_ext.files import replaced, write_csv
 
 COLUMNS = (
     *("corpus", "group", "separator", "mixture", "source"),
@@ -237,7 +236,7 @@ def evaluate(hparams, mixtures, pools, *, device, **info):
                 "ranking": rank(found),
             }
             plots += draw(hparams, corpus, group, found, low, high)
-    write_rows(folder / "sources.csv", rows)
+    write_csv(folder / "sources.csv", rows, COLUMNS)
     metrics = {
         "info": {
             "seed": hparams["seed"],
@@ -391,14 +390,3 @@ def print_summary(metrics, reference):
                         f"{ranking['chosen']}, {ranking['regret_db']:.2f} dB "
                         "below the best"
                     )
-
-
-def write_rows(path, rows):
-    """Write every source of every mixture as a line of a CSV file."""
-    with (
-        replaced(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
