@@ -80,10 +80,16 @@ def main(arguments):
         print(f"{__doc__}\nHyperparameter files:\n  {known}")
         raise SystemExit(0 if arguments else MISTAKE)
     script, hparams_file = find_recipe(arguments[0])
-    sys.argv = [str(script), str(hparams_file), *arguments[1:]]
-    # modules of the recipe come first, as where a script is started
-    sys.path[:0] = [str(script.parent), str(ROOT)]
+    sys.path.insert(0, str(ROOT))
     with readable_errors():
+        if script.with_name("report.yaml").is_file():
+            from speechbrain_ext.services.launcher import launch
+
+            launch(script, hparams_file, arguments[1:])
+            return
+        sys.argv = [str(script), str(hparams_file), *arguments[1:]]
+        # modules of the recipe come first, as where a script is started
+        sys.path.insert(0, str(script.parent))
         runpy.run_path(str(script), run_name="__main__")
 
 

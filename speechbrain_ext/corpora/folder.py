@@ -24,8 +24,8 @@ from speechbrain_ext.corpora.tree import (
     require_folder,
     speaker_of,
 )
-from speechbrain_ext.dataio.manifest import KINDS, SPLITS
 from speechbrain_ext.dataio.prepared import AUDIO, MANIFEST
+from speechbrain_ext.dataio.recordings import KINDS, SPLITS
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +136,8 @@ def prepare(
     ...     tone = numpy.sin(numpy.arange(16000) / 5)
     ...     soundfile.write(root / "data" / speaker / "1.flac", tone, 16000)
     >>> manifest = prepare(root / "data", root / "out", sample_rate=8000)
-    >>> from speechbrain_ext.dataio.manifest import read_manifest
-    >>> len(read_manifest(manifest, kind="speech", split="train"))
+    >>> from speechbrain_ext.dataio.recordings import read_recordings
+    >>> len(read_recordings(manifest, kind="speech", split="train"))
     3
     """
     others = {"noise": noise_folder, "rir": rir_folder, "event": event_folder}

@@ -7,12 +7,9 @@ from pathlib import Path
 from speechbrain_ext.console import printable
 from speechbrain_ext.corpora.candidate import Candidate
 from speechbrain_ext.corpora.journal import target_of
-from speechbrain_ext.dataio.manifest import (
-    Recording,
-    write_manifest,
-    write_table,
-)
+from speechbrain_ext.dataio.manifest import write_manifest, write_table
 from speechbrain_ext.dataio.prepared import MANIFEST, SKIPPED
+from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.files import spreadsheet_safe
 
 logger = logging.getLogger(__name__)

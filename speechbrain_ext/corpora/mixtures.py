@@ -66,8 +66,8 @@ def prepare(
     >>> for name in "abc":
     ...     soundfile.write(root / f"in/street/{name}.flac", tone, 16000)
     >>> manifest = prepare(root / "in", root / "out", sample_rate=8000)
-    >>> from speechbrain_ext.dataio.manifest import read_manifest
-    >>> [row.id for row in read_manifest(manifest, kind="mixture")]
+    >>> from speechbrain_ext.dataio.recordings import read_recordings
+    >>> [row.id for row in read_recordings(manifest, kind="mixture")]
     ['mixture/street/a', 'mixture/street/b', 'mixture/street/c']
     """
     candidates = [

@@ -10,7 +10,7 @@ from speechbrain_ext.corpora.folder import find_others
 from speechbrain_ext.corpora.preparation import prepares
 from speechbrain_ext.corpora.splits import fill_splits
 from speechbrain_ext.corpora.tree import distinct_files
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 FEWEST = 3
 
@@ -112,7 +112,7 @@ def prepare(
         minimum_seconds=minimum_seconds,
         skipped=skipped,
     )
-    there = {row.split for row in read_manifest(manifest, kind="mixture")}
+    there = {row.split for row in read_recordings(manifest, kind="mixture")}
     for split in ("user_train", "user_valid", "user_test"):
         if split not in {item.split for item in candidates}:
             raise ValueError(
@@ -141,5 +141,5 @@ def _made_noises(folder: Path, sample_rate: int) -> list[Candidate]:
             source=row.source,
             licence=row.licence,
         )
-        for row in read_manifest(manifest, kind="noise")
+        for row in read_recordings(manifest, kind="noise")
     ]

@@ -2,11 +2,7 @@
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
 from speechbrain_ext.dataio.corpus import CorpusMixtures
-from speechbrain_ext.dataio.manifest import (
-    Recording,
-    read_manifest,
-    write_manifest,
-)
+from speechbrain_ext.dataio.manifest import write_manifest
 from speechbrain_ext.dataio.mixed_sounds import MixedSounds
 from speechbrain_ext.dataio.mixing import (
     Mixtures,
@@ -27,6 +23,7 @@ from speechbrain_ext.dataio.noisy_user import (
     simulate_user,
 )
 from speechbrain_ext.dataio.ready_mixtures import ReadyMixtures
+from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,
     find_references,
@@ -89,7 +86,7 @@ __all__ = [
     "mix_ring",
     "pair_targets",
     "read_impulse_responses",
-    "read_manifest",
+    "read_recordings",
     "read_references",
     "reverberate",
     "ring_targets",

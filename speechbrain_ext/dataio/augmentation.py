@@ -2,7 +2,7 @@
 
 A few hundred recordings are soon known by heart.  Playing a source a little
 faster or slower moves its pitch and formants, which makes a speaker of
-another one, and a smooth random equaliser stands for another microphone.
+another one, and a smooth random equalizer stands for another microphone.
 Both act before mixing, so that the two mixtures of a ring that share a source
 share what became of it, and so do their targets. Noise that is added to a
 source is varied by itself; a recording that is noisy already, as a whole.
@@ -13,7 +13,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-# gains of the equaliser between 0 Hz and half the sample rate
+# gains of the equalizer between 0 Hz and half the sample rate
 BANDS = 8
 
 
@@ -31,7 +31,7 @@ class SourceAugmentation:
     speed : float
         Sources are played at up to (1 + speed) times their speed, and down
         to (1 - speed); pitch changes with it. At least 0, below 0.5.
-    equaliser_db : float
+    equalizer_db : float
         Each of `BANDS` gains is drawn between plus and minus this, in dB.
 
     Raises
@@ -55,16 +55,16 @@ class SourceAugmentation:
     variations = 1 + BANDS
 
     def __init__(
-        self, *, samples: int, speed: float = 0.0, equaliser_db: float = 0.0
+        self, *, samples: int, speed: float = 0.0, equalizer_db: float = 0.0
     ):
-        if not 0 <= speed < 0.5 or equaliser_db < 0:
+        if not 0 <= speed < 0.5 or equalizer_db < 0:
             raise ValueError(
-                f"speed is {speed} and equaliser_db {equaliser_db}; speed "
-                "must lie in [0, 0.5), equaliser_db must not be negative"
+                f"speed is {speed} and equalizer_db {equalizer_db}; speed "
+                "must lie in [0, 0.5), equalizer_db must not be negative"
             )
         self.samples = samples
         self.speed = speed
-        self.equaliser_db = equaliser_db
+        self.equalizer_db = equalizer_db
 
     @property
     def samples_to_read(self) -> int:
@@ -94,8 +94,8 @@ class SourceAugmentation:
                     factors=1 + self.speed * draws[:, 0],
                     samples=self.samples,
                 )
-                varied[name] = equalise(
-                    signals, gains_db=self.equaliser_db * draws[:, 1:]
+                varied[name] = equalize(
+                    signals, gains_db=self.equalizer_db * draws[:, 1:]
                 )
         return varied
 
@@ -136,7 +136,7 @@ def change_speed(
     return left + share * (right - left)
 
 
-def equalise(signals: torch.Tensor, *, gains_db: torch.Tensor) -> torch.Tensor:
+def equalize(signals: torch.Tensor, *, gains_db: torch.Tensor) -> torch.Tensor:
     """Give each signal gains that run smoothly over the frequency.
 
     Arguments
@@ -154,7 +154,7 @@ def equalise(signals: torch.Tensor, *, gains_db: torch.Tensor) -> torch.Tensor:
 
     Example
     -------
-    >>> equalise(torch.ones(1, 4), gains_db=torch.full((1, 3), 20.0))
+    >>> equalize(torch.ones(1, 4), gains_db=torch.full((1, 3), 20.0))
     tensor([[10., 10., 10., 10.]])
     """
     spectrum = torch.fft.rfft(signals)

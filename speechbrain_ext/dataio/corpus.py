@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
-from speechbrain_ext.dataio.manifest import read_manifest
 from speechbrain_ext.dataio.mixing import Mixtures, form_batch
+from speechbrain_ext.dataio.recordings import read_recordings
 from speechbrain_ext.dataio.rooms import read_impulse_responses
 from speechbrain_ext.dataio.samplers import RingSampler
 from speechbrain_ext.dataio.segments import SegmentReader
@@ -19,10 +19,15 @@ class CorpusMixtures:
 
     Arguments
     ---------
-    manifest : str or PathLike
-        What a corpus's `prepare` wrote.
-    split : str
-        Of speech and noise.
+    speech : str or PathLike
+        A table of recordings, such as a corpus's `prepare` writes.
+    noise, rooms : str or PathLike, optional
+        Tables of noises and of room impulse responses; by default that of the
+        speech.
+    split : str, optional
+        Of all of them; None takes all.
+    data_root : str or PathLike, optional
+        What ``$data_root`` in the tables stands for.
     sample_rate : int
         In Hz.
     segment_seconds : float
@@ -41,11 +46,11 @@ class CorpusMixtures:
         Whether a woman and a man stand in every mixture.
     reverberate : bool
         Whether speech is put into rooms; the targets are then reverberant.
-    room_manifest, room_split : optional
-        Where the rooms are from; by default as speech and noise.
+    room_split : str, optional
+        Of the rooms; by default that of the speech.
     dry_share : float
         Share of the sources that stay dry all the same.
-    speed_change, equaliser_db : float
+    speed_range, equalizer_db : float
         See `SourceAugmentation`; 0 for none.
     seed : int
         All that is drawn follows from it.
@@ -67,9 +72,12 @@ class CorpusMixtures:
 
     def __init__(
         self,
-        manifest: str | os.PathLike,
+        speech: str | os.PathLike,
         *,
-        split: str,
+        noise: str | os.PathLike | None = None,
+        rooms: str | os.PathLike | None = None,
+        split: str | None = None,
+        data_root: str | os.PathLike | None = None,
         sample_rate: int,
         segment_seconds: float,
         batch_size: int,
@@ -79,11 +87,10 @@ class CorpusMixtures:
         gain_db: float = 2.5,
         alternate_sexes: bool = False,
         reverberate: bool = False,
-        room_manifest: str | os.PathLike | None = None,
         room_split: str | None = None,
         dry_share: float = 0.0,
-        speed_change: float = 0.0,
-        equaliser_db: float = 0.0,
+        speed_range: float = 0.0,
+        equalizer_db: float = 0.0,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -94,45 +101,47 @@ class CorpusMixtures:
         samples = int(segment_seconds * sample_rate)
         self.mixing = mixing
         self.augmentation = None
-        if speed_change or equaliser_db:
+        if speed_range or equalizer_db:
             self.augmentation = SourceAugmentation(
-                samples=samples, speed=speed_change, equaliser_db=equaliser_db
+                samples=samples, speed=speed_range, equalizer_db=equalizer_db
             )
             samples = self.augmentation.samples_to_read
-        speech = read_manifest(manifest, kind="speech", split=split)
-        noise = None
-        if snr_db is not None:
-            noise = SegmentReader(
-                read_manifest(manifest, kind="noise", split=split),
-                segment_samples=samples,
+
+        def read(kind, table=None, split=split):
+            table = speech if table is None else table
+            return read_recordings(
+                table, kind=kind, split=split, root=data_root
             )
-        self.impulse_responses, rooms = None, 0
+
+        voices = read("speech")
+        noises = None
+        if snr_db is not None:
+            noises = SegmentReader(
+                read("noise", noise), segment_samples=samples
+            )
+        self.impulse_responses = None
         if reverberate:
             responses = read_impulse_responses(
-                read_manifest(
-                    room_manifest or manifest,
-                    kind="rir",
-                    split=room_split or split,
-                )
+                read("rir", rooms, room_split or split)
             )
             # a dry source is one whose room is a single impulse
             dry = round(len(responses) * dry_share / (1 - dry_share))
             impulses = torch.zeros(dry, responses.shape[1])
             impulses[:, 0] = 1.0
             self.impulse_responses = torch.cat((responses, impulses))
-            rooms = len(self.impulse_responses)
+        number = len(self.impulse_responses) if reverberate else 0
         dataset = SourceDataset(
-            speech=SegmentReader(speech, segment_samples=samples),
-            noise=noise,
+            speech=SegmentReader(voices, segment_samples=samples),
+            noise=noises,
             snr_db=snr_db,
             gain_db=gain_db,
-            rirs=rooms,
+            rirs=number,
             variations=self.augmentation.variations if self.augmentation else 0,
         )
         try:
             sampler = RingSampler(
-                speakers=[recording.speaker for recording in speech],
-                sexes=[recording.sex for recording in speech],
+                speakers=[voice.speaker or voice.id for voice in voices],
+                sexes=[voice.sex for voice in voices],
                 # N mixtures need N sources in a ring, 2 N in pairs
                 ring_size=batch_size * (2 if mixing == "pairs" else 1),
                 alternate_sexes=alternate_sexes,
@@ -142,7 +151,8 @@ class CorpusMixtures:
                 world_size=world_size,
             )
         except ValueError as error:
-            raise ValueError(f"{manifest}, split {split!r}: {error}") from error
+            where = f"{speech}, split {split!r}" if split else speech
+            raise ValueError(f"{where}: {error}") from error
         self.loader = make_loader(dataset, sampler, num_workers=num_workers)
         self.device = torch.device("cpu")
 

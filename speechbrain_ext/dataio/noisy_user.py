@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechbrain_ext.dataio.manifest import Recording, write_manifest
+from speechbrain_ext.dataio.manifest import write_manifest
 from speechbrain_ext.dataio.prepared import (
     AUDIO,
     MANIFEST,
     PreparedFolder,
     leads_outside,
 )
+from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.segments import read_whole
 from speechbrain_ext.outputs import is_output, written
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from speechbrain_ext.dataio.manifest import Recording, read_manifest
+from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.segments import read_whole
 
 
@@ -74,7 +74,7 @@ def find_references(
     ['event/a/dog', 'noise/a/rain']
     """
     groups, mixtures = defaultdict(list), []
-    for recording in read_manifest(manifest, split=split):
+    for recording in read_recordings(manifest, split=split):
         name = recording.id.partition("/")[2]
         if recording.kind == "mixture":
             mixtures.append((name, recording))

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 import torch
 
-from speechbrain_ext.dataio.manifest import Recording
+from speechbrain_ext.dataio.recordings import Recording
 
 
 def read_impulse_responses(recordings: Sequence[Recording]) -> torch.Tensor:

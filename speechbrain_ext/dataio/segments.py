@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import soundfile
 
-from speechbrain_ext.dataio.manifest import Recording
+from speechbrain_ext.dataio.recordings import Recording
 
 # Mean power of a segment, re full scale, below which it counts as silent.
 SILENCE_POWER = 10 ** (-50 / 10)
@@ -21,8 +21,8 @@ class SegmentReader:
     """Reads segments of one length at random places of recordings.
 
     A read seeks, so that it costs the same in a long recording as in a short
-    one. The files are the mono PCM-16 WAV that every corpus's prepare
-    function leaves.
+    one. Any file that libsndfile reads will do; of several channels the first
+    is taken. Fastest is the mono PCM-16 WAV that our corpora leave.
 
     Arguments
     ---------
@@ -107,8 +107,8 @@ class SegmentReader:
         FileNotFoundError
             If the file is missing.
         ValueError
-            If the file cannot be read, is not what the manifest says it is,
-            is no mono PCM-16 WAV, or is silent throughout.
+            If the file cannot be read, is not what the manifest says it is, or
+            is silent throughout.
         """
         if out is None:
             out = np.empty(self.segment_samples, dtype=np.float32)
@@ -183,8 +183,8 @@ class SegmentReader:
             steps = self.segment_samples // step
             file.seek(0)
             energies = [
-                np.dot(block, block)
-                for block in file.blocks(step, dtype="float32")
+                np.dot(block[:, 0], block[:, 0])
+                for block in file.blocks(step, dtype="float32", always_2d=True)
                 if len(block) == step
             ]
             sums = np.convolve(energies, np.ones(steps), mode="valid")
@@ -215,8 +215,7 @@ def read_whole(recording: Recording) -> np.ndarray:
     FileNotFoundError
         If the file is missing.
     ValueError
-        If the file cannot be read, is not what the manifest says it is, or
-        is no mono PCM-16 WAV.
+        If the file cannot be read, or is not what the manifest says it is.
 
     Example
     -------
@@ -283,12 +282,6 @@ def _open(recording):
                 "corpus again"
             ) from error
         raise ValueError(f"{path} cannot be read: {error}") from error
-    if file.subtype != "PCM_16" or file.channels != 1:
-        file.close()
-        raise ValueError(
-            f"{path} is {file.subtype} with {file.channels} channel(s); it "
-            "must be mono PCM_16: prepare the corpus again"
-        )
     found = (file.frames, file.samplerate)
     wanted = (recording.samples, recording.sample_rate)
     if found != wanted:
@@ -306,13 +299,16 @@ def _fill(file, start, out):
     file.seek(start)
     # reading 16 bits and scaling here is five times faster than asking
     # libsndfile for floats, and gives the same values
-    samples = file.read(len(out), dtype="int16")
+    short = file.subtype == "PCM_16"
+    samples = file.read(len(out), dtype="int16" if short else "float32")
+    if file.channels > 1:
+        samples = samples[:, 0]
     if len(samples) < len(out):
         raise ValueError(
             f"{file.name} ends before sample {start + len(out)}; the file was "
             "cut short: prepare the corpus again"
         )
-    np.multiply(samples, PCM_STEP, out=out)
+    np.multiply(samples, PCM_STEP if short else 1, out=out)
     return float(np.dot(out, out)) / len(out)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from speechbrain_ext.dataio.manifest import Recording, read_manifest
+from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,
     read_references,
@@ -256,7 +256,7 @@ def labels_of_clips(
         If it lacks a column, or a clip.
     """
     if path is None:
-        names = {r.label for r in read_manifest(manifest)} - {""}
+        names = {r.label for r in read_recordings(manifest)} - {""}
         found = [
             sorted({r.label for r in (clip.mixture, *clip.references)} - {""})
             for clip in clips

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 
-from speechbrain_ext.dataio.manifest import read_manifest
 from speechbrain_ext.dataio.mixed_sounds import (
     MixedSounds,
     MixtureBatches,
@@ -11,6 +10,7 @@ from speechbrain_ext.dataio.mixed_sounds import (
     require_rate,
 )
 from speechbrain_ext.dataio.mixing import LEVEL_DB, scale_to_level
+from speechbrain_ext.dataio.recordings import read_recordings
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.sound_datasets import SoundDataset, class_table
 from speechbrain_ext.dataio.sound_samplers import SoundSampler
@@ -107,7 +107,7 @@ class SoundMixtures(MixtureBatches):
                 f"noise_share is {noise_share} and noise_snr_db null; give the "
                 "lowest and the highest SNR, or set noise_share to 0"
             )
-        everything = read_manifest(manifest)
+        everything = read_recordings(manifest)
         recordings = [
             recording
             for recording in everything

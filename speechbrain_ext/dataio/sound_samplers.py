@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechbrain_ext.dataio.manifest import Recording
+from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.samplers import Draw, SharedSampler
 
 

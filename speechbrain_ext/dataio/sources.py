@@ -42,7 +42,7 @@ class SourceDataset(Dataset):
     Example
     -------
     >>> import soundfile, tempfile
-    >>> from speechbrain_ext.dataio.manifest import Recording
+    >>> from speechbrain_ext.dataio.recordings import Recording
     >>> path = tempfile.mkdtemp() + "/a.wav"
     >>> soundfile.write(path, np.full(8000, 0.5), 8000)
     >>> recording = Recording("a", path, 8000, 8000, "speech", "train")
@@ -175,7 +175,7 @@ def make_loader(
     Example
     -------
     >>> import soundfile, tempfile
-    >>> from speechbrain_ext.dataio.manifest import Recording
+    >>> from speechbrain_ext.dataio.recordings import Recording
     >>> path = tempfile.mkdtemp() + "/a.wav"
     >>> soundfile.write(path, np.full(8000, 0.5), 8000)
     >>> reader = SegmentReader(

@@ -9,9 +9,9 @@ import torch
 import torchaudio
 from torch.utils.data import Dataset
 
-from speechbrain_ext.dataio.manifest import Recording
 from speechbrain_ext.dataio.mixed_sounds import MixtureBatches
 from speechbrain_ext.dataio.mixing import LEVEL_DB, add_noise, scale_to_level
+from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.samplers import Draw, SharedSampler
 from speechbrain_ext.dataio.segments import read_round, read_whole
 from speechbrain_ext.dataio.sources import make_loader

@@ -44,7 +44,6 @@ from speechbrain_ext.evaluation.report import (
     results_of,
     write_report,
 )
-from speechbrain_ext.evaluation.residual_noise import residual_noise
 from speechbrain_ext.evaluation.scores import ScoreTable, without_nan
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
 from speechbrain_ext.evaluation.universal_plots import (
@@ -55,6 +54,7 @@ from speechbrain_ext.evaluation.universal_separation import (
     summarise,
     universal_figures,
 )
+from speechbrain_ext.losses.residual_noise import residual_noise
 
 __all__ = [
     "COLUMNS",

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy import stats
 
-from speechbrain_ext.dataio.manifest import cells_of_any_length, unquote_cell
+from speechbrain_ext.dataio.recordings import cells_of_any_length, unquote_cell
 from speechbrain_ext.evaluation.agreement import correlations
 from speechbrain_ext.evaluation.listening import PREDICTIONS
 from speechbrain_ext.evaluation.plot_style import (

@@ -22,7 +22,7 @@ from speechbrain_ext.evaluation.measures import (
     sdr,
     stoi,
 )
-from speechbrain_ext.evaluation.residual_noise import residual_noise
+from speechbrain_ext.losses.residual_noise import residual_noise
 from speechbrain_ext.losses.si_sdr import si_sdr
 
 logger = logging.getLogger(__name__)
@@ -54,16 +54,18 @@ COLUMNS = {
     "a_own": Column("Own noise kept (a_own)", "", "lower"),
     "a_other": Column("Other noise let in (a_other)", "", "lower"),
     "interference_db": Column("Other speech re speech", "dB", "lower"),
-    "artefact_db": Column("Artefacts re speech", "dB", "lower"),
+    "artifact_db": Column("Artifacts re speech", "dB", "lower"),
 }
 
+# What means something against noisy targets, or without any.
+WITHOUT_CLEAN = ("si_sdr", "dnsmos")
 # The columns of the residual noise, from the parts that it returns.
 _NOISE_COLUMNS = {
     "residual_noise_db": "level_db",
     "a_own": "own",
     "a_other": "other",
     "interference_db": "interference_db",
-    "artefact_db": "artefact_db",
+    "artifact_db": "artifact_db",
 }
 
 
@@ -83,6 +85,12 @@ class SeparationMetrics:
         are installed; the absent ones are logged once.
     taps : int
         FIR taps of `residual_noise`.
+    dnsmos_utterances : int, optional
+        DNSMOS takes seconds for each source: it is measured on the first
+        utterances only, by default on all.
+    clean : bool
+        Whether the targets are clean speech; else only SI-SDR and DNSMOS,
+        which needs no target, mean something.
 
     Attributes
     ----------
@@ -108,7 +116,15 @@ class SeparationMetrics:
     [20.0, 20.0]
     """
 
-    def __init__(self, *, sample_rate, metrics=None, taps=1):
+    def __init__(
+        self,
+        *,
+        sample_rate,
+        metrics=None,
+        taps=1,
+        dnsmos_utterances=None,
+        clean=True,
+    ):
         if sample_rate <= 0:
             raise ValueError(
                 f"sample_rate must be positive, in Hz; got {sample_rate}"
@@ -128,7 +144,10 @@ class SeparationMetrics:
                 )
             if missing(name):
                 raise ImportError(how_to_install(name))
+        if not clean:
+            metrics = [name for name in metrics if name in WITHOUT_CLEAN]
         self.metrics = tuple(metrics)
+        self.dnsmos_left = dnsmos_utterances
 
     def __call__(
         self, *, estimates, targets, mixture, noise=None, utterance=""
@@ -172,10 +191,15 @@ class SeparationMetrics:
         estimates, targets, mixture = (
             signal.detach().cpu() for signal in (estimates, targets, mixture)
         )
+        metrics = [name for name in self.metrics if name != "dnsmos"]
+        if "dnsmos" in self.metrics and self.dnsmos_left != 0:
+            metrics.append("dnsmos")
+            if self.dnsmos_left is not None:
+                self.dnsmos_left -= 1
         rows = []
         for index in range(len(estimates)):
             row = {}
-            for metric in self.metrics:
+            for metric in metrics:
                 where = f"utterance {utterance!r}, source {index}"
                 row.update(
                     self._score(

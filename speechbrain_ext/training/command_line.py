@@ -16,6 +16,7 @@ from speechbrain.utils.run_opts import HELP_TEXTS
 from speechbrain_ext.console import printable, readable_errors
 from speechbrain_ext.files import replaced
 from speechbrain_ext.training.configuration import (
+    CheckedHparams,
     build_hparams,
     check_hparams,
     has_key,
@@ -117,6 +118,109 @@ def _log_traceback() -> None:
             handler.handle(record)
 
 
+class CheckedCommand(NamedTuple):
+    """A command line without mistakes, before anything is built.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The hyperparameter file.
+    checked : CheckedHparams
+        Its text and values, with the options in it.
+    run_opts : RunOptions
+        Of SpeechBrain's Brain.
+    words : list of str
+        The options of SpeechBrain's Brain that the file has no keys for.
+    """
+
+    hparams_file: str
+    checked: CheckedHparams
+    run_opts: RunOptions
+    words: list[str]
+
+
+def check_command_line(
+    arguments: Sequence[str],
+    rules: Mapping,
+    find_conflicts: Callable | None = None,
+    find_places: Callable[[dict], Mapping] | None = None,
+) -> CheckedCommand:
+    r"""Read a command line, and check all options.
+
+    `--precision` and others are options of SpeechBrain's Brain, which keeps
+    them from the file; where the file has the keys they are put back, so
+    that what it says is what is done.
+
+    Arguments
+    ---------
+    arguments : sequence of str
+        The hyperparameter file and options.
+    rules, find_conflicts
+        See `load_hparams`.
+    find_places : Callable, optional
+        Given the file's plain values, says which of them are names of places,
+        and where these are.
+
+    Returns
+    -------
+    command : CheckedCommand
+
+    Raises
+    ------
+    ValueError
+        See `load_hparams`.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "hparams.yaml"
+    >>> _ = path.write_text("output_folder: out\nprecision: fp32\n")
+    >>> words = [str(path), "--precision=bf16", "--grad_accumulation_factor=2"]
+    >>> command = check_command_line(words, {})
+    >>> command.checked.values["precision"], command.words
+    ('bf16', ['--grad_accumulation_factor=2'])
+    """
+    hparams_file, given, mistakes = split_options(arguments)
+    run_opts, values, faults = _read_run_options(hparams_file, given)
+    own = {k: words[-1] for k, words in given.items() if k not in RUN_OPTIONS}
+    own |= {k: v for k, v in values.items() if has_key(hparams_file, k)}
+
+    def find_all_conflicts(values):
+        found = find_conflicts(values) if find_conflicts else []
+        found += find_place_mistakes(values)
+        found += find_absent_sources(values, own)
+        return found + _find_run_mistakes(values, run_opts)
+
+    rules = {
+        **{k: r for k, r in _RUN_RULES.items() if has_key(hparams_file, k)},
+        **rules,
+    }
+
+    def check():
+        return check_hparams(
+            hparams_file, own, rules, find_all_conflicts, mistakes + faults
+        )
+
+    checked = check()
+    if "precision" not in own and checked.values.get("precision") == "bf16":
+        if not is_bfloat16_fast(run_opts.device):
+            logger.warning(
+                "precision: this CPU has no bfloat16 arithmetic; training in "
+                "fp32 (--precision=bf16 insists)"
+            )
+            own["precision"] = "fp32"
+            checked = check()
+    if find_places and (places := find_places(checked.values)):
+        own |= {key: str(place) for key, place in places.items()}
+        checked = check()
+    words = []
+    for key, found in given.items():
+        if key in _FLAGS | _LISTS:
+            words += [f"--{key}", *found]
+        elif key in RUN_OPTIONS and key not in own:
+            words.append(f"--{key}={values[key]}")
+    return CheckedCommand(hparams_file, checked, run_opts, words)
+
+
 def read_command_line(
     arguments: Sequence[str],
     rules: Mapping,
@@ -160,36 +264,8 @@ def read_command_line(
     >>> found.hparams["precision"], found.run_opts.precision
     ('bf16', 'bf16')
     """
-    hparams_file, given, mistakes = split_options(arguments)
-    run_opts, values, faults = _read_run_options(hparams_file, given)
-    own = {k: words[-1] for k, words in given.items() if k not in RUN_OPTIONS}
-    own |= {k: v for k, v in values.items() if has_key(hparams_file, k)}
-
-    def find_all_conflicts(values):
-        found = find_conflicts(values) if find_conflicts else []
-        found += find_place_mistakes(values)
-        found += find_absent_sources(values, own)
-        return found + _find_run_mistakes(values, run_opts)
-
-    rules = {
-        **{k: r for k, r in _RUN_RULES.items() if has_key(hparams_file, k)},
-        **rules,
-    }
-
-    def check():
-        return check_hparams(
-            hparams_file, own, rules, find_all_conflicts, mistakes + faults
-        )
-
-    checked = check()
-    if "precision" not in own and checked.values.get("precision") == "bf16":
-        if not is_bfloat16_fast(run_opts.device):
-            logger.warning(
-                "precision: this CPU has no bfloat16 arithmetic; training in "
-                "fp32 (--precision=bf16 insists)"
-            )
-            own["precision"] = "fp32"
-            checked = check()
+    command = check_command_line(arguments, rules, find_conflicts)
+    hparams_file, checked, run_opts, _ = command
     run_opts = join_processes(run_opts)
     folder, claims = checked.values["output_folder"], []
     run_on_main(lambda: claims.append(claim_output(folder, lock=lock)))

@@ -1,6 +1,8 @@
 """The course of a training run, kept so that an interruption loses nothing."""
 
+import csv
 import json
+import os
 from pathlib import Path
 
 from speechbrain.utils.checkpoints import (
@@ -9,8 +11,7 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 from speechbrain.utils.distributed import if_main_process
-
-from speechbrain_ext.files import write_csv
+from speechbrain.utils.train_logger import TensorboardLogger
 
 
 @register_checkpoint_hooks
@@ -28,6 +29,8 @@ class History:
     ---------
     path : str or Path
         The CSV file; its folder must exist when the first row is written.
+    loggers : sequence of TrainLogger
+        SpeechBrain's, such as `FileTrainLogger`: they get every row, too.
 
     Example
     -------
@@ -39,8 +42,9 @@ class History:
     {'step': 4, 'stage': 'train', 'loss': 1.5}
     """
 
-    def __init__(self, path):
+    def __init__(self, path, loggers=()):
         self.path = Path(path)
+        self.loggers = list(loggers)
         self.rows = []
         self._sums = {}
 
@@ -83,8 +87,25 @@ class History:
         row.update(latest)
         self.rows.append(row)
         if if_main_process():
-            write_csv(self.path, self.rows)
+            self._write_rows()
+        values = {k: v for k, v in row.items() if k not in ("step", "stage")}
+        # all processes: SpeechBrain's loggers meet inside
+        for logger in self.loggers:
+            if isinstance(logger, TensorboardLogger):
+                # it counts its calls; the points belong to the steps
+                logger.global_step[stage] = dict.fromkeys(values, step - 1)
+            logger.log_stats({"step": step}, **{f"{stage}_stats": values})
         return row
+
+    def _write_rows(self):
+        """Replace the file in one step."""
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        partial = self.path.with_suffix(".partial")
+        with open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(partial, self.path)
 
     @mark_as_saver
     def _save(self, path):

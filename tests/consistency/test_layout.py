@@ -29,7 +29,7 @@ BASE = {"files", "outputs", "console"}
 MAY_IMPORT = {
     "losses": set(),
     "models": set(),
-    "corpora": {"dataio.manifest", "dataio.prepared"},
+    "corpora": {"dataio.manifest", "dataio.prepared", "dataio.recordings"},
     "dataio": {"losses", "models"},
     "training": {"losses", "models", "dataio"},
     "evaluation": {"losses", "models", "dataio"},

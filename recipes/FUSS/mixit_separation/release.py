@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data import trained_on
 
-from speechbrain_ext.dataio import read_manifest
+from speechbrain_ext.dataio import read_recordings
 from speechbrain_ext.hub import (
     RELEASE,
     Card,
@@ -116,7 +116,7 @@ def make_card(hparams, summary, arguments):
 
 def training_recordings(hparams):
     """List the recordings that the training drew from."""
-    rows = read_manifest(hparams["manifest"], split=hparams["train_split"])
+    rows = read_recordings(hparams["manifest"], split=hparams["train_split"])
     mixtures = [row for row in rows if row.kind == "mixture"]
     if mixtures:
         return mixtures

@@ -8,7 +8,7 @@ from speechbrain_ext.dataio import (
     NoisySpeech,
     divide_noises,
     find_references,
-    read_manifest,
+    read_recordings,
     simulate_user,
 )
 from speechbrain_ext.outputs import mark_folder
@@ -28,7 +28,7 @@ def users_of(hparams):
     """List the users that are tested on: one, or all of the corpus."""
     if is_personal(hparams):
         return [str(hparams["user"])]
-    rows = read_manifest(hparams["manifest"], split="user_test")
+    rows = read_recordings(hparams["manifest"], split="user_test")
     return sorted({row.speaker for row in rows})
 
 
@@ -51,7 +51,7 @@ def noises_of(hparams, split, role):
     dropped = hparams["noise_labels_dropped"]
     noises = [
         noise
-        for noise in read_manifest(
+        for noise in read_recordings(
             hparams["manifest"], kind="noise", split=split
         )
         if noise.label not in dropped
@@ -84,11 +84,11 @@ def make_user(hparams):
     (user,) = users_of(hparams)
     speech = [
         row
-        for row in read_manifest(hparams["manifest"], kind="speech")
+        for row in read_recordings(hparams["manifest"], kind="speech")
         if row.speaker == user and row.split.startswith("user_")
     ]
     if not speech:
-        rows = read_manifest(hparams["manifest"], kind="speech")
+        rows = read_recordings(hparams["manifest"], kind="speech")
         known = sorted({r.speaker for r in rows if r.split == "user_train"})
         raise ValueError(
             f"user: the corpus has no user {user!r}; it has "
@@ -122,7 +122,7 @@ def speech_of(hparams, stage):
     if not is_personal(hparams):
         split = hparams["train_split"] if training else hparams["valid_split"]
         manifest = hparams["manifest"]
-        return read_manifest(manifest, kind="speech", split=split), None
+        return read_recordings(manifest, kind="speech", split=split), None
     return recordings_of_user(
         hparams, "user_train" if training else "user_valid"
     )

@@ -14,7 +14,7 @@ from speechbrain_ext.dataio import (
     add_noise,
     draw_noise,
     generator_for,
-    read_manifest,
+    read_recordings,
     scale_to_level,
 )
 from speechbrain_ext.dataio.segments import read_whole
@@ -56,7 +56,9 @@ def list_tests(hparams):
     if not hparams["clean_speech_known"]:
         recordings, _ = recordings_of_user(hparams, "user_test")
         return [(users[0], recording) for recording in recordings], noises
-    rows = read_manifest(hparams["manifest"], kind="speech", split="user_test")
+    rows = read_recordings(
+        hparams["manifest"], kind="speech", split="user_test"
+    )
     return [(row.speaker, row) for row in rows if row.speaker in users], noises
 
 

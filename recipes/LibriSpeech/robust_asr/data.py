@@ -5,7 +5,7 @@ import logging
 
 import speechbrain as sb
 
-from speechbrain_ext.dataio import NoisyUtterances, read_manifest
+from speechbrain_ext.dataio import NoisyUtterances, read_recordings
 from speechbrain_ext.evaluation import normalise_text
 from speechbrain_ext.training import rank_and_size
 
@@ -41,7 +41,7 @@ def read_speech(hparams, stage):
     recordings = [
         recording
         for split in splits
-        for recording in read_manifest(
+        for recording in read_recordings(
             hparams["manifest"], kind="speech", split=split
         )
     ]
@@ -72,7 +72,7 @@ def read_noise(hparams, stage):
         sb.Stage.VALID: hparams["valid_noise_split"],
         sb.Stage.TEST: hparams["test_noise_split"],
     }[stage]
-    return read_manifest(hparams["manifest"], kind="noise", split=split)
+    return read_recordings(hparams["manifest"], kind="noise", split=split)
 
 
 def repeat(recordings, times):

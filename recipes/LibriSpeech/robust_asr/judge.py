@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.corpora import folder as corpus
-from speechbrain_ext.dataio import NoisyUtterances, read_manifest
+from speechbrain_ext.dataio import NoisyUtterances, read_recordings
 from speechbrain_ext.evaluation import (
     Recogniser,
     error_rate_against_snr,
@@ -114,7 +114,7 @@ def choose_speech(manifest, count, seed):
     -------
     recordings : list of Recording
     """
-    speech = [r for r in read_manifest(manifest, kind="speech") if r.text]
+    speech = [r for r in read_recordings(manifest, kind="speech") if r.text]
     if not speech:
         raise ValueError(
             f"{manifest}: no recording has a text; word errors need what was "
@@ -211,7 +211,7 @@ def run(options):
         include=options.include,
     )
     speech = choose_speech(manifest, options.utterances, options.seed)
-    noise = read_manifest(manifest, kind="noise")
+    noise = read_recordings(manifest, kind="noise")
     each = {"batch_size": 1, "shuffle": False, "seed": options.seed}
     conditions = {
         snr: NoisyUtterances(speech, noise, snr_db=(snr, snr), **each)

@@ -14,7 +14,7 @@ from speechbrain_ext.training import data_identity
 # what is done to the sources, besides where they are from
 MIXING = (
     *("seed", "sample_rate", "snr_db", "gain_db", "dry_share"),
-    *("speed_change", "equaliser_db"),
+    *("speed_range", "equalizer_db"),
 )
 # the models of a training that are kept
 KEPT = ("first", "middle", "last")
@@ -57,7 +57,7 @@ def make_mixtures(
         name: CorpusMixtures(
             corpus["manifest"],
             split=corpus["splits"][place],
-            room_manifest=hparams["rooms"]["manifest"],
+            rooms=hparams["rooms"]["manifest"],
             room_split=["train", "valid", "test"][place],
             sample_rate=hparams["sample_rate"],
             segment_seconds=segment_seconds,
@@ -67,8 +67,8 @@ def make_mixtures(
             gain_db=hparams["gain_db"],
             reverberate=True,
             dry_share=hparams["dry_share"],
-            speed_change=hparams["speed_change"] if training else 0.0,
-            equaliser_db=hparams["equaliser_db"] if training else 0.0,
+            speed_range=hparams["speed_range"] if training else 0.0,
+            equalizer_db=hparams["equalizer_db"] if training else 0.0,
             seed=hparams["seed"] if training else 0,
             rank=rank,
             world_size=world_size,

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.corpora.realm import both_transcripts
-from speechbrain_ext.dataio import read_manifest, scale_to_level
+from speechbrain_ext.dataio import read_recordings, scale_to_level
 from speechbrain_ext.evaluation import Recogniser, permutation_word_errors
 from speechbrain_ext.files import replaced
 from speechbrain_ext.inference import Separator, SISNREstimator
@@ -164,15 +164,15 @@ def main(arguments):
 
 def run(options):
     """Read the manifest, load the models, measure."""
-    kinds = {r.kind for r in read_manifest(options.manifest)}
+    kinds = {r.kind for r in read_recordings(options.manifest)}
     if "mixture" in kinds:
-        recordings = read_manifest(
+        recordings = read_recordings(
             options.manifest, kind="mixture", split=options.split
         )
         mixtures = real_mixtures(recordings)
         count = min(options.mixtures, len(recordings))
     else:
-        recordings = read_manifest(
+        recordings = read_recordings(
             options.manifest, kind="speech", split=options.split
         )
         mixtures = made_mixtures(recordings, options.seed)

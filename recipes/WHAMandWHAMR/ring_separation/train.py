@@ -1,129 +1,66 @@
 #!/usr/bin/env python3
-"""Train a separator by ring mixing with the SCER loss, on noisy speech only.
+"""Recipe for training a separator on noisy speech only, by ring mixing.
 
-    python train.py hparams/ring_sepformer.yaml [--key=value ...]
-    torchrun --nproc-per-node=2 train.py hparams/ring_sepformer.yaml
+A ring of N noisy recordings makes N mixtures of two neighbors, so that every
+recording is estimated twice. Its own noise is the same in both estimates; the
+noises of its two neighbors are not. The signal-to-consistency-error ratio
+(SCER) of the two estimates, trained beside the permutation-invariant SI-SDR,
+rewards removing them. No clean speech is used in training.
 
-A ring of N noisy recordings makes N mixtures of two, so that every recording
-is estimated twice; the signal-to-consistency-error ratio (SCER) of the two
-estimates is trained beside the permutation-invariant SI-SDR.  No clean speech
-is used in training.  Method: Maciejewski & Cornell, "Ring Mixing with
-Auxiliary Signal-to-Consistency-Error Ratio Loss for Unsupervised Denoising in
-Speech Separation", arXiv 2604.08415.
+To run this recipe, do the following:
+> python train.py hparams/wham_sepformer.yaml --data_folder /path/to/wham
 
-Start reading at the bottom.
+Method: M. Maciejewski and S. Cornell, "Ring Mixing with Auxiliary
+Signal-to-Consistency-Error Ratio Loss for Unsupervised Denoising in Speech
+Separation", arXiv 2604.08415.
 """
 
-import evaluate
-import runs
-import selection
+import csv
+import os
+import sys
+
 import speechbrain as sb
-from data import make_mixtures
-from purification import find_predictor, purified_separation
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain.dataio import audio_io
+from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from speechbrain_ext.losses import align, pit, scer, si_sdr
-from speechbrain_ext.training import (
-    SkipNonFinite,
-    leave_processes,
-    linear_ramp,
-    load_start,
-    log_row,
-    rank_and_size,
-    read_command_line,
-    remember_run,
-    require_same_run,
-    run_on_main,
-    run_recipe,
-    save_hparams,
-    warmup_cosine,
-)
-
-RULES = {
-    "seed": (int, 0, 2**32 - 1),
-    "sample_rate": (int, 4000, 96000),
-    "segment_seconds": (float, 0.25, None),
-    "mixing": ["ring", "pairs"],
-    "targets": ["noisy", "clean"],
-    "ring_size": (int, 3, None),
-    "alternate_sexes": [True, False],
-    "reverberate": [True, False],
-    "gain_db": (float, 0, 40),
-    "speed_change": (float, 0, 0.49),
-    "equaliser_db": (float, 0, 40),
-    "scer_weight": (float, 0, None),
-    "scer_start": (float, 0, 1),
-    "scer_end": (float, 0, 1),
-    "scer_scale": ["target", "least_squares", "none"],
-    "scer_floor": (float, 0, 1),
-    "selection": ["objective", "blind", "clean", "last"],
-    "keep_checkpoints": ["selected", "all"],
-    "number_of_epochs": (int, 1, None),
-    "rings_per_epoch": (int, 1, None),
-    "valid_rings": (int, 1, None),
-    "test_rings": (int, 1, None),
-    "test_segment_seconds": (float, 0.25, None),
-    "examples": (int, 0, None),
-    "dnsmos_mixtures": (int, 0, None),
-    "learning_rate": (float, 0, 1),
-    "warmup": (float, 0, 0.99),
-    "log_interval": (int, 1, None),
-    "num_workers": (int, 0, None),
-}
-
-
-def find_conflicts(values):
-    """List what is legal by itself but not together, for `load_hparams`."""
-    mistakes = []
-    if values["purification"] and values["targets"] == "clean":
-        mistakes.append("purification: clean targets need none")
-    for key in ("snr_db", "sweep_snr_db", "metrics"):
-        if not isinstance(values[key], list | None):
-            mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
-    if values["scer_start"] > values["scer_end"]:
-        mistakes.append("scer_start: it lies after scer_end")
-    if values["scer_floor"] == 0:
-        mistakes.append("scer_floor: 0 would reward consistency endlessly")
-    if values["mixing"] == "pairs" and values["scer_weight"] > 0:
-        mistakes.append("scer_weight: SCER needs a ring; set it to 0")
-    if not values["clean_speech_known"]:
-        for key in ("selection", "targets"):
-            if values[key] == "clean":
-                mistakes.append(f"{key}: clean needs clean_speech_known")
-    return mistakes
+from speechbrain_ext.losses.pit import align, pit
+from speechbrain_ext.losses.residual_noise import residual_noise
+from speechbrain_ext.losses.scer import scer
+from speechbrain_ext.losses.si_sdr import si_sdr
+from speechbrain_ext.training.nonfinite import SkipNonFinite
+from speechbrain_ext.training.schedules import linear_ramp, warmup_cosine
 
 
 class RingSeparation(SkipNonFinite, sb.Brain):
-    """Separator trained by SI-SDR with PIT, and SCER round a ring."""
-
-    predictor = None  # of frame SNRs, where targets are purified
+    """Separator trained by SI-SDR with PIT, and SCER around a ring."""
 
     def compute_forward(self, batch, stage):
-        """Mix on the device and separate.
+        """Mix a batch on the device and separate it.
 
-        Returns the estimates (batch, sources, time) and what was mixed.
+        Returns the estimates [batch, sources, time] and the mixtures, with
+        all that went into them.
         """
-        mixtures = self.sources[stage].mix(batch)
+        mixtures = self.mixtures[stage].mix(batch)
         return self.modules.separator(mixtures.mixture), mixtures
 
     def compute_objectives(self, predictions, batch, stage):
-        """Return the negative of SI-SDR + weight x SCER, in dB."""
+        """Compute the negative of SI-SDR + weight x SCER, in dB."""
         estimates, mixtures = predictions
         clean = self.hparams.targets == "clean"
         targets = mixtures.speech if clean else mixtures.noisy
         separation, permutation = pit(
             si_sdr, estimates=estimates, targets=targets
         )
+        aligned = align(estimates, permutation)
         objective = separation.mean()
         values = {"si_sdr": objective.detach()}
-        if self.predictor is not None:
-            objective = purified_separation(
-                estimates=align(estimates, permutation),
-                targets=targets,
-                predictor=self.predictor,
+        if self.purified_si_sdr is not None:
+            objective = self.purified_si_sdr(
+                estimates=aligned, targets=targets
             ).mean()
         if stage != sb.Stage.TRAIN or self.hparams.mixing == "ring":
             # source k stands in mixture k first and in mixture k - 1 second
-            aligned = align(estimates, permutation)
             consistency = scer(
                 first=aligned[:, 0],
                 second=aligned[:, 1].roll(1, 0),
@@ -135,13 +72,12 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             weight = self.scer_weight(stage)
             if weight > 0:
                 objective = objective + weight * consistency
-        if stage != sb.Stage.TRAIN and self.clean_speech_known:
-            improvement = evaluate.clean_improvement(estimates, mixtures)
-            values["clean_si_sdri"] = improvement.mean()
-        if stage != sb.Stage.TRAIN and self.judge is not None:
-            scores = self.judge.snr(mixtures.mixture, estimates)
-            values["blind_si_snr"] = scores.mean()
         values["objective"] = -objective.detach()
+        if stage == sb.Stage.TEST:
+            self.score(batch["id"], estimates, mixtures)
+            return -objective
+        if stage == sb.Stage.VALID:
+            values.update(self.validate(estimates, mixtures))
         self.hparams.history.add(stage.name.lower(), **values)
         return -objective
 
@@ -156,13 +92,93 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             value=self.hparams.scer_weight,
         )
 
+    def validate(self, estimates, mixtures):
+        """Compute what checkpoints may be selected by, besides the loss."""
+        values = {}
+        if self.hparams.clean_speech_known:
+            improvement = self.match(estimates, mixtures)[2]
+            values["clean_si_sdri"] = improvement.mean()
+        if self.blind_estimator is not None:
+            scores = self.blind_estimator.snr(mixtures.mixture, estimates)
+            values["blind_si_snr"] = scores.mean()
+        return values
+
+    def match(self, estimates, mixtures):
+        """Put estimates into the order of the speech, and measure them.
+
+        Returns the estimates and the references [batch, sources, time], and
+        the SI-SDR improvement and the SI-SDR [batch, sources] in dB. Where no
+        clean speech is known, the noisy recordings are the references.
+        """
+        known = self.hparams.clean_speech_known
+        targets = mixtures.speech if known else mixtures.noisy
+        _, permutation = pit(si_sdr, estimates=estimates, targets=targets)
+        estimates = align(estimates, permutation)
+        after = si_sdr(estimate=estimates, target=targets)
+        mixture = mixtures.mixture.unsqueeze(1).expand_as(targets)
+        before = si_sdr(estimate=mixture, target=targets)
+        return estimates, targets, after - before, after
+
+    def score(self, ids, estimates, mixtures):
+        """Add a row for every separated source to the test results."""
+        estimates, targets, improvement, after = self.match(estimates, mixtures)
+        columns = {"si_sdr": after, "si_sdri": improvement}
+        noisy = self.hparams.snr_db is not None
+        if noisy and self.hparams.clean_speech_known:
+            parts = residual_noise(
+                estimates=estimates, speech=targets, noise=mixtures.noise
+            )
+            columns["residual_noise_db"] = parts["level_db"]
+            columns["a_own"], columns["a_other"] = parts["own"], parts["other"]
+            for name in ("interference_db", "artifact_db"):
+                columns[name] = parts[name]
+        first = self.condition == "test"
+        for k in range(len(ids)):
+            names = f"{ids[k]}+{ids[(k + 1) % len(ids)]}".replace("/", "-")
+            name = f"{self.step - 1:03d}_{names}"
+            signals = {
+                "estimates": estimates[k],
+                "targets": targets[k],
+                "mixture": mixtures.mixture[k],
+            }
+            more = [{}] * estimates.shape[1]
+            if first and self.hparams.more_metrics is not None:
+                more = self.hparams.more_metrics(**signals, utterance=name)
+            if first and self.saved_examples < self.hparams.examples:
+                self.saved_examples += 1
+                self.save_example(self.saved_examples, **signals)
+            for source, added in enumerate(more):
+                row = {"id": name, "source": source, "test": self.condition}
+                row.update((c, v[k, source].item()) for c, v in columns.items())
+                self.results.append({**row, **added})
+
+    def save_example(self, number, estimates, targets, mixture):
+        """Write a test mixture, its separation and the references as WAV."""
+        if not if_main_process():
+            return
+        folder = os.path.join(
+            self.hparams.output_folder, "examples", f"{number:02d}"
+        )
+        os.makedirs(folder, exist_ok=True)
+        signals = {"mixture": mixture}
+        for kind, sources in (("estimate", estimates), ("reference", targets)):
+            for index, source in enumerate(sources, start=1):
+                signals[f"{kind}_{index}"] = source
+        for name, signal in signals.items():
+            audio_io.save(
+                os.path.join(folder, f"{name}.wav"),
+                signal.cpu(),
+                self.hparams.sample_rate,
+                subtype="FLOAT",
+            )
+
     def on_fit_batch_start(self, batch, should_step):
         """Set the learning rate of this step."""
         rate = warmup_cosine(
             self.optimizer_step,
             peak=self.hparams.learning_rate,
             total=self.total_steps,
-            warmup=self.hparams.warmup,
+            warmup=self.hparams.warmup_ratio,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -178,46 +194,90 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             scer_weight=self.scer_weight(sb.Stage.TRAIN),
         )
         if self.optimizer_step % self.hparams.log_interval == 0:
-            row = history.write(
+            history.write(
                 step=self.optimizer_step,
                 stage="train",
                 skipped_steps=self.skipped_steps,
             )
-            self.log(row)
 
     def on_stage_end(self, stage, stage_loss, epoch):
-        """Write the validation's row; keep the best and the last, or all."""
+        """Keep the best checkpoint and the last one, or all; write tests."""
+        if stage == sb.Stage.TEST:
+            self.write_results()
         if stage != sb.Stage.VALID:
             return
         row = self.hparams.history.write(
             step=self.optimizer_step, stage="valid"
         )
-        self.log(row)
-        meta = {
-            "objective": row["objective"],
-            "blind": -row.get("blind_si_snr", float("nan")),
-            "clean": -row.get("clean_si_sdri", float("nan")),
-            "last": -epoch,
-        }
         every = self.hparams.keep_checkpoints == "all"
         self.checkpointer.save_and_keep_only(
-            meta=meta,
+            meta={
+                "objective": row["objective"],
+                "blind": -row.get("blind_si_snr", float("nan")),
+                "clean": -row.get("clean_si_sdri", float("nan")),
+                "last": -epoch,
+            },
             min_keys=[self.hparams.selection],
             num_to_keep=self.hparams.number_of_epochs if every else 1,
         )
 
-    def log(self, row):
-        """Write a row into the logs."""
-        log_row(
-            row,
-            text_log=self.hparams.text_log,
-            tensorboard=self.hparams.tensorboard,
+    def write_results(self):
+        """Write a row for every separated source of the tests."""
+        if not if_main_process():
+            return
+        names = list(
+            dict.fromkeys(name for row in self.results for name in row)
         )
+        path = os.path.join(self.hparams.output_folder, "test_results.csv")
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.results)
 
 
-def train(hparams, run_opts):
-    """Fit the separator, going on where an interrupted run stopped."""
-    load_start(hparams["separator"], runs.start_of(hparams))
+def dataio_prep(hparams):
+    """Make the mixtures of every stage; only training varies them."""
+    make = hparams["mixtures"]
+    return {
+        sb.Stage.TRAIN: make(
+            speech=hparams["train_data"],
+            noise=hparams["train_noise"],
+            split=hparams["train_split"],
+            batches=hparams["batches_per_epoch"],
+            segment_seconds=hparams["segment_seconds"],
+            mixing=hparams["mixing"],
+            speed_range=hparams["speed_range"],
+            equalizer_db=hparams["equalizer_db"],
+            seed=hparams["seed"],
+            rank=int(os.environ.get("RANK", 0)),
+            world_size=int(os.environ.get("WORLD_SIZE", 1)),
+            num_workers=hparams["num_workers"],
+        ),
+        sb.Stage.VALID: make(
+            speech=hparams["valid_data"],
+            noise=hparams["valid_noise"],
+            split=hparams["valid_split"],
+            mixing="ring",
+            batches=hparams["valid_batches"],
+            segment_seconds=hparams["segment_seconds"],
+        ),
+        sb.Stage.TEST: make(
+            speech=hparams["test_data"],
+            noise=hparams["test_noise"],
+            split=hparams["test_split"],
+            mixing="ring",
+            batches=hparams["test_batches"],
+            segment_seconds=hparams["test_segment_seconds"],
+        ),
+    }
+
+
+def make_brain(hparams, run_opts):
+    """Make the Brain, with its data and what a checkpoint must hold."""
+    mixtures = dataio_prep(hparams)
+    if hparams["start_from"] is not None:
+        hparams["pretrainer"].collect_files()
+        hparams["pretrainer"].load_collected()
     brain = RingSeparation(
         modules=hparams["modules"],
         opt_class=hparams["optimizer"],
@@ -225,73 +285,68 @@ def train(hparams, run_opts):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    rank, world_size = rank_and_size()
-    brain.sources = {
-        sb.Stage.TRAIN: make_mixtures(
-            hparams, sb.Stage.TRAIN, rank=rank, world_size=world_size
-        ).to(brain.device),
-        sb.Stage.VALID: make_mixtures(hparams, sb.Stage.VALID).to(brain.device),
+    brain.mixtures = {
+        stage: found.to(brain.device) for stage, found in mixtures.items()
     }
-    train_loader = brain.sources[sb.Stage.TRAIN].loader
-    valid_loader = brain.sources[sb.Stage.VALID].loader
-    brain.clean_speech_known = hparams["clean_speech_known"]
-    brain.predictor = find_predictor(hparams)
-    if brain.predictor is not None:
-        brain.predictor.to(brain.device)
-    brain.judge = None
+    steps = hparams["total_batches"] // brain.grad_accumulation_factor
+    brain.total_steps = steps
+    # optional parts: a blind estimator to select by, weights of frames
+    brain.blind_estimator = brain.purified_si_sdr = None
     if hparams["selection"] == "blind":
-        brain.judge = selection.load_judge(hparams).to(brain.device)
+        brain.blind_estimator = hparams["blind_estimator"]().to(brain.device)
+    if hparams["purification"] is not None:
+        brain.purified_si_sdr = hparams["purified_si_sdr"]().to(brain.device)
+    # the loader draws its own batches for each rank; its place in the epoch
+    # is part of the checkpoint
+    train_loader = brain.mixtures[sb.Stage.TRAIN].loader
     brain.train_sampler = train_loader.batch_sampler
     brain.checkpointer.add_recoverable("train_loader", train_loader)
     brain.checkpointer.add_recoverable("history", hparams["history"])
-    steps = hparams["rings_per_epoch"] // brain.grad_accumulation_factor
-    brain.total_steps = hparams["number_of_epochs"] * steps
-    run_on_main(
-        remember_run, args=[hparams["output_folder"], runs.identity(hparams)]
-    )
-    brain.fit(hparams["epoch_counter"], train_loader, valid_loader)
     return brain
 
 
-def configure(arguments):
-    """Read the command line, join the other processes, prepare the data.
-
-    Arguments
-    ---------
-    arguments : list of str
-        The hyperparameter file and options.
-
-    Returns
-    -------
-    hparams, run_opts : dict, RunOptions
-    """
-    command = read_command_line(arguments, RULES, find_conflicts)
-    hparams = command.hparams
-    runs.require_reference(hparams)
-    if hparams["selection"] == "blind":
-        selection.load_judge(hparams)
-    runs.start_of(hparams)
-    find_predictor(hparams)
-    require_same_run(hparams["output_folder"], runs.identity(hparams))
-    save_hparams(command)
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"]
-    )
-    run_on_main(hparams["prepare"])
-    return hparams, command.run_opts
+def test(brain, hparams):
+    """Test at the SNR of the training, then at others."""
+    brain.results, brain.saved_examples = [], 0
+    mixtures = brain.mixtures[sb.Stage.TEST]
+    for snr_db in [None, *(hparams["test_snr_db"] or [])]:
+        brain.condition = "test" if snr_db is None else f"{snr_db:g} dB"
+        if snr_db is not None:
+            mixtures.loader.dataset.snr_db = (snr_db, snr_db)
+        brain.evaluate(mixtures.loader, min_key=hparams["selection"])
 
 
 def main(arguments):
-    """Prepare the data, train, evaluate, report."""
-    hparams, run_opts = configure(arguments)
-    # a fault of the test split shows now, not after the training
-    sources = make_mixtures(hparams, sb.Stage.TEST)
-    brain = train(hparams, run_opts)
-    sources.to(brain.device)
-    brain.on_evaluate_start(min_key=hparams["selection"])
-    run_on_main(evaluate.evaluate, args=[brain, hparams, sources, arguments])
-    leave_processes()
+    """Prepare the data, train and test."""
+    # Load hyperparameters file with command-line overrides
+    hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    # Initialize ddp (useful only for multi-GPU DDP training)
+    sb.utils.distributed.ddp_init_group(run_opts)
+
+    # Create experiment directory
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+
+    # Data preparation
+    run_on_main(hparams["prepare"])
+
+    # Training
+    brain = make_brain(hparams, run_opts)
+    brain.fit(
+        hparams["epoch_counter"],
+        brain.mixtures[sb.Stage.TRAIN].loader,
+        brain.mixtures[sb.Stage.VALID].loader,
+    )
+
+    # Test
+    test(brain, hparams)
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    main(sys.argv[1:])

@@ -2,7 +2,7 @@
 
 Ring mixing can only remove a noise that cannot be told apart by its source,
 so every kind is drawn in the same way whichever voice it will stand behind:
-one level, a random equaliser as of an unknown microphone, a bed of room tone
+one level, a random equalizer as of an unknown microphone, a bed of room tone
 so that nothing is ever silent, and nothing that depends on the speech.
 """
 

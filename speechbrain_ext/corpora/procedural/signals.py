@@ -151,7 +151,7 @@ def band(low, high, slope=12.0):
 
 
 def random_curve(generator, depth_db, tilt_db=0.0):
-    """Draw a smooth equaliser curve from 50 Hz to 8 kHz.
+    """Draw a smooth equalizer curve from 50 Hz to 8 kHz.
 
     Arguments
     ---------

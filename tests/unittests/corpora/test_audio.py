@@ -18,7 +18,7 @@ import soundfile
 from speechbrain_ext import outputs
 from speechbrain_ext.corpora import audio
 from speechbrain_ext.corpora.audio import Candidate, convert_all
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 
 def convert(candidates, folder, *, sample_rate=8000, skipped=()):
@@ -69,7 +69,7 @@ def test_every_field_arrives(tmp_path, write_tone):
         source="o",
         licence="c",
     )
-    (row,) = read_manifest(convert([given], tmp_path / "out"))
+    (row,) = read_recordings(convert([given], tmp_path / "out"))
     for name in "id kind split speaker sex label text source licence".split():
         assert getattr(row, name) == getattr(given, name)
     assert (row.samples, row.sample_rate) == (12000, 8000)
@@ -89,7 +89,7 @@ def test_only_a_mono_pcm16_wav_at_the_rate_stays_in_place(tmp_path, write_tone):
     ]
     wave = np.random.default_rng(0).uniform(-1, 1, (9000, 2))
     soundfile.write(others[-1], wave, 8000)
-    rows = read_manifest(
+    rows = read_recordings(
         convert(map(candidate, [right, *others]), tmp_path / "out")
     )
     paths = {row.id: row.path for row in rows}
@@ -105,7 +105,9 @@ def test_samples_of_16_bits_pass_unchanged(tmp_path):
     steps = np.random.default_rng(0).integers(-32768, 32768, 9000, np.int16)
     steps[:2] = -32768, 32767
     soundfile.write(tmp_path / "x.flac", steps, 8000)
-    (row,) = read_manifest(convert([candidate(tmp_path / "x.flac")], tmp_path))
+    (row,) = read_recordings(
+        convert([candidate(tmp_path / "x.flac")], tmp_path)
+    )
     np.testing.assert_array_equal(
         soundfile.read(row.path, dtype="int16")[0], steps
     )
@@ -123,7 +125,7 @@ def test_an_offset_does_not_count_in_the_level(tmp_path, format, subtype):
     soundfile.write(path, noise + 0.5, 8000, subtype=subtype)
     before = path.read_bytes()
     manifest = convert([candidate(path, "a")], tmp_path / "out")
-    [row] = read_manifest(manifest)
+    [row] = read_recordings(manifest)
     samples, _ = soundfile.read(row.path)
     assert abs(samples.mean()) < 1 / 32768
     assert samples.std() == pytest.approx(noise.std(), rel=1e-3)
@@ -134,7 +136,7 @@ def test_a_room_response_keeps_its_mean(tmp_path):
     path = tmp_path / "room.wav"
     soundfile.write(path, np.exp(-np.arange(800) / 100), 8000)
     manifest = convert([candidate(path, "a", kind="rir")], tmp_path / "out")
-    assert read_manifest(manifest)[0].path == str(path)
+    assert read_recordings(manifest)[0].path == str(path)
 
 
 def test_what_is_averaged_or_raised_is_said(tmp_path, write_tone, caplog):
@@ -169,7 +171,7 @@ def test_every_bad_input_is_listed(tmp_path, write_tone, caplog):
     manifest = convert(
         candidates, tmp_path / "out", skipped=[("ours", "/o.wav", "no speaker")]
     )
-    assert [row.path for row in read_manifest(manifest)] == [
+    assert [row.path for row in read_recordings(manifest)] == [
         str(tmp_path / "out" / "audio" / "good.wav")
     ]
     expected = {
@@ -198,10 +200,10 @@ def test_every_bad_input_is_listed(tmp_path, write_tone, caplog):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission(tmp_path, three):
     os.chmod(three[0].source_path, 0)
-    assert len(read_manifest(convert(three, tmp_path / "out"))) == 2
+    assert len(read_recordings(convert(three, tmp_path / "out"))) == 2
     assert "Permission denied" in reasons(tmp_path / "out")["a"]
     os.chmod(three[0].source_path, 0o600)
-    assert len(read_manifest(convert(three, tmp_path / "out"))) == 3
+    assert len(read_recordings(convert(three, tmp_path / "out"))) == 3
 
 
 def test_an_unreadable_file_is_tried_again(tmp_path, three, monkeypatch):
@@ -214,10 +216,10 @@ def test_an_unreadable_file_is_tried_again(tmp_path, three, monkeypatch):
         return decode(path, **kwargs)
 
     monkeypatch.setattr(audio, "decode", refuse)
-    assert len(read_manifest(convert(three, tmp_path / "out"))) == 2
+    assert len(read_recordings(convert(three, tmp_path / "out"))) == 2
     assert "Permission denied" in reasons(tmp_path / "out")["a"]
     monkeypatch.undo()
-    assert len(read_manifest(convert(three, tmp_path / "out"))) == 3
+    assert len(read_recordings(convert(three, tmp_path / "out"))) == 3
 
 
 def test_a_full_disk_is_an_error_and_not_a_skip(tmp_path, three, monkeypatch):
@@ -232,7 +234,7 @@ def test_a_full_disk_is_an_error_and_not_a_skip(tmp_path, three, monkeypatch):
 def test_room_responses_may_be_short(tmp_path, write_tone):
     path = write_tone(tmp_path / "x.wav", seconds=0.3)
     manifest = convert([candidate(path, kind="rir")], tmp_path / "out")
-    assert read_manifest(manifest)[0].seconds == pytest.approx(0.3)
+    assert read_recordings(manifest)[0].seconds == pytest.approx(0.3)
 
 
 def test_a_second_call_writes_nothing(tmp_path, three):
@@ -284,7 +286,7 @@ def test_a_killed_conversion_goes_on(tmp_path, three, monkeypatch):
         return decode(path, **kwargs)
 
     monkeypatch.setattr(audio, "decode", counted)
-    assert len(read_manifest(convert(three, out))) == 3
+    assert len(read_recordings(convert(three, out))) == 3
     assert decoded == [three[2].source_path]
     changed = before.items() ^ snapshot(out / "audio").items()
     assert {path.name for path, _ in changed} == {"c.wav"}
@@ -332,7 +334,7 @@ def test_only_what_changed_is_converted_again(tmp_path, three, write_tone):
     before = snapshot(out / "audio")
     write_tone(tmp_path / "in" / "a.flac", seconds=2.0)
     (out / "audio" / "b.wav").write_bytes(b"RIFF")
-    rows = read_manifest(convert(three, out))
+    rows = read_recordings(convert(three, out))
     after = snapshot(out / "audio")
     changed = {path.name for path in after if after[path] != before[path]}
     assert changed == {"a.wav", "b.wav"}
@@ -347,7 +349,7 @@ def test_new_fields_need_no_conversion(tmp_path, three):
     convert(three, out)
     before = snapshot(out / "audio")
     moved = [replace(item, split="valid") for item in three]
-    rows = read_manifest(convert(moved, out), split="valid")
+    rows = read_recordings(convert(moved, out), split="valid")
     assert len(rows) == 3
     assert snapshot(out / "audio") == before
 
@@ -359,7 +361,7 @@ def test_silence_may_be_allowed_and_forbidden_again(tmp_path, three):
     silent = candidate(path)
     allowed = replace(silent, may_be_silent=True)
     for given, count in ((silent, 3), (allowed, 4), (silent, 3), (allowed, 4)):
-        assert len(read_manifest(convert([*three, given], out))) == count
+        assert len(read_recordings(convert([*three, given], out))) == count
     assert "silent" not in reasons(out)
     converted, rate = soundfile.read(out / "audio" / "silent.wav")
     assert (rate, len(converted), converted.any()) == (8000, 12000, False)
@@ -369,12 +371,12 @@ def test_files_that_belong_together_are_skipped_together(tmp_path, three):
     out = tmp_path / "out"
     three[1] = replace(three[1], together="pair")
     three[2] = replace(three[2], together="pair", seconds=9.0)
-    rows = read_manifest(convert(three, out))
+    rows = read_recordings(convert(three, out))
     assert [row.id for row in rows] == ["a"]
     assert reasons(out)["b"] == "belongs to c, which is not usable"
     assert "truncated" in reasons(out)["c"]
     three[2] = replace(three[2], seconds=0.0)
-    assert len(read_manifest(convert(three, out))) == 3
+    assert len(read_recordings(convert(three, out))) == 3
 
 
 def test_nothing_usable(tmp_path, three):
@@ -409,7 +411,7 @@ def test_ids_never_lead_out_of_the_folder(
     given = Candidate(
         str(write_tone(tmp_path / "x.flac")), identity, "noise", "train"
     )
-    (row,) = read_manifest(convert([given], tmp_path / "out"))
+    (row,) = read_recordings(convert([given], tmp_path / "out"))
     assert row.id == expected
     assert row.path == str(tmp_path / "out" / "audio" / f"{expected}.wav")
     assert os.path.isfile(row.path)
@@ -442,7 +444,7 @@ def test_a_long_path_is_a_short_id():
 
 def test_ids_that_stand_twice_are_listed(tmp_path, three, write_tone):
     other = candidate(write_tone(tmp_path / "other.flac"), "b")
-    rows = read_manifest(convert([*three, three[0], other], tmp_path / "out"))
+    rows = read_recordings(convert([*three, three[0], other], tmp_path / "out"))
     assert [row.id for row in rows] == ["a", "b", "c"]
     found = reasons(tmp_path / "out")
     assert found == {
@@ -466,7 +468,7 @@ def test_files_that_were_not_made_here_are_never_overwritten(tmp_path, three):
     mine = out / "audio" / "b.wav"
     mine.write_bytes(b"mine")
     for _ in range(2):
-        rows = read_manifest(convert(three, out))
+        rows = read_recordings(convert(three, out))
         assert [row.id for row in rows] == ["a", "c"]
         assert "b.wav is there already" in reasons(out)["b"]
     assert mine.read_bytes() == b"mine"
@@ -489,7 +491,7 @@ def test_links_do_not_lead_conversions_outside(tmp_path, three, place):
 def test_a_folder_where_a_file_should_be_costs_one_item(tmp_path, three):
     out = tmp_path / "out"
     inner = replace(three[1], id="a.wav/b")
-    rows = read_manifest(convert([three[0], inner, three[2]], out))
+    rows = read_recordings(convert([three[0], inner, three[2]], out))
     assert [row.id for row in rows] == ["a", "c"]
     assert "a.wav/b" in reasons(out)
 
@@ -502,7 +504,7 @@ def test_what_is_no_file_is_listed_at_once(tmp_path, three):
         Candidate(str(tmp_path / name), str(n), "noise", "train")
         for n, name in enumerate([*names, "/dev/zero"])
     ]
-    rows = read_manifest(convert([*three, *more], tmp_path / "out"))
+    rows = read_recordings(convert([*three, *more], tmp_path / "out"))
     assert len(rows) == 3
     found = reasons(tmp_path / "out")
     assert found.keys() == set("01234")
@@ -520,7 +522,7 @@ def test_names_that_are_not_utf8(tmp_path, write_tone, three):
     ]
     out = tmp_path / "out"
     for _ in range(2):
-        rows = read_manifest(convert([*three, *more], out))
+        rows = read_recordings(convert([*three, *more], out))
     assert len(rows) == 4
     assert all(row.id.isprintable() for row in rows)
     assert os.fsencode(bad) in (out / "skipped.csv").read_bytes()
@@ -530,7 +532,7 @@ def test_a_good_wav_of_such_a_name_stays_in_place(tmp_path, write_tone):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\r\n.wav")
     shutil.copy(write_tone(tmp_path / "a.wav", rate=8000), path)
     given = Candidate(path, "x", "noise", "train")
-    (row,) = read_manifest(convert([given], tmp_path / "out"))
+    (row,) = read_recordings(convert([given], tmp_path / "out"))
     assert row.path == path
 
 
@@ -558,7 +560,7 @@ def test_any_failure_of_decoding_costs_one_item(
         return decode(path, **kwargs)
 
     monkeypatch.setattr(audio, "decode", fail)
-    rows = read_manifest(convert(three, tmp_path / "out"))
+    rows = read_recordings(convert(three, tmp_path / "out"))
     assert [row.id for row in rows] == ["a", "c"]
     assert reasons(tmp_path / "out") == {"b": "no good"}
 
@@ -603,7 +605,7 @@ def test_any_line_of_the_journal_is_survived(tmp_path, three, line):
     convert(three, out)
     with open(out / audio.JOURNAL, "a", encoding="latin-1") as file:
         file.write(line + "\n")
-    assert len(read_manifest(convert(three, out))) == 3
+    assert len(read_recordings(convert(three, out))) == 3
 
 
 def test_a_rate_that_is_none(tmp_path, three):

@@ -13,7 +13,7 @@ import soundfile
 from trees import make_folder
 
 from speechbrain_ext.corpora.folder import prepare
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 from speechbrain_ext.outputs import read_mark
 
 
@@ -37,7 +37,7 @@ def tree(tmp_path):
 def test_a_tree_of_speakers(tmp_path, tree):
     manifest = prepare(tree, tmp_path / "out", sample_rate=8000)
     assert manifest == tmp_path / "out" / "manifest.csv"
-    rows = read_manifest(manifest)
+    rows = read_recordings(manifest)
     assert Counter(row.speaker for row in rows) == dict.fromkeys("abcdef", 2)
     assert {row.sample_rate for row in rows} == {8000}
     assert Counter(row.split for row in rows) == {
@@ -70,7 +70,7 @@ def test_a_second_call_writes_nothing(tmp_path, tree):
 def test_the_seed_divides_otherwise(tmp_path, tree):
     def division(seed):
         out = tmp_path / f"out{seed}"
-        rows = read_manifest(prepare(tree, out, seed=seed))
+        rows = read_recordings(prepare(tree, out, seed=seed))
         return {row.id: row.split for row in rows}
 
     assert len({str(division(seed)) for seed in range(4)}) > 1
@@ -83,7 +83,7 @@ def test_a_tree_with_splits(tmp_path, write_tone, caplog):
         write_tone(data / f"{name}.wav")
     write_tone(data / "other" / "d" / "1.wav")
     write_tone(data / "train" / "lost.wav")
-    rows = read_manifest(prepare(data, tmp_path / "out"))
+    rows = read_recordings(prepare(data, tmp_path / "out"))
     assert [(row.split, row.speaker) for row in rows] == [
         ("train", "a"),
         ("train", "b"),
@@ -128,7 +128,7 @@ def test_names_of_splits_in_trees(
     caplog.set_level("INFO")
     for name in names:
         write_tone(tmp_path / "data" / f"{name}.wav")
-    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    rows = read_recordings(prepare(tmp_path / "data", tmp_path / "out"))
     assert {row.speaker: row.split for row in rows} == expected
     assert "understood as splits: " in caplog.text
 
@@ -148,7 +148,7 @@ def test_a_speaker_may_be_called_like_a_split(
 ):
     for name in names:
         write_tone(tmp_path / "data" / f"{name}.wav")
-    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    rows = read_recordings(prepare(tmp_path / "data", tmp_path / "out"))
     assert {row.speaker for row in rows} == {n.split("/")[0] for n in names}
     assert "taken for a speaker" in caplog.text
 
@@ -160,14 +160,14 @@ def test_a_tree_without_test_is_told_the_option(tmp_path, write_tone, caplog):
     assert "no split test" in caplog.text
     assert "--test_split=valid" in caplog.text
     with pytest.raises(ValueError, match=r"test_split.*--test_split=valid"):
-        read_manifest(manifest, kind="speech", split="test")
+        read_recordings(manifest, kind="speech", split="test")
 
 
 def test_a_flat_folder_is_a_speaker_for_each_file(tmp_path, write_tone, caplog):
     caplog.set_level("INFO")
     for name in "abcde":
         write_tone(tmp_path / "data" / f"{name}.wav")
-    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    rows = read_recordings(prepare(tmp_path / "data", tmp_path / "out"))
     assert {row.speaker for row in rows} == set("abcde")
     assert {row.split for row in rows} == {"train", "valid", "test"}
     assert "5 files lie in no speaker's folder; each counts" in caplog.text
@@ -176,7 +176,7 @@ def test_a_flat_folder_is_a_speaker_for_each_file(tmp_path, write_tone, caplog):
 def test_few_speakers_are_divided_by_file(tmp_path, write_tone, caplog):
     for number in range(5):
         write_tone(tmp_path / "data" / "only" / f"{number}.wav")
-    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    rows = read_recordings(prepare(tmp_path / "data", tmp_path / "out"))
     assert Counter(row.split for row in rows) == {
         "train": 3,
         "valid": 1,
@@ -198,8 +198,8 @@ def test_noises_events_and_rooms(tmp_path, tree, write_tone):
         event_folder=tmp_path / "events",
         rir_folder=tmp_path / "rooms",
     )
-    rows = [row for row in read_manifest(manifest) if row.kind != "speech"]
-    assert "noise" not in {r.speaker for r in read_manifest(manifest)}
+    rows = [row for row in read_recordings(manifest) if row.kind != "speech"]
+    assert "noise" not in {r.speaker for r in read_recordings(manifest)}
     assert {(row.id, row.kind, row.label, row.speaker) for row in rows} == {
         ("noise/rain/0", "noise", "rain", ""),
         ("noise/rain/1", "noise", "rain", ""),
@@ -221,14 +221,14 @@ def test_noises_events_and_rooms(tmp_path, tree, write_tone):
 def test_the_same_name_in_two_formats(tmp_path, write_tone):
     write_tone(tmp_path / "data" / "a" / "1.wav")
     write_tone(tmp_path / "data" / "a" / "1.flac")
-    rows = read_manifest(prepare(tmp_path / "data", tmp_path / "out"))
+    rows = read_recordings(prepare(tmp_path / "data", tmp_path / "out"))
     assert len({row.path for row in rows}) == 2
 
 
 def test_output_below_the_data_is_not_data(tmp_path, tree):
     out = tree / "prepared"
-    first = read_manifest(prepare(tree, out, sample_rate=8000))
-    assert read_manifest(prepare(tree, out, sample_rate=8000)) == first
+    first = read_recordings(prepare(tree, out, sample_rate=8000))
+    assert read_recordings(prepare(tree, out, sample_rate=8000)) == first
 
 
 def test_a_table_with_path_and_speaker(tmp_path, write_tone):
@@ -240,7 +240,7 @@ def test_a_table_with_path_and_speaker(tmp_path, write_tone):
     table = write_csv(
         tmp_path / "data" / "list.csv", "path,speaker\n" + "\n".join(lines)
     )
-    rows = read_manifest(prepare(table, tmp_path / "out"))
+    rows = read_recordings(prepare(table, tmp_path / "out"))
     assert {row.speaker for row in rows} == {f"s{n}" for n in range(7)}
     assert {row.split for row in rows} == {"train", "valid", "test"}
     assert set(skipped(tmp_path / "out").values()) == {"is listed twice"}
@@ -270,7 +270,7 @@ def test_a_table_with_every_column(tmp_path, write_tone):
         + "\n".join(f"c/{n}.wav,,speech,user,sc,F,,,," for n in range(10)),
     )
     manifest = prepare(table.parent, tmp_path / "out", sample_rate=8000)
-    rows = {row.id: row for row in read_manifest(manifest)}
+    rows = {row.id: row for row in read_recordings(manifest)}
     a = rows["a/1"]
     assert (a.speaker, a.sex, a.text, a.source, a.licence, a.split) == (
         ("sa", "F", "hello", "Mine", "CC0", "train")
@@ -298,18 +298,18 @@ def test_a_table_with_every_column(tmp_path, write_tone):
 
 def test_a_prepared_folder_can_be_prepared_again(tmp_path, tree):
     prepare(tree, tmp_path / "first", sample_rate=16000)
-    rows = read_manifest(
+    rows = read_recordings(
         prepare(tmp_path / "first", tmp_path / "second", sample_rate=8000)
     )
     assert len(rows) == 12
-    old = read_manifest(tmp_path / "first" / "manifest.csv")
+    old = read_recordings(tmp_path / "first" / "manifest.csv")
     assert {(row.speaker, row.split) for row in rows} == {
         (row.speaker, row.split) for row in old
     }
 
 
 def test_include(tmp_path, tree):
-    rows = read_manifest(
+    rows = read_recordings(
         prepare(tree, tmp_path / "out", include=["a/*", "?/session/1.*"])
     )
     assert {row.id for row in rows} == {"speech/a/2"} | {
@@ -332,7 +332,7 @@ def test_include_of_a_table(tmp_path, write_tone):
         z/1.wav,meeting,train,c""",
     )
     manifest = prepare(tmp_path / "data", tmp_path / "out", include=["x/*"])
-    assert [row.id for row in read_manifest(manifest)] == ["x/1"]
+    assert [row.id for row in read_recordings(manifest)] == ["x/1"]
     assert skipped(tmp_path / "out") == {}
 
 
@@ -340,7 +340,7 @@ def test_bad_recordings_are_listed_and_the_rest_is_used(tmp_path, tree):
     nan = np.full(20000, np.nan)
     soundfile.write(tree / "a" / "nan.wav", nan, 16000, "FLOAT")
     (tree / "b" / "empty.flac").touch()
-    rows = read_manifest(prepare(tree, tmp_path / "out"))
+    rows = read_recordings(prepare(tree, tmp_path / "out"))
     assert len(rows) == 12
     reasons = skipped(tmp_path / "out")
     assert reasons.keys() == {"speech/a/nan", "speech/b/empty"}
@@ -446,7 +446,7 @@ def test_a_target_never_lies_outside(tmp_path, write_tone, monkeypatch):
     lines = "".join(f"\n{row},s{n}" for n, row in enumerate(rows))
     table = write_csv(tmp_path / "t" / "list.csv", "path,speaker" + lines)
     manifest = prepare(table, tmp_path / "out", sample_rate=8000)
-    for row in read_manifest(manifest):
+    for row in read_recordings(manifest):
         assert Path(row.path).is_relative_to(tmp_path / "out" / "audio")
         assert Path(row.path).resolve() == Path(row.path)
     assert mine.read_bytes() == before
@@ -491,7 +491,7 @@ def test_a_sex_that_is_not_understood_is_told(tmp_path, tree, caplog):
     )
     table = tree / "list.csv"
     table.write_text(text)
-    rows = read_manifest(prepare(table, tmp_path / "out"))
+    rows = read_recordings(prepare(table, tmp_path / "out"))
     assert sorted(row.sex for row in rows) == ["", "", "", "F", "M"]
     (told,) = [line for line in caplog.messages if "sex" in line]
     assert "2 rows" in told and "'weiblich'" in told
@@ -511,7 +511,7 @@ def test_a_file_of_several_names_counts_once(tmp_path, write_tone, form, link):
         names = ("ann/1", "bob/2", "cat/3", "dan/1")
         rows = "".join(f"\n{name}.wav,{name[:3]}" for name in names)
         data = write_csv(data / "list.csv", f"path,speaker{rows}")
-    rows = read_manifest(prepare(data, tmp_path / "out"))
+    rows = read_recordings(prepare(data, tmp_path / "out"))
     assert {row.speaker for row in rows} == {"ann", "bob", "cat"}
     (reason,) = skipped(tmp_path / "out").values()
     assert reason == f"is the same file as {first}"
@@ -531,5 +531,5 @@ def test_a_name_in_two_spellings_is_one_speaker(tmp_path, write_tone, form):
         )
         data = tmp_path / "list.csv"
         data.write_text(f"path,speaker{rows}", encoding="utf-8")
-    rows = read_manifest(prepare(data, tmp_path / "out"))
+    rows = read_recordings(prepare(data, tmp_path / "out"))
     assert Counter(row.speaker for row in rows) == {"caf\u00e9": 2, "ann": 2}

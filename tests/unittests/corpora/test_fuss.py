@@ -14,7 +14,7 @@ from trees import make_fuss
 from speechbrain_ext.corpora import fuss
 from speechbrain_ext.corpora.download import Archive
 from speechbrain_ext.dataio import find_references, read_references
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 FOREGROUNDS = {"train": [0, 3], "validation": [1, 2], "eval": [2, 1]}
 
@@ -30,7 +30,7 @@ def reasons(folder):
 
 
 def test_mixtures_and_their_sources_are_all_there(tmp_path, fuss_folder):
-    rows = read_manifest(fuss.prepare(fuss_folder, tmp_path / "out"))
+    rows = read_recordings(fuss.prepare(fuss_folder, tmp_path / "out"))
     train = [row for row in rows if row.split == "train"]
     assert [(row.id, row.kind) for row in train] == [
         ("event/train/example00001/foreground0", "event"),
@@ -71,7 +71,7 @@ def test_reverberant_mixtures_lie_in_a_folder_of_their_own(tmp_path):
     with pytest.raises(FileNotFoundError, match="fuss_folder: .*/ssdata$"):
         fuss.prepare(root, tmp_path / "out")
     manifest = fuss.prepare(root, tmp_path / "out", condition="reverb")
-    rows = read_manifest(manifest, kind="mixture")
+    rows = read_recordings(manifest, kind="mixture")
     assert len(rows) == 6 and "/ssdata_reverb/" in rows[0].path
 
 
@@ -84,7 +84,7 @@ def test_all_files_of_an_example_are_skipped_together(tmp_path, fuss_folder):
     silent = fuss_folder / "ssdata/validation/example00001.wav"
     soundfile.write(silent, np.zeros(19200), 16000)
     out = tmp_path / "out"
-    rows = read_manifest(fuss.prepare(fuss_folder, out), kind="mixture")
+    rows = read_recordings(fuss.prepare(fuss_folder, out), kind="mixture")
     assert [row.id for row in rows] == [
         "mixture/eval/example00001",
         "mixture/train/example00001",
@@ -155,7 +155,7 @@ def test_the_archive_is_fetched_where_it_is_missing(tmp_path, monkeypatch):
                 tmp_path / "fuss", tmp_path / "out", download=True
             )
         assert server.asked == [0]
-    assert len(read_manifest(manifest, kind="mixture")) == 6
+    assert len(read_recordings(manifest, kind="mixture")) == 6
 
 
 def test_the_archives_are_those_of_the_record():

@@ -4,7 +4,7 @@ import pytest
 from trees import make_librispeech
 
 from speechbrain_ext.corpora.librispeech import prepare
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def corpus(tmp_path):
 
 
 def test_rows(tmp_path, corpus):
-    rows = read_manifest(prepare(corpus, tmp_path / "out"))
+    rows = read_recordings(prepare(corpus, tmp_path / "out"))
     assert len(rows) == 6
     row = {row.id: row for row in rows}[
         "speech/train-clean-100/103/1240/103-1240-0001"
@@ -47,7 +47,7 @@ def test_parent_folder_other_splits_and_noise(tmp_path, corpus, write_tone):
         splits={"train": ["dev-clean", "test-clean"]},
         noise_folder=tmp_path / "noise",
     )
-    rows = read_manifest(manifest)
+    rows = read_recordings(manifest)
     assert [(r.kind, r.split, r.speaker or r.label) for r in rows] == [
         ("noise", "valid", "rain"),
         *[("speech", "train", "84")] * 2,

@@ -17,7 +17,7 @@ from speechbrain_ext.corpora.procedural import (
     NOISE_KINDS,
     reverberation_time,
 )
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 ROOT = Path(__file__).parents[3]
 MEBIBYTE = 2**20
@@ -217,7 +217,7 @@ def changed(before, after):
 def test_prepare_gives_every_kind_in_every_split(small):
     manifest = mini.prepare(small / "out")
     assert manifest == small / "out" / "manifest.csv"
-    everything = read_manifest(manifest)
+    everything = read_recordings(manifest)
     counts = Counter((r.kind, r.split) for r in everything)
     for split in ("train", "valid", "test"):
         noises = 4 if split == "test" else 3  # the railway is held out
@@ -234,18 +234,20 @@ def test_prepare_gives_every_kind_in_every_split(small):
         assert recording.source == "mini"
         assert bool(recording.speaker) == (recording.kind == "speech")
         assert bool(recording.label) == (recording.kind in ("noise", "event"))
-    speech = read_manifest(manifest, kind="speech", split="test")
+    speech = read_recordings(manifest, kind="speech", split="test")
     assert [r.speaker for r in speech] == [f"test{i}" for i in range(4)]
     assert [r.sex for r in speech] == ["F", "M", "F", "M"]
     assert speech[0].text == "ben sold"
-    assert {r.samples for r in read_manifest(manifest, kind="noise")} == {RATE}
+    assert {r.samples for r in read_recordings(manifest, kind="noise")} == {
+        RATE
+    }
 
 
 def test_prepared_noise_of_splits_does_not_correlate(small):
     manifest = mini.prepare(small / "out")
     waves = [
         soundfile.read(recording.path)[0]
-        for recording in read_manifest(manifest, kind="noise")
+        for recording in read_recordings(manifest, kind="noise")
     ]
     correlations = np.corrcoef(waves) - np.eye(len(waves))
     assert np.abs(correlations).max() < 0.5
@@ -266,7 +268,7 @@ def test_babble_speaks_with_the_voices_of_its_split(small):
 
 def test_prepared_rooms_have_the_time_that_their_row_names(small):
     manifest = mini.prepare(small / "out")
-    for recording in read_manifest(manifest, kind="rir"):
+    for recording in read_recordings(manifest, kind="rir"):
         response, _ = soundfile.read(recording.path)
         assert np.abs(response).argmax() == 0
         assert response[0] == pytest.approx(0.9, abs=0.001)
@@ -328,7 +330,7 @@ def test_no_manifest_stands_beside_unfinished_sounds(
 ):
     manifest = mini.prepare(small / "out")
     if reason == "a lost file":
-        Path(read_manifest(manifest, kind="noise")[0].path).unlink()
+        Path(read_recordings(manifest, kind="noise")[0].path).unlink()
     else:
         monkeypatch.setattr(mini, "_version", lambda: "2")
 
@@ -356,7 +358,7 @@ def test_another_sample_rate_is_another_folder(small):
     manifest = mini.prepare(small / "out", sample_rate=8000)
     with pytest.raises(ValueError, match="sample_rate=8000; now it is"):
         mini.prepare(small / "out", sample_rate=16000)
-    for recording in read_manifest(manifest):
+    for recording in read_recordings(manifest):
         assert soundfile.info(recording.path).samplerate == 8000
 
 

@@ -6,7 +6,7 @@ import pytest
 from trees import write_noise, write_voice
 
 from speechbrain_ext.corpora import librimix, realm, whamr
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 WHAMR_NAMES = {
     "tr": ["01aa010b_0.97_209a010p_-0.97", "01aa010b_1.5_20ao0304_-1.5"],
@@ -67,7 +67,7 @@ def realm_folder(tmp_path):
 
 
 def test_whamr_gives_every_utterance_once(tmp_path, whamr_folder):
-    rows = read_manifest(whamr.prepare(whamr_folder, tmp_path / "out"))
+    rows = read_recordings(whamr.prepare(whamr_folder, tmp_path / "out"))
     train = [row for row in rows if row.split == "train"]
     assert [(row.id, row.speaker) for row in train] == [
         ("noise/tr/01aa010b_0.97_209a010p_-0.97", ""),
@@ -84,7 +84,7 @@ def test_whamr_gives_every_utterance_once(tmp_path, whamr_folder):
 
 def test_whamr_can_be_reverberant(tmp_path, whamr_folder):
     manifest = whamr.prepare(whamr_folder, tmp_path / "out", condition="reverb")
-    paths = [row.path for row in read_manifest(manifest, kind="speech")]
+    paths = [row.path for row in read_recordings(manifest, kind="speech")]
     assert all("_reverb/" in path for path in paths)
 
 
@@ -117,12 +117,12 @@ def test_a_file_of_another_corpus_is_named(tmp_path, whamr_folder):
 def test_librimix_is_found_below_its_storage(tmp_path, librimix_folder):
     for folder in (librimix_folder, librimix_folder / "Libri2Mix"):
         manifest = librimix.prepare(folder, tmp_path / folder.name / "out")
-        rows = read_manifest(manifest, kind="speech", split="train")
+        rows = read_recordings(manifest, kind="speech", split="train")
         assert [(row.id, row.speaker) for row in rows] == [
             ("speech/train-360/4077-13754-0001", "4077"),
             ("speech/train-360/5142-33396-0065", "5142"),
         ]
-        assert len(read_manifest(manifest, kind="noise")) == 3
+        assert len(read_recordings(manifest, kind="noise")) == 3
 
 
 def test_librimix_of_three_needs_its_own_folder(tmp_path, librimix_folder):
@@ -134,7 +134,7 @@ def test_librimix_of_three_needs_its_own_folder(tmp_path, librimix_folder):
 
 def test_realm_keeps_both_transcripts(tmp_path, realm_folder, caplog):
     out = tmp_path / "out"
-    rows = read_manifest(realm.prepare(realm_folder, out))
+    rows = read_recordings(realm.prepare(realm_folder, out))
     assert [(row.id, row.kind, row.split) for row in rows] == [
         ("mixture/early_collection1/mix1", "mixture", "test"),
         ("mixture/session7/a", "mixture", "test"),

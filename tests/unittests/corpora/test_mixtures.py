@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from speechbrain_ext.corpora import mixtures
-from speechbrain_ext.dataio import read_manifest
+from speechbrain_ext.dataio import read_recordings
 
 
 def write(folder, *names):
@@ -16,7 +16,7 @@ def write(folder, *names):
 
 def test_files_are_divided_where_no_splits_are_given(tmp_path):
     write(tmp_path / "in", *(f"{n % 2}/{n}.wav" for n in range(10)))
-    rows = read_manifest(mixtures.prepare(tmp_path / "in", tmp_path / "out"))
+    rows = read_recordings(mixtures.prepare(tmp_path / "in", tmp_path / "out"))
     assert {row.kind for row in rows} == {"mixture"}
     assert {row.label for row in rows} == {""}
     splits = [row.split for row in rows]
@@ -26,7 +26,7 @@ def test_files_are_divided_where_no_splits_are_given(tmp_path):
 
 def test_splits_of_the_tree_are_kept(tmp_path):
     write(tmp_path / "in", "train/a.wav", "valid/b/c.flac", "test/d.wav")
-    rows = read_manifest(mixtures.prepare(tmp_path / "in", tmp_path / "out"))
+    rows = read_recordings(mixtures.prepare(tmp_path / "in", tmp_path / "out"))
     assert {row.id: row.split for row in rows} == {
         "mixture/train/a": "train",
         "mixture/valid/b/c": "valid",

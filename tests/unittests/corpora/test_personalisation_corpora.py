@@ -8,7 +8,7 @@ import soundfile
 from trees import make_fsd50k, make_librispeech, make_musan, write_voice
 
 from speechbrain_ext.corpora import fsd50k, librispeech_users, musan, user
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 LABELS = {
     "train": ["Rain,Water", "Male_speech_and_man_speaking,Speech", "Engine"],
@@ -20,7 +20,7 @@ SUBSET = "train-clean-100"
 
 def test_fsd50k_without_speech_and_music(tmp_path):
     root = make_fsd50k(tmp_path / "fsd", LABELS)
-    rows = read_manifest(fsd50k.prepare(root, tmp_path / "out"))
+    rows = read_recordings(fsd50k.prepare(root, tmp_path / "out"))
     assert [(row.id, row.split, row.label) for row in rows] == [
         ("noise/fsd50k_dev/101", "train", "Rain"),
         ("noise/fsd50k_dev/103", "train", "Engine"),
@@ -29,7 +29,7 @@ def test_fsd50k_without_speech_and_music(tmp_path):
     ]
     assert {row.source for row in rows} == {"FSD50K"}
     every = fsd50k.prepare(root, tmp_path / "all", dropped=(), kind="event")
-    assert len(read_manifest(every, kind="event")) == 7
+    assert len(read_recordings(every, kind="event")) == 7
 
 
 def test_fsd50k_needs_its_parts(tmp_path):
@@ -51,7 +51,7 @@ def test_fsd50k_needs_its_parts(tmp_path):
 
 def test_musan_tests_on_the_other_collection(tmp_path):
     make_musan(tmp_path / "musan", files=5)
-    rows = read_manifest(musan.prepare(tmp_path, tmp_path / "out"))
+    rows = read_recordings(musan.prepare(tmp_path, tmp_path / "out"))
     assert Counter((row.source, row.split) for row in rows) == {
         ("MUSAN free-sound", "train"): 4,
         ("MUSAN free-sound", "valid"): 1,
@@ -76,7 +76,7 @@ def test_users_are_kept_apart(tmp_path, trees):
         "user_seconds": 6.0,
     }
     manifest = librispeech_users.prepare(*trees, tmp_path / "a", **options)
-    rows = read_manifest(manifest, kind="speech")
+    rows = read_recordings(manifest, kind="speech")
     found = Counter((row.speaker, row.split) for row in rows)
     for name in ("19", "26"):
         assert found[name, "user_test"] == found[name, "user_valid"] == 2
@@ -84,10 +84,10 @@ def test_users_are_kept_apart(tmp_path, trees):
     by_split = Counter(row.split for row in rows)
     assert by_split["train"] == 12 and by_split["valid"] == 6
     again = librispeech_users.prepare(*trees, tmp_path / "b", **options)
-    assert [(r.id, r.split) for r in read_manifest(again)] == [
-        (r.id, r.split) for r in read_manifest(manifest)
+    assert [(r.id, r.split) for r in read_recordings(again)] == [
+        (r.id, r.split) for r in read_recordings(manifest)
     ]
-    noises = Counter(r.source for r in read_manifest(manifest, kind="noise"))
+    noises = Counter(r.source for r in read_recordings(manifest, kind="noise"))
     assert noises == {
         "FSD50K": 4,
         "MUSAN free-sound": 4,
@@ -122,7 +122,7 @@ def test_a_user_is_recordings_and_noises(tmp_path):
     for number in range(5):
         write_voice(tmp_path / f"in/day/{number}.flac", rate=44100)
     write_voice(tmp_path / "noise/train/a.wav")
-    rows = read_manifest(
+    rows = read_recordings(
         user.prepare(
             tmp_path / "in", tmp_path / "out", noise_folder=tmp_path / "noise"
         )
@@ -141,7 +141,9 @@ def test_a_users_own_splits_are_kept(tmp_path):
         write_voice(tmp_path / f"in/{split}/a.wav")
     write_voice(tmp_path / "noise/a.wav")
     paths = [tmp_path / "in", tmp_path / "out"]
-    rows = read_manifest(user.prepare(*paths, noise_folder=tmp_path / "noise"))
+    rows = read_recordings(
+        user.prepare(*paths, noise_folder=tmp_path / "noise")
+    )
     splits = [row.split for row in rows if row.kind == "mixture"]
     assert sorted(splits) == ["user_test", "user_train", "user_valid"]
     soundfile.write(tmp_path / "in/valid/a.wav", np.zeros(16000), 16000)
@@ -192,13 +194,13 @@ def test_a_users_tree_that_lacks_a_split_is_told(tmp_path):
 def test_what_fsd50k_tells_of_strange_clips(tmp_path, caplog):
     """A name that leads elsewhere, a clip told twice, a row too long."""
     root = make_fsd50k(tmp_path / "fsd", LABELS)
-    expected = read_manifest(fsd50k.prepare(root, tmp_path / "out"))
+    expected = read_recordings(fsd50k.prepare(root, tmp_path / "out"))
     table = root / "FSD50K.ground_truth/dev.csv"
     text = table.read_text()
     first = text.splitlines()[1]
     row = first.replace("101", "../../../fsd/x", 1)
     table.write_text(f"{text}{first}\n{row}\n{first},more,cells\n")
-    rows = read_manifest(fsd50k.prepare(root, tmp_path / "other"))
+    rows = read_recordings(fsd50k.prepare(root, tmp_path / "other"))
     assert [row.id for row in rows] == [row.id for row in expected]
     listed = (tmp_path / "other/skipped.csv").read_text()
     assert "is listed twice" in listed and "fsd/x.wav" in listed

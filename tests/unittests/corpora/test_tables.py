@@ -8,7 +8,7 @@ import soundfile
 
 from speechbrain_ext.corpora.folder import prepare
 from speechbrain_ext.corpora.tables import read_table
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 COLUMNS = ("path", "speaker", "text")
 
@@ -186,7 +186,7 @@ def test_a_preparation_survives_every_row(tmp_path, write_tone, monkeypatch):
         tmp_path / "data" / "list.csv", "\n".join(["path,speaker", *rows])
     )
     manifest = prepare(table, tmp_path / "out")
-    found = {row.speaker for row in read_manifest(manifest)}
+    found = {row.speaker for row in read_recordings(manifest)}
     assert found == {"s1", "s2", "s3", "s4"}
     assert len(listed(tmp_path / "out")) == len(rows) - 4
 
@@ -198,7 +198,7 @@ def test_long_texts_and_strange_texts_come_back(tmp_path, write_tone):
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(["path", "speaker", "text"])
         writer.writerow(["a.wav", "-ann", text])
-    (row,) = read_manifest(
+    (row,) = read_recordings(
         prepare(tmp_path / "data" / "t.csv", tmp_path / "out")
     )
     assert (row.speaker, row.text) == ("-ann", text)
@@ -215,7 +215,7 @@ def test_a_table_of_other_bytes_names_files_of_such_bytes(tmp_path):
         with open(folder + b"/" + name, "wb") as file:
             file.write(content)
     table = "path,speaker\nü.wav,s1\nä.wav,s2\n".encode("latin-1")
-    rows = read_manifest(
+    rows = read_recordings(
         prepare(write(tmp_path / "data" / "t.csv", table), tmp_path / "out")
     )
     assert {row.speaker for row in rows} == {"s1", "s2"}

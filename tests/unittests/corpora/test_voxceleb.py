@@ -6,7 +6,7 @@ import pytest
 from trees import make_voxceleb
 
 from speechbrain_ext.corpora.voxceleb import prepare
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def corpus(tmp_path, write_tone):
 
 
 def test_rows(tmp_path, corpus):
-    rows = read_manifest(prepare(corpus, tmp_path / "out"))
+    rows = read_recordings(prepare(corpus, tmp_path / "out"))
     assert len(rows) == 12
     assert "speech/id10005/1zcIwhmdeo4/00002" in {row.id for row in rows}
     sexes = {row.speaker: row.sex for row in rows}
@@ -57,8 +57,8 @@ def test_the_folder_wav_itself_and_noise(tmp_path, corpus, write_tone):
     manifest = prepare(
         corpus / "wav", tmp_path / "out", noise_folder=tmp_path / "noise"
     )
-    assert len(read_manifest(manifest, kind="speech")) == 8
-    assert len(read_manifest(manifest, kind="noise")) == 1
+    assert len(read_recordings(manifest, kind="speech")) == 8
+    assert len(read_recordings(manifest, kind="noise")) == 1
 
 
 def test_missing_and_wrong_folders(tmp_path, corpus):

@@ -6,7 +6,7 @@ import soundfile
 from trees import make_wsj0, write_voice
 
 from speechbrain_ext.corpora.wham import prepare
-from speechbrain_ext.dataio.manifest import read_manifest
+from speechbrain_ext.dataio.recordings import read_recordings
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def corpora(tmp_path):
 
 
 def test_rows(tmp_path, corpora):
-    rows = read_manifest(prepare(*corpora, tmp_path / "out"))
+    rows = read_recordings(prepare(*corpora, tmp_path / "out"))
     assert [(r.id, r.split, r.speaker, r.sex) for r in rows] == [
         ("noise/cv/x_cv", "valid", "", ""),
         ("noise/tr/x_tr", "train", "", ""),
@@ -47,7 +47,7 @@ def test_rows(tmp_path, corpora):
 def test_other_splits(tmp_path, corpora):
     splits = {"train": ["si_tr_s"], "test": ["si_dt_05", "si_et_05"]}
     manifest = prepare(*corpora, tmp_path / "out", splits=splits)
-    tested = read_manifest(manifest, kind="speech", split="test")
+    tested = read_recordings(manifest, kind="speech", split="test")
     assert [row.speaker for row in tested] == ["050", "440"]
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from speechbrain_ext.dataio import SourceAugmentation
-from speechbrain_ext.dataio.augmentation import BANDS, change_speed, equalise
+from speechbrain_ext.dataio.augmentation import BANDS, change_speed, equalize
 
 RATE = 8000
 
@@ -34,17 +34,17 @@ def test_speed_is_exact_on_a_straight_line_and_to_the_last_sample():
     torch.testing.assert_close(changed[0], 1.1 * torch.arange(91.0))
 
 
-def test_equaliser_amplifies_each_band_by_its_gain():
+def test_equalizer_amplifies_each_band_by_its_gain():
     gains = torch.zeros(1, 5)
     gains[0, 2] = 6.0  # the middle of 0 to 4 kHz
     for frequency, gain in ((2000, 6.0), (1000, 0.0), (1500, 3.0), (3500, 0)):
         signal = tone(frequency, 8000)[None]
-        level = equalise(signal, gains_db=gains).norm() / signal.norm()
+        level = equalize(signal, gains_db=gains).norm() / signal.norm()
         assert 20 * math.log10(level) == pytest.approx(gain, abs=0.02)
 
 
 def test_speech_and_noise_are_varied_apart_and_nothing_in_place():
-    augmentation = SourceAugmentation(samples=800, speed=0.1, equaliser_db=6)
+    augmentation = SourceAugmentation(samples=800, speed=0.1, equalizer_db=6)
     time = augmentation.samples_to_read
     signals = torch.randn(4, time)
     batch = {
@@ -80,7 +80,7 @@ def test_nothing_asked_for_changes_nothing():
 
 
 def test_silence_stays_silent():
-    augmentation = SourceAugmentation(samples=100, speed=0.1, equaliser_db=6)
+    augmentation = SourceAugmentation(samples=100, speed=0.1, equalizer_db=6)
     signals = torch.zeros(2, augmentation.samples_to_read)
     draws = torch.rand(2, augmentation.variations)
     varied = augmentation({"speech": signals, "speech_variation": draws})
@@ -88,7 +88,7 @@ def test_silence_stays_silent():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"speed": -0.1}, {"speed": 0.5}, {"equaliser_db": -1}]
+    "wrong", [{"speed": -0.1}, {"speed": 0.5}, {"equalizer_db": -1}]
 )
 def test_impossible_ranges_are_refused(wrong):
     with pytest.raises(ValueError, match="speed must lie in"):

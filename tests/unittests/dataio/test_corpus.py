@@ -91,15 +91,15 @@ def test_the_share_of_dry_sources(manifest, share):
 
 def test_rooms_may_be_of_another_corpus(manifest):
     path, other = manifest("a"), manifest("b")
-    mixtures = make(path, reverberate=True, room_manifest=other)
+    mixtures = make(path, reverberate=True, rooms=other)
     assert mixtures.impulse_responses.shape == (2, 400)
     with pytest.raises(ValueError, match="kind=rir and split=test"):
-        make(path, reverberate=True, room_manifest=other, room_split="test")
+        make(path, reverberate=True, rooms=other, room_split="test")
 
 
 def test_augmentation_keeps_length_and_changes_sound(manifest):
     path = manifest("a")
-    plain, varied = make(path), make(path, speed_change=0.1, equaliser_db=6)
+    plain, varied = make(path), make(path, speed_range=0.1, equalizer_db=6)
     first = plain.mix(next(iter(plain.loader))).mixture
     second = varied.mix(next(iter(varied.loader))).mixture
     assert first.shape == second.shape

@@ -3,14 +3,15 @@
 import os
 import re
 
+import numpy as np
 import pytest
+import soundfile
 
-from speechbrain_ext.dataio.manifest import (
+from speechbrain_ext.dataio.manifest import write_manifest, write_table
+from speechbrain_ext.dataio.recordings import (
     COLUMNS,
     Recording,
-    read_manifest,
-    write_manifest,
-    write_table,
+    read_recordings,
 )
 
 
@@ -22,8 +23,8 @@ def recording(identity, path="/elsewhere/a.wav", **fields):
 
 def test_columns_are_the_agreed_ones():
     assert ",".join(COLUMNS) == (
-        "id,path,samples,sample_rate,kind,split,speaker,sex,label,text,"
-        "source,licence"
+        "ID,duration,wav,samples,sample_rate,kind,split,spk_id,sex,label,"
+        "text,source,license"
     )
 
 
@@ -36,8 +37,8 @@ def test_round_trip_keeps_every_field_and_sorts_by_id(tmp_path):
     )
     path = tmp_path / "new" / "manifest.csv"
     write_manifest(path, [first, second])
-    assert read_manifest(path) == [second, first]
-    assert read_manifest(path)[1].seconds == 0.5
+    assert read_recordings(path) == [second, first]
+    assert read_recordings(path)[1].seconds == 0.5
 
 
 def test_paths_below_the_folder_move_with_it(tmp_path):
@@ -50,7 +51,7 @@ def test_paths_below_the_folder_move_with_it(tmp_path):
         ],
     )
     old.rename(tmp_path / "new")
-    inside, outside = read_manifest(tmp_path / "new" / "manifest.csv")
+    inside, outside = read_recordings(tmp_path / "new" / "manifest.csv")
     assert inside.path == str(tmp_path / "new" / "audio" / "x.wav")
     assert outside.path == str(tmp_path / "old_but_not_below.wav")
 
@@ -58,7 +59,7 @@ def test_paths_below_the_folder_move_with_it(tmp_path):
 def test_relative_argument_gives_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_manifest("manifest.csv", [recording("a", "x.wav")])
-    assert read_manifest("manifest.csv")[0].path == str(tmp_path / "x.wav")
+    assert read_recordings("manifest.csv")[0].path == str(tmp_path / "x.wav")
 
 
 def test_filters(tmp_path):
@@ -69,44 +70,55 @@ def test_filters(tmp_path):
         recording("c", split="valid"),
     ]
     write_manifest(path, rows)
-    assert [r.id for r in read_manifest(path, kind="speech")] == ["b", "c"]
-    assert [r.id for r in read_manifest(path, split="train")] == ["a", "b"]
+    assert [r.id for r in read_recordings(path, kind="speech")] == ["b", "c"]
+    assert [r.id for r in read_recordings(path, split="train")] == ["a", "b"]
     assert [
-        r.id for r in read_manifest(path, kind="speech", split="train")
+        r.id for r in read_recordings(path, kind="speech", split="train")
     ] == ["b"]
     with pytest.raises(
         ValueError,
         match="kind=noise and split=test; it has "
         "noise/train, speech/train, speech/valid",
     ):
-        read_manifest(path, kind="noise", split="test")
+        read_recordings(path, kind="noise", split="test")
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no manifest at .*gone.csv"):
-        read_manifest(tmp_path / "gone.csv")
+    with pytest.raises(FileNotFoundError, match="no table .*gone.csv"):
+        read_recordings(tmp_path / "gone.csv")
 
 
-@pytest.mark.parametrize("text", ["", "path,speaker\n/a.wav,s1\n"])
+@pytest.mark.parametrize(
+    "text", ["", "path,speaker\n/a.wav,s1\n", "ID,duration\na,1.0\n"]
+)
 def test_wrong_columns(tmp_path, text):
     path = tmp_path / "manifest.csv"
     path.write_text(text)
-    with pytest.raises(ValueError, match="has the columns .* a manifest has"):
-        read_manifest(path)
+    with pytest.raises(ValueError, match="has the columns .* is missing"):
+        read_recordings(path)
 
 
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("b,x.wav,8,16000", "line 3: 4 cells; there must be 12"),
-        ("b,x.wav,8.5,16000,speech,train,s,F,,,,", "line 3: samples is '8.5'"),
-        ("b,x.wav,8,,speech,train,s,F,,,,", "line 3: sample_rate is ''"),
-        ("b,x.wav,0,16000,speech,train,s,F,,,,", "samples is 0; .*at least 1"),
-        ("b,x.wav,8,16000,song,train,s,F,,,,", "line 3: kind is 'song'"),
-        ("b,x.wav,8,16000,speech,dev,s,F,,,,", "line 3: split is 'dev'"),
-        ("b,x.wav,8,16000,speech,test,s,f,,,,", "line 3: sex is 'f'"),
-        ("b,,8,16000,speech,test,s,F,,,,", "line 3: path is empty"),
-        ("a,x.wav,8,16000,speech,train,s,F,,,,", "line 3: the id 'a' .*twice"),
+        ("b,x.wav,8,16000", "line 3: 4 cells; there must be 13"),
+        (
+            "b,0.5,x.wav,8.5,16000,speech,train,s,F,,,,",
+            "samples is '8.5'",
+        ),
+        ("b,0.5,x.wav,8,,speech,train,s,F,,,,", "line 3: sample_rate is ''"),
+        (
+            "b,0.5,x.wav,0,16000,speech,train,s,F,,,,",
+            "samples is 0; .*least 1",
+        ),
+        ("b,0.5,x.wav,8,16000,song,train,s,F,,,,", "line 3: kind is 'song'"),
+        ("b,0.5,x.wav,8,16000,speech,dev,s,F,,,,", "line 3: split is 'dev'"),
+        ("b,0.5,x.wav,8,16000,speech,test,s,f,,,,", "line 3: sex is 'f'"),
+        ("b,0.5,,8,16000,speech,test,s,F,,,,", "line 3: path is empty"),
+        (
+            "a,0.5,x.wav,8,16000,speech,train,s,F,,,,",
+            "the id 'a' .*twice",
+        ),
     ],
 )
 def test_bad_rows_are_named(tmp_path, row, message):
@@ -114,7 +126,7 @@ def test_bad_rows_are_named(tmp_path, row, message):
     write_manifest(path, [recording("a")])
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(ValueError, match=message):
-        read_manifest(path)
+        read_recordings(path)
 
 
 def test_duplicate_ids_are_not_written(tmp_path):
@@ -163,7 +175,7 @@ def test_any_text_comes_back(tmp_path, text):
     row = recording("a", "/data/\udcfe.wav", text=text, speaker=text)
     path = tmp_path / "manifest.csv"
     write_manifest(path, [row])
-    assert read_manifest(path) == [row]
+    assert read_recordings(path) == [row]
     assert b"=" not in re.findall(rb"(?:^|,|\n)([=+@-])", path.read_bytes())
 
 
@@ -188,11 +200,33 @@ def test_the_option_of_a_split_is_named(tmp_path, asked, message):
     write_manifest(path, rows)
     kind, split = asked
     if asked == ("speech", "valid"):
-        assert read_manifest(path, kind=kind, split=split) == [rows[1]]
+        assert read_recordings(path, kind=kind, split=split) == [rows[1]]
         return
     with pytest.raises(ValueError) as error:
-        read_manifest(path, kind=kind, split=split)
+        read_recordings(path, kind=kind, split=split)
     if message:
         assert re.search(message, str(error.value))
     else:
         assert "Set " not in str(error.value)
+
+
+def test_a_csv_as_speechbrain_has_it_is_read(tmp_path):
+    for name, frames in (("a", 800), ("b", 1600)):
+        soundfile.write(tmp_path / f"{name}.flac", np.zeros(frames), 16000)
+    (tmp_path / "csv").mkdir()
+    path = tmp_path / "csv" / "train.csv"
+    path.write_text(
+        "ID,duration,wav,spk_id,wrd\n"
+        "x,0.05,$data_root/a.flac,ann,hi\ny,0.1,../b.flac,bob,there\n"
+    )
+    found = read_recordings(path, kind="speech", split="train", root=tmp_path)
+    assert [(r.id, r.samples, r.sample_rate, r.speaker) for r in found] == [
+        ("x", 800, 16000, "ann"),
+        ("y", 1600, 16000, "bob"),
+    ]
+    (tmp_path / "b.flac").write_bytes(b"no audio")
+    with pytest.raises(ValueError, match=r"line 3: .*b\.flac cannot be read"):
+        read_recordings(path, root=tmp_path)
+    (tmp_path / "b.flac").unlink()
+    with pytest.raises(FileNotFoundError, match=r"b\.flac"):
+        read_recordings(path, root=tmp_path)

@@ -3,7 +3,8 @@ import pytest
 import soundfile
 
 from speechbrain_ext.dataio import find_references, read_references
-from speechbrain_ext.dataio.manifest import Recording, write_manifest
+from speechbrain_ext.dataio.manifest import write_manifest
+from speechbrain_ext.dataio.recordings import Recording
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_ext.dataio.manifest import Recording
+from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.rooms import read_impulse_responses
 
 

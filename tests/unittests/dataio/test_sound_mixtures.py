@@ -11,7 +11,7 @@ from speechbrain_ext.dataio import (
     Recording,
     SoundMixtures,
     SoundSampler,
-    read_manifest,
+    read_recordings,
     write_manifest,
 )
 
@@ -414,7 +414,7 @@ def test_too_many_sources_are_told_at_once(clips):
 
 
 def test_mixtures_without_references_do_where_none_are_wanted(clips, tmp_path):
-    alone = [r for r in read_manifest(clips) if r.kind == "mixture"]
+    alone = [r for r in read_recordings(clips) if r.kind == "mixture"]
     write_manifest(tmp_path / "alone.csv", alone)
     mixtures = ready(tmp_path / "alone.csv", references=False)
     (batch,) = mixtures.loader
@@ -435,7 +435,7 @@ def test_a_last_clip_without_a_partner_is_left_out(clips, tmp_path):
     ]
     with pytest.raises(ValueError, match="batch_size is 3; mixtures are"):
         ready(clips, paired=True)
-    only = [r for r in read_manifest(clips) if r.id == "mixture/1"]
+    only = [r for r in read_recordings(clips) if r.id == "mixture/1"]
     write_manifest(tmp_path / "one.csv", only)
     with pytest.raises(ValueError, match="has one mixture in the split"):
         ready(tmp_path / "one.csv", references=False, paired=True, batch_size=2)

@@ -11,7 +11,7 @@ from speechbrain_ext.dataio import (
     UtteranceDataset,
     UtteranceSampler,
 )
-from speechbrain_ext.dataio.manifest import SPLITS
+from speechbrain_ext.dataio.recordings import SPLITS
 from speechbrain_ext.dataio.samplers import Draw
 
 RATE = 8000
@@ -111,7 +111,7 @@ def test_a_share_stays_clean(recordings):
     assert torch.equal(speech.noisy, speech.clean)
 
 
-def test_speed_changes_the_length(recordings):
+def test_speed_ranges_the_length(recordings):
     dataset = UtteranceDataset(recordings["speech"], speeds=[0.8])
     batch = dataset.__getitems__([Draw(0, 1), Draw(1, 2)])
     assert batch["lengths"].tolist() == [1000, 625]

@@ -45,7 +45,7 @@ def test_golden_values_of_an_orthogonal_scene(scene):
                 "a_own": 0.4,
                 "a_other": 0.2,
                 "interference_db": -100.0,
-                "artefact_db": -100.0,
+                "artifact_db": -100.0,
             },
             abs=1e-4,
         )

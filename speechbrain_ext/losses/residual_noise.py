@@ -14,13 +14,13 @@ _RIDGE = 1e-9
 
 
 def residual_noise(*, estimates, speech, noise, taps=1):
-    """Split each estimate into speech, others' speech, noises and artefacts.
+    """Split each estimate into speech, others' speech, noises and artifacts.
 
     Every estimate is explained, in the least-squares sense, by its own
     speech, the speech of the other sources, its own noise and the noises of
     the other sources:
 
-        e_k = c_s s_k + sum_j c_j s_j + d_k n_k + sum_j d_j n_j + artefact
+        e_k = c_s s_k + sum_j c_j s_j + d_k n_k + sum_j d_j n_j + artifact
 
     The measure was derived for this project (it is in no paper).  For two
     noisy sources of equal level whose noises a separator cannot tell apart,
@@ -39,7 +39,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
     taps : int
         Length in samples of the FIR filter allowed on each regressor, centred
         on zero delay.  1 is plain regression; a longer one counts what is
-        merely filtered as the part that it came from, not as an artefact.
+        merely filtered as the part that it came from, not as an artifact.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
         level_db : power of all residual noise over that of the speech, dB.
         interference_db : power of the other sources' speech over that of
             the own speech, dB; NaN for one source.
-        artefact_db : power of what nothing explains over that of the own
+        artifact_db : power of what nothing explains over that of the own
             speech, dB.
 
         Levels are limited to +-100 dB.  Where the estimate or the speech is
@@ -103,7 +103,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
     between = torch.einsum("biak,biajc,bjck->bijk", weights, gram, weights)
     energy = between.diagonal(dim1=1, dim2=2).movedim(-1, 1)
     explained = 2 * (weights * cross).sum((1, 2)) - between.sum((1, 2))
-    artefact = estimates.square().sum(-1) - explained
+    artifact = estimates.square().sum(-1) - explained
 
     # <part i, regressor i> gives a gain its sign.
     centre = (taps - 1) // 2
@@ -126,7 +126,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
         "other": _gain(energy, lean, reference, other_noise) / speech_gain,
         "level_db": _ratio_db(_power(between, own_noise | other_noise), target),
         "interference_db": _ratio_db(_power(between, other_speech), target),
-        "artefact_db": _ratio_db(artefact, target),
+        "artifact_db": _ratio_db(artifact, target),
     }
     if sources == 1:
         parts["other"] = torch.full_like(target, torch.nan)

@@ -1,0 +1,1 @@
+"""What is done around a recipe, from outside: checks, results, comparisons."""
