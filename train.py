@@ -85,7 +85,7 @@ def main(arguments):
         if script.with_name("report.yaml").is_file():
             from speechbrain_ext.services.launcher import launch
 
-            launch(script, hparams_file, arguments[1:])
+            launch(hparams_file, arguments[1:])
             return
         sys.argv = [str(script), str(hparams_file), *arguments[1:]]
         # modules of the recipe come first, as where a script is started

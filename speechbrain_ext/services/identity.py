@@ -97,11 +97,12 @@ def run_identity(
             values[key] = _without_places(value)
     if isinstance(values.get("modules"), dict):
         # what stands at a key of its own is told there
-        values["modules"] = {
+        inline = {
             name: module
-            for name, module in values["modules"].items()
+            for name, module in values.pop("modules").items()
             if module != values.get(name)
         }
+        values |= {"modules": inline} if inline else {}
     # a batch for each process makes a step of as many batches
     values["processes"] = int(os.environ.get("WORLD_SIZE", 1))
     digests = [_digest(Path(path)) for path in manifests]
@@ -150,6 +151,32 @@ def _plain(node: object) -> object:
         value = str(node)
     named = tag and tag.startswith("!")
     return {tag: value} if named else value
+
+
+def test_settings(text: str) -> dict:
+    r"""Collect the settings of the tests, without which no figures compare.
+
+    Arguments
+    ---------
+    text : str
+        A hyperparameter file whose references are resolved.
+
+    Returns
+    -------
+    settings : dict
+        Plain values, as they come back from JSON.
+
+    Example
+    -------
+    >>> test_settings("seed: 1\ntest_batches: 8\n")
+    {'test_batches': 8}
+    """
+    settings = {
+        key: _without_places(value)
+        for key, value in read_plain(text).items()
+        if key.startswith("test_")
+    }
+    return json.loads(json.dumps(settings))
 
 
 def _without_places(value: object) -> object:

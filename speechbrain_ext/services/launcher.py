@@ -23,6 +23,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
+from speechbrain_ext.console import readable_errors
 from speechbrain_ext.services.identity import (
     remember_run,
     require_same_run,
@@ -42,18 +43,16 @@ from speechbrain_ext.training.output_folder import claim_output
 from speechbrain_ext.training.processes import leave_processes
 
 
-def launch(script: Path, hparams_file: Path, arguments: Sequence[str]) -> None:
+def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     """Run a recipe: check, prepare, train and test, show the results.
 
     Arguments
     ---------
-    script : Path
-        The recipe's train.py. Beside it stand options.py, which declares what
-        values are legal, and report.yaml, which says what its results page
-        and model card tell.
-    hparams_file : Path
-        The hyperparameter file.
-    arguments : sequence of str
+    hparams_file : str or PathLike
+        A file in the folder hparams of a recipe. Beside its train.py stand
+        options.py, which declares what values are legal, and report.yaml,
+        which says what the results page and the model card tell.
+    words : sequence of str
         Options, ``--key=value``.
 
     Raises
@@ -62,15 +61,10 @@ def launch(script: Path, hparams_file: Path, arguments: Sequence[str]) -> None:
         Naming every option with a mistake; or if the output folder holds
         another run, or if another process has it.
     """
-    declared = load_options(script.with_name("options.py"))
+    script = find_script(hparams_file)
     # modules of the recipe come first, as where a script is started
     sys.path.insert(0, str(script.parent))
-    command = check_command_line(
-        [str(hparams_file), *arguments],
-        declared.RULES,
-        declared.find_conflicts,
-        lambda values: find_places(values, script.parent),
-    )
+    command, declared = check_recipe(hparams_file, words)
     main = int(os.environ.get("RANK", 0)) == 0
     folder = Path(command.checked.values["output_folder"])
     claim = None
@@ -83,8 +77,45 @@ def launch(script: Path, hparams_file: Path, arguments: Sequence[str]) -> None:
         runpy.run_path(str(script), run_name="__main__")
     leave_processes()
     if main:
-        make_results(folder, command=[str(hparams_file), *arguments])
+        make_results(folder, command=[str(hparams_file), *words])
         del claim
+
+
+def find_script(hparams_file: str | os.PathLike) -> Path:
+    """Find the script of the recipe that a hyperparameter file belongs to."""
+    return Path(hparams_file).resolve().parent.parent / "train.py"
+
+
+def check_recipe(
+    hparams_file: str | os.PathLike, words: Sequence[str]
+) -> tuple[CheckedCommand, ModuleType]:
+    """Check the options of a recipe, without building or writing anything.
+
+    Arguments
+    ---------
+    hparams_file, words
+        See `launch`.
+
+    Returns
+    -------
+    command : CheckedCommand
+    declared : module
+        The recipe's options.py.
+
+    Raises
+    ------
+    ValueError
+        Naming every option with a mistake.
+    """
+    recipe = find_script(hparams_file).parent
+    declared = load_options(recipe / "options.py")
+    command = check_command_line(
+        [str(hparams_file), *words],
+        declared.RULES,
+        declared.find_conflicts,
+        lambda values: find_places(values, recipe),
+    )
+    return command, declared
 
 
 def load_options(path: Path) -> ModuleType:
@@ -176,3 +207,9 @@ def arguments_of(command: CheckedCommand, script: Path) -> Iterator[None]:
             yield
         finally:
             sys.argv = before
+
+
+if __name__ == "__main__":
+    with readable_errors():
+        options = [word for word in sys.argv[1:] if word != "--traceback"]
+        launch(options[0], options[1:])

@@ -129,7 +129,7 @@ def write_figures(run: RunFolder) -> dict:
     }
     last = [row for row in run.history if row["stage"] == "train"][-1:]
     info = {
-        "identity": run.identity,
+        "settings": run.settings,
         "seed": run.values.get("seed"),
         "selection": run.values.get("selection"),
         "steps": int(last[0]["step"]) if last else 0,
@@ -143,7 +143,7 @@ def write_figures(run: RunFolder) -> dict:
 def store_figures(run: RunFolder, summary: Mapping) -> None:
     """Keep the figures of this run for others to be compared with."""
     info = json.loads((run.folder / FIGURES).read_text())["info"]
-    content = {key: info[key] for key in ("identity", "seed", "other_tests")}
+    content = {key: info[key] for key in ("settings", "seed", "other_tests")}
     content["metrics"] = {
         name: round(figures["mean"], 4) for name, figures in summary.items()
     }
@@ -178,7 +178,7 @@ def write_page(run: RunFolder, summary: Mapping) -> None:
 def unlike(run: RunFolder) -> list[str]:
     """Name the settings in which the stored figures' run was another."""
     free = run.description.get("compared", ())
-    differs = differences(run.identity, run.reference["identity"])
+    differs = differences(run.settings, run.reference["settings"])
     return [name for name in differs if name not in free]
 
 
@@ -208,7 +208,7 @@ def read_examples(run: RunFolder) -> list[Example]:
             )
     examples = []
     for name, folder in zip(
-        rows, sorted((run.folder / "examples").glob("*")), strict=False
+        rows, sorted((run.folder / "examples").glob("[0-9]*")), strict=False
     ):
         mixture = read_sound(folder / "mixture.wav")
         estimates, references = (

@@ -11,7 +11,11 @@ from ruamel.yaml import YAML
 
 from speechbrain_ext.dataio.recordings import read_recordings
 from speechbrain_ext.evaluation.scores import ScoreTable
-from speechbrain_ext.services.identity import RUN, read_plain
+from speechbrain_ext.services.identity import (
+    RUN,
+    read_plain,
+    test_settings,
+)
 
 HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
@@ -60,6 +64,11 @@ class RunFolder:
     def identity(self) -> dict:
         """The settings that identify the run."""
         return json.loads((self.folder / RUN).read_text(encoding="utf-8"))
+
+    @property
+    def settings(self) -> dict:
+        """The settings that figures must share to be compared."""
+        return self.identity | test_settings(self.text)
 
     @functools.cached_property
     def results(self) -> list[dict]:

@@ -1,0 +1,41 @@
+"""Commands on what recipes leave: results pages and ablations.
+
+python -m speechbrain_ext report OUTPUT_FOLDER
+python -m speechbrain_ext ablation recipes/DATASET/TASK/ablation.yaml
+"""
+
+import sys
+
+from speechbrain_ext.console import MISTAKE, Parser, readable_errors
+
+
+def report(words):
+    """Write the results page and the release of a run again."""
+    from speechbrain_ext.services.results import make_results
+
+    parser = Parser(
+        prog="python -m speechbrain_ext report", description=report.__doc__
+    )
+    parser.add_argument("folder", help="the output folder of a run")
+    make_results(parser.parse_args(words).folder)
+
+
+def main():
+    """Run the command that is named first."""
+    words = [word for word in sys.argv[1:] if word != "--traceback"]
+    command = words[0] if words else ""
+    if command not in ("report", "ablation"):
+        print(__doc__)
+        asked = command in ("-h", "--help")
+        sys.exit(0 if asked else MISTAKE)
+    with readable_errors():
+        if command == "report":
+            report(words[1:])
+        else:
+            from speechbrain_ext.services.ablation import main as ablation
+
+            ablation(words[1:])
+
+
+if __name__ == "__main__":
+    main()
