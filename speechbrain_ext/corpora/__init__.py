@@ -13,7 +13,6 @@ from speechbrain_ext.corpora import (
     realm,
     user,
     voxceleb,
-    wham,
     whamr,
 )
 
@@ -30,6 +29,5 @@ __all__ = [
     "realm",
     "user",
     "voxceleb",
-    "wham",
     "whamr",
 ]

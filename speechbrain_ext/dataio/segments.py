@@ -309,7 +309,13 @@ def _fill(file, start, out):
             "cut short: prepare the corpus again"
         )
     np.multiply(samples, PCM_STEP if short else 1, out=out)
-    return float(np.dot(out, out)) / len(out)
+    energy = float(np.dot(out, out))
+    if not np.isfinite(energy):
+        raise ValueError(
+            f"{file.name} holds samples that are no finite numbers; leave the "
+            "file out, or prepare the corpus again"
+        )
+    return energy / len(out)
 
 
 def _fill_around(file, start, samples, out):

@@ -134,7 +134,13 @@ def find_places(values: Mapping, recipe: Path) -> dict[str, Path]:
             values["start_from"], selection=values.get("selection")
         )
     if values.get("reference") is not None:
-        places["reference"] = recipe / values["reference"]
+        places["reference"] = path = recipe / values["reference"]
+        if not path.is_file() and not values.get("store_reference"):
+            raise FileNotFoundError(
+                f"reference: there is no {path}; the command that makes it "
+                "stands beside `reference` in the YAML file, or set "
+                "--reference=null"
+            )
     return places
 
 

@@ -15,6 +15,8 @@ import pytest
 import torch
 from checkout import ROOT
 
+from speechbrain_ext.services.launcher import launch
+
 HPARAMS = ROOT / "recipes/WHAMandWHAMR/ring_separation/hparams"
 
 
@@ -97,8 +99,12 @@ def run_rows(folder, recipe, rows):
 
 def mistake_in(recipe, arguments):
     """The mistake that ends a recipe; its class is the reader's business."""
+    words = [str(word) for word in arguments]
     with pytest.raises((Exception, SystemExit)) as raised:
-        recipe.main([str(word) for word in arguments])
+        if recipe is launch:
+            launch(words[0], words[1:])
+        else:
+            recipe.main(words)
     return str(raised.value)
 
 
@@ -171,13 +177,13 @@ def import_from(recipe, name):
 
 
 SMALL = {
-    "ring_size": 4,
+    "batch_size": 4,
     "segment_seconds": 0.5,
     "test_segment_seconds": 0.5,
     "number_of_epochs": 2,
-    "rings_per_epoch": 3,
-    "valid_rings": 1,
-    "test_rings": 1,
+    "batches_per_epoch": 3,
+    "valid_batches": 1,
+    "test_batches": 1,
     "log_interval": 1,
     "num_workers": 0,
     "examples": 1,

@@ -11,9 +11,17 @@ import json
 import sys
 from pathlib import Path
 
+from speechbrain_ext.services.launcher import launch
+
 if __name__ == "__main__":
-    sys.path.insert(0, sys.argv[1])
-    recipe = importlib.import_module("train")
+    folder = Path(sys.argv[1])
+    old = not (folder / "report.yaml").is_file()
+    if old:
+        sys.path.insert(0, str(folder))
+        recipe = importlib.import_module("train")
     for arguments in json.loads(Path(sys.argv[2]).read_text()):
         print("\f", flush=True)  # a new page
-        recipe.main(arguments)
+        if old:
+            recipe.main(arguments)
+        else:
+            launch(arguments[0], arguments[1:])

@@ -14,55 +14,73 @@ from pathlib import Path
 import speechbrain as sb
 import torch
 
+from speechbrain_ext.services import launcher
+
 SIGNALS = ("speech", "sources")
+# a recipe that trains different things calls what it trains the network
+NAMES = ("network", "joint", "separator", "estimator")
 
 
-def main():
-    """Fit, then save what this process holds."""
-    output, arguments = Path(sys.argv[1]), sys.argv[2:]
-    sys.path.insert(0, str(Path(arguments[0]).resolve().parents[1]))
-    recipe = importlib.import_module("train")
-    poisoned = int(os.environ.get("POISON", -1))
+class Trained(Exception):
+    """The Brain is trained, and saved: nothing else is to be done."""
+
+
+def poisoned(plain, output):
+    """A Brain that may find NaN, and saves what it holds when it is trained."""
+    step = int(os.environ.get("POISON", -1))
     last = int(os.environ.get("WORLD_SIZE", 1)) - 1
     rank = int(os.environ.get("RANK", 0))
-
-    (plain,) = (
-        thing
-        for thing in vars(recipe).values()
-        if isinstance(thing, type) and issubclass(thing, sb.Brain)
-    )
-
     batches = []
 
     class Poisoned(plain):
         def compute_forward(self, batch, stage):
             if stage == sb.Stage.TRAIN:
                 batches.append(list(batch.get("id", ())))
-            if self.optimizer_step == poisoned and rank == last:
+            if self.optimizer_step == step and rank == last:
                 batch = {
                     key: value * float("nan") if key in SIGNALS else value
                     for key, value in batch.items()
                 }
             return super().compute_forward(batch, stage)
 
-    setattr(recipe, plain.__name__, Poisoned)
-    hparams, run_opts = recipe.configure(arguments)
-    brain = recipe.train(hparams, run_opts)
-    # a recipe that trains different things calls what it trains the network
-    names = ("network", "joint", "separator")
-    trained = next(brain.modules[n] for n in names if n in brain.modules)
-    state = {
-        "parameters": getattr(trained, "module", trained).state_dict(),
-        "optimizer_step": brain.optimizer_step,
-        "batches": batches,
-        "skipped_steps": brain.skipped_steps,
-        "wrapped": isinstance(
-            trained, torch.nn.parallel.DistributedDataParallel
-        ),
-    }
-    torch.save(state, output / f"rank{rank}.pt")
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+        def fit(self, *arguments, **keywords):
+            super().fit(*arguments, **keywords)
+            trained = next(
+                self.modules[name] for name in NAMES if name in self.modules
+            )
+            wrapper = torch.nn.parallel.DistributedDataParallel
+            state = {
+                "parameters": getattr(trained, "module", trained).state_dict(),
+                "optimizer_step": self.optimizer_step,
+                "batches": batches,
+                "skipped_steps": self.skipped_steps,
+                "wrapped": isinstance(trained, wrapper),
+            }
+            torch.save(state, output / f"rank{rank}.pt")
+            raise Trained
+
+    return Poisoned
+
+
+def main():
+    """Fit, then save what this process holds."""
+    output, (hparams_file, *words) = Path(sys.argv[1]), sys.argv[2:]
+    script = launcher.find_script(hparams_file)
+    sys.path.insert(0, str(script.parent))
+    command, declared = launcher.check_recipe(hparams_file, words)
+    if int(os.environ.get("RANK", 0)) == 0:
+        folder = Path(command.checked.values["output_folder"])
+        launcher.identify(command, folder, getattr(declared, "FREE", ()))
+    recipe = importlib.import_module(script.stem)
+    for name, thing in list(vars(recipe).items()):
+        if isinstance(thing, type) and issubclass(thing, sb.Brain):
+            setattr(recipe, name, poisoned(thing, output))
+    with launcher.arguments_of(command, script):
+        try:
+            recipe.main(sys.argv[1:])
+        except Trained:
+            pass
+    launcher.leave_processes()
 
 
 if __name__ == "__main__":

@@ -54,19 +54,16 @@ def make_folder(root, speakers):
     return root
 
 
-def make_wsj0(root, speakers):
-    """WSJ0 as on the discs, {subset: [speaker, ...]}, an utterance each."""
-    for subset, names in speakers.items():
-        for name in names:
-            write_voice(root / subset / name / f"{name}c0201.wav")
-    return root
-
-
-def make_wham_noise(root):
-    """wham_noise: two recordings of two channels for tr, cv and tt."""
-    for split in ("tr", "cv", "tt"):
-        for number in range(2):
-            write_noise(root / split / f"{number}_{split}.wav", channels=2)
+def make_wham(root):
+    """WHAM!, wav8k/min: four mixtures of eight speakers in each set."""
+    for first, name in ((0, "tr"), (10, "cv"), (20, "tt")):
+        for number in range(first, first + 4):
+            one, two = f"{number:02d}a", f"{number:02d}b"
+            file = f"{one}c0201_1.25_{two}c0202_-1.25.wav"
+            place = root / "wav8k/min" / name
+            for folder in ("s1", "s2"):
+                write_voice(place / folder / file, rate=8000)
+            write_noise(place / "noise" / file, rate=8000, seconds=1.2)
     return root
 
 
