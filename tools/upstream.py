@@ -65,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        plan = make_plan(ROOT, find_recipe(options.recipe))
+        recipe = find_recipe(options.recipe)
+        plan = make_plan(ROOT, recipe, core_alone=options.core)
         show_plan(plan)
         if plan.mistakes and not options.keep_going:
             raise Refused(

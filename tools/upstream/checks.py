@@ -83,14 +83,14 @@ class Checks:
         yield self.mistakes()
         yield self.textual()
         python = self.below("", ".py")
-        yield self.tool("ruff check", "ruff", ["check", *python])
-        yield self.tool("ruff format", "ruff", ["format", "--check", *python])
+        yield self.tool("ruff", "check", *python)
+        yield self.tool("ruff", "format", "--check", *python)
         tables = self.below("", ".yaml", ".yml")
         if tables:
-            yield self.tool("yamllint", "yamllint", ["--no-warnings", *tables])
+            yield self.tool("yamllint", "--no-warnings", *tables)
         words = [f for f in self.files if not f.endswith(".csv")]
-        ignored = ["--ignore-words=.dict-speechbrain.txt"]
-        yield self.tool("codespell", "codespell", [*ignored, *words])
+        ignored = "--ignore-words=.dict-speechbrain.txt"
+        yield self.tool("codespell", ignored, *words)
         yield from self.consistency()
         modules = self.below("speechbrain/", ".py")
         if modules:
@@ -144,17 +144,18 @@ class Checks:
         lines = [line for line in result.stdout.splitlines() if line.strip()]
         return result.returncode, lines
 
-    def tool(self, name: str, module: str, words: list[str]) -> Outcome:
+    def tool(self, tool: str, *words: str) -> Outcome:
         """Run a tool that is a module of Python."""
-        python = self.checkout.python
-        status, version = self.command([python, "-m", module, "--version"])
-        wanted = self.wanted(module)
+        module = {"codespell": "codespell_lib"}.get(tool, tool)
+        command = [self.checkout.python, "-m", module]
+        name = f"{tool} {words[0]}" if tool == "ruff" else tool
+        wanted = self.wanted(tool)
+        status, version = self.command([*command, "--version"])
         if status:
-            advice = f"pip install {wanted}"
-            return Outcome(name, [f"{module} is not installed: {advice}"])
+            return Outcome(name, [f"not installed: pip install '{wanted}'"])
         number = re.search(r"\d[\d.]*", version[-1])[0]
-        status, lines = self.command([python, "-m", module, *words])
         remark = f"version {number}, SpeechBrain asks for {wanted}"
+        status, lines = self.command([*command, *words])
         return Outcome(name, lines or ["it failed"] if status else [], remark)
 
     def wanted(self, module: str) -> str:

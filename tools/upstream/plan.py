@@ -67,8 +67,8 @@ def find_recipe(folder: str | Path) -> Recipe:
     )
 
 
-def make_plan(root: Path, recipe: Recipe) -> Plan:
-    """Translate a recipe and the modules that it needs.
+def make_plan(root: Path, recipe: Recipe, core_alone: bool = False) -> Plan:
+    """Translate the core, and a recipe with the modules that it needs.
 
     Arguments
     ---------
@@ -76,6 +76,8 @@ def make_plan(root: Path, recipe: Recipe) -> Plan:
         The checkout of this project.
     recipe : Recipe
         The recipe.
+    core_alone : bool
+        Whether the recipe is left out.
     """
     core = {ours: path for part in CORE.values() for ours, path in part.items()}
     translator = Translator(Library(root), {**MODULES, **core}, CUTS)
@@ -94,6 +96,8 @@ def make_plan(root: Path, recipe: Recipe) -> Plan:
             translator.mistakes.append(
                 f"{asked} is of the core, but {PACKAGE}.{module} is not"
             )
+    if core_alone:
+        return plan
     add_recipe(plan, root, translator)
     done = set(core)
     while waiting := [m for m in translator.needed if m not in done]:
