@@ -129,6 +129,21 @@ def make_branch(plan: Plan, checkout: Checkout, name: str, core: bool) -> dict:
     refuse_collisions(plan, checkout, parts)
     commits = {"base": checkout.git("rev-parse", "HEAD")}
     checkout.git("switch", "--quiet", "--create", name)
+    try:
+        commit_parts(plan, checkout, parts, removed, commits)
+    except (OSError, Refused):
+        checkout.git("add", "--all")
+        checkout.git("reset", "--quiet", "--hard", commits["base"])
+        checkout.git("checkout", "--quiet", "-")
+        checkout.git("branch", "--quiet", "-D", name)
+        raise
+    return commits
+
+
+def commit_parts(
+    plan: Plan, checkout: Checkout, parts: dict, removed: list, commits: dict
+) -> None:
+    """Commit the parts, those of the core first, and note the commits."""
     for message, files in parts.items():
         if message not in plan.core:
             commits["core"] = checkout.git("rev-parse", "HEAD")
@@ -143,7 +158,6 @@ def make_branch(plan: Plan, checkout: Checkout, name: str, core: bool) -> dict:
             checkout.git("commit", "--quiet", "--no-verify", "-m", message)
     commits["head"] = checkout.git("rev-parse", "HEAD")
     commits.setdefault("core", commits["head"])
-    return commits
 
 
 def refuse_collisions(plan: Plan, checkout: Checkout, parts: dict) -> None:

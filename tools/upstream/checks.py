@@ -16,12 +16,14 @@ import yaml
 
 from upstream.branch import ROWS, Checkout
 from upstream.plan import Plan
+from upstream.sizes import (
+    LARGEST_FILE,
+    LONGEST_CORE,
+    LONGEST_RECIPE,
+    MOST_FILES,
+)
 from upstream.textual import find_faults
 
-LONGEST_CORE = 2500
-LONGEST_RECIPE = 2200
-MOST_FILES = 14
-LARGEST_FILE = 1024 * 1024
 MINUTES = 30
 STEPS = 2
 

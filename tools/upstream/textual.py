@@ -9,9 +9,6 @@ import yaml
 from upstream.library import PACKAGE
 from upstream.python38 import newer_than_3_8
 
-# lines that a person can read at one sitting
-LONGEST_TRAIN = 350
-LONGEST_STAGED_TRAIN = 500
 BOOLEANS = {
     word
     for name in ("yes", "no", "on", "off", "true", "false")
@@ -44,6 +41,11 @@ def find_faults(files: Mapping[str, str]) -> list[str]:
             f"{path}, line {number}: it names {PACKAGE}: {line.strip()[:60]}"
             for number, line in enumerate(text.splitlines(), start=1)
             if PACKAGE in line
+        ]
+        faults += [
+            f"{path}, line {number}: it ends with a space"
+            for number, line in enumerate(text.split("\n"), start=1)
+            if line != line.rstrip()
         ]
         if not text.endswith("\n") or text.endswith("\n\n"):
             faults.append(f"{path}: it must end with one newline")
