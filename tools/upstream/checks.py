@@ -181,6 +181,7 @@ class Checks:
             [python, "-m", "pytest", *plain, "--color=no", *words]
         )
         summary = lines[-1].strip("= ") if lines else ""
+        status = 0 if status == 5 else status  # there are none
         failed = [
             line for line in lines if line.startswith(("FAILED", "ERROR"))
         ]

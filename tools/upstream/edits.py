@@ -66,6 +66,8 @@ def cut(text: str, names: Iterable[str]) -> str:
     for name in names:
         node = found[name]
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        while first > 1 and not edited.lines[first - 2].strip():
+            first -= 1  # the blank lines before it
         edited.replace_lines(first, node.end_lineno, "")
     return without_unused_imports(edited.result())
 

@@ -88,11 +88,11 @@ class Translator:
                 self.mistakes.append(
                     f"{file}, line {found.node.lineno}: {reason}"
                 )
-                line = (
-                    f"from {PACKAGE}.{found.source} import {found.name}"
-                    if found.name
-                    else ast.unparse(found.node)
-                )
+                # as it was, for the checks to show
+                source = f"{PACKAGE}.{found.source}".rstrip(".")
+                line = f"from {source} import {found.name}"
+                if not found.name:
+                    line = ast.unparse(found.node)
             if line is None:
                 bases.append(found.bound)
                 line = f"from {PACKAGE} import {found.bound}"
