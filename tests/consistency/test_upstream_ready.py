@@ -11,7 +11,7 @@ from checkout import ROOT
 from speechbrain.utils.run_opts import RunOptions
 from upstream.destinations import CORE, MODULES, RECIPES
 from upstream.library import Library
-from upstream.plan import make_plan
+from upstream.plan import make_plan, read_rows
 from upstream.sizes import (
     LONGEST_CORE,
     LONGEST_RECIPE,
@@ -71,6 +71,15 @@ def test_recipes_are_those_of_the_folders():
         for path in ROOT.glob("recipes/*/*/train.py")
     }
     assert {recipe.folder for recipe in RECIPES} == folders
+
+
+def test_rows_are_of_files_that_are_there():
+    for row in read_rows():
+        hparams = ROOT / "recipes" / row["Hparam_file"]
+        assert hparams.is_file()
+        assert (hparams.parents[1] / row["Script_file"]).is_file()
+        assert row["Task"]
+        assert row["test_debug_flags"]
 
 
 @each_recipe

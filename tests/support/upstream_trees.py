@@ -30,7 +30,12 @@ PROJECT = {
             return sum(x * y for x, y in zip(values, values, strict=True))
         ''',
     "speechbrain_ext/losses/scer.py": '''
-        """The ratio; see speechbrain_ext.losses.si_sdr.energy."""
+        """The ratio; see speechbrain_ext.losses.si_sdr.energy.
+
+        >>> from speechbrain_ext.losses import energy, scer
+        >>> scer([2.0]) / energy((2.0,))
+        0.5
+        """
 
         from speechbrain_ext.losses import energy as power
         from speechbrain_ext.losses import si_sdr

@@ -22,7 +22,7 @@ from upstream.sizes import (
     LONGEST_RECIPE,
     MOST_FILES,
 )
-from upstream.textual import find_faults
+from upstream.textual import find_faults, unused_keys
 
 MINUTES = 30
 STEPS = 2
@@ -101,6 +101,7 @@ class Checks:
         if tests:
             yield self.pytest("unit tests", tests)
         if not self.core:
+            yield self.keys()
             yield self.readme()
             if not skip_row:
                 yield from map(self.row, self.plan.rows)
@@ -213,6 +214,20 @@ class Checks:
                 faults = (errors or lines[-5:] or ["failed"]) if status else []
                 faults = [line.strip() for line in faults]
                 yield Outcome(f"tests/consistency {name}", faults)
+
+    def keys(self) -> Outcome:
+        """Look for keys that nothing reads; a comment is no use of one."""
+        source = self.checkout.read("speechbrain/utils/run_opts.py") or ""
+        run_options = re.findall(r"(?m)^    (\w+):", source)
+        faults = []
+        for row in self.plan.rows:
+            hparams, script = row["Hparam_file"], row["Script_file"]
+            texts = self.checkout.read(hparams), self.checkout.read(script)
+            faults += [
+                f"{hparams}: {script} does not read {key}"
+                for key in unused_keys(*texts, run_options)
+            ]
+        return Outcome("keys, by syntax trees", faults)
 
     def readme(self) -> Outcome:
         """Look for what all READMEs of SpeechBrain have, and for dead links."""

@@ -9,6 +9,9 @@ from upstream.destinations import EXCHANGES
 from upstream.library import PACKAGE, Library, Name, Unresolved, imports_of
 
 DOTTED = re.compile(rf"\b{PACKAGE}((?:\.[A-Za-z]\w*)+)")
+DOCTEST_IMPORT = re.compile(
+    rf"(?m)^([ ]*>>> )from {PACKAGE}([.\w]*) import ([\w, ]+)$"
+)
 NOT_UPSTREAM = re.compile(
     r"(?s)<!-- not upstream -->.*?<!-- end not upstream -->\n?"
 )
@@ -66,6 +69,7 @@ class Translator:
             for name in self.cuts[file]:
                 self.note(file, name, "left out")
         text = self._imports(text, file, package)
+        text = self._doctests(text, file)
         text, changes = edits.for_python_3_8(text)
         for change in changes:
             self.note(file, "for Python 3.8", change)
@@ -105,6 +109,27 @@ class Translator:
         for base in bases:
             text = edits.without_base(text, base)
         return text
+
+    def _doctests(self, text, file):
+        """Translate the import statements of doctests."""
+
+        def theirs(match):
+            start, source, names = match.groups()
+            try:
+                lines = [
+                    self._import_line(
+                        self.library.resolve(source[1:], name.strip()),
+                        name.strip(),
+                        file,
+                    )
+                    for name in names.split(",")
+                ]
+            except Unresolved as reason:
+                self.mistakes.append(f"{file}, a doctest: {reason}")
+                return match[0]
+            return "\n".join(start + line for line in lines if line)
+
+        return DOCTEST_IMPORT.sub(theirs, text)
 
     def _import_line(self, name: Name, bound: str, file: str) -> str | None:
         """Give the import of SpeechBrain's; None for a base to leave out."""

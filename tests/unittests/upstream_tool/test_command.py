@@ -37,6 +37,7 @@ def test_all_checks_pass(command, speechbrain, capsys):
         "tests/consistency test_yaml_script_consistency",
         "tests/consistency test_docstrings",
         "doctests",
+        "keys, by syntax trees",
         "README",
         "row ring.yaml",
         "size of the recipe",
@@ -54,6 +55,12 @@ def test_each_fault_is_told_and_ends_with_status_1(
     change(project, f"{PLACE}/README.md", "Full model link", "Model")
     change(project, f"{PLACE}/README.md", "# Ring", "# Ring\n[a](gone.png) teh")
     change(project, f"{PLACE}/train.py", "import sys", "import sys\nx = y")
+    change(
+        project,
+        f"{PLACE}/train.py",
+        "return self.hparams.weight * scer",
+        "return scer",
+    )
     change(
         project,
         "speechbrain_ext/models/layers.py",
@@ -75,6 +82,7 @@ def test_each_fault_is_told_and_ends_with_status_1(
         "tests/consistency test_docstrings",
         "tests/consistency test_yaml_script_consistency",
         "doctests",
+        "keys, by syntax trees",
         "README",
         "row ring.yaml",
     }
