@@ -126,7 +126,7 @@ class Checks:
             for path in self.files
             if path.endswith((".py", ".yaml", ".md", ".txt"))
         }
-        return Outcome("Python 3.8, True and False", find_faults(texts))
+        return Outcome("texts", find_faults(texts))
 
     def command(self, words: list[str], **options) -> tuple[int, list[str]]:
         """Run a command in the checkout; give its status and lines."""

@@ -150,8 +150,8 @@ class Translator:
             return exchange.theirs
         if name.module not in self.table:
             raise Unresolved(
-                f"{PACKAGE}.{name.module} (of {name}) has no destination in "
-                "tools/upstream/destinations.py"
+                f"{PACKAGE}.{name} has no destination: {name.module} is not "
+                "in tools/upstream/destinations.py"
             )
         self.needed.setdefault(name.module, file)
         return f"{dotted_path(self.table[name.module])}.{name.rest}".rstrip(".")
