@@ -82,6 +82,7 @@ def contrastive_mixtures(
         weights = one * torch.where(positive.unsqueeze(-1), 1.0, other)
 
     def distance(one, other):
+        """Return the error of two differences, weighted by frame."""
         one, other = prepare_pair(one, other)
         with without_autocast(one):
             error = remove_mean(one - other).square()

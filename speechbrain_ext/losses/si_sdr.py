@@ -349,6 +349,7 @@ class _Projection(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, estimate, target, zero_mean):
+        """Return the three energies."""
         if zero_mean:
             target = remove_mean(target)
         power = energy(target)
@@ -363,6 +364,7 @@ class _Projection(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, by_projection, by_rest, by_power):
+        """Return the gradients of both signals."""
         target, rest, gain = ctx.saved_tensors
         of_estimate = of_target = None
         if ctx.needs_input_grad[0]:

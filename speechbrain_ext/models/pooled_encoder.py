@@ -24,6 +24,7 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, signals, dtype, piece, *parameters):
+        """Return the mean and the standard deviation of the frames."""
         stride, field = steps_of(len(parameters) // 2)
         count = (signals.shape[2] - field) // stride + 1
         layout = lay_out(parameters)
@@ -49,6 +50,7 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, of_mean, of_deviation):
+        """Return the gradients of the parameters."""
         signals, mean, deviation, *parameters = ctx.saved_tensors
         dtype, piece, stride, field, count = ctx.plan
         # the gradient of a frame is a line in its values

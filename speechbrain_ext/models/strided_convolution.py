@@ -12,6 +12,7 @@ class _Halve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, frames, halves, bias, rectify):
+        """Return half as many frames."""
         outputs, channels = (size // 2 for size in halves.shape)
         count = (frames.shape[1] - KERNEL) // 2 + 1
         blocks = frames[:, : 2 * (count + 1)].reshape(
@@ -28,6 +29,7 @@ class _Halve(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
+        """Return the gradients of the frames, the matrix and the bias."""
         frames, halves, bias, rectified = ctx.saved_tensors
         outputs, channels = (size // 2 for size in halves.shape)
         batch, count, _ = gradient.shape

@@ -1,0 +1,140 @@
+import textwrap
+
+import pytest
+from upstream import branch
+from upstream.destinations import Recipe
+from upstream.plan import make_plan
+from upstream_trees import (
+    CHECKOUT,
+    COLUMNS,
+    PLACE,
+    RECIPE,
+    change,
+    git,
+    row,
+    write_tree,
+)
+
+
+def build(project, speechbrain, name="ring", core=False, recipe=RECIPE):
+    made = make_plan(project, recipe, core_alone=core)
+    checkout = branch.Checkout(speechbrain)
+    return branch.make_branch(made, checkout, name, core)
+
+
+def test_branch_has_the_core_and_then_the_recipe(project, speechbrain):
+    commits = build(project, speechbrain)
+    assert git(speechbrain, "branch", "--show-current") == "ring"
+    assert git(speechbrain, "status", "--porcelain") == ""
+    log = git(speechbrain, "log", "--format=%s").splitlines()
+    assert log == ["Recipe Speech/ring", "Losses", "theirs"]
+    names = git(
+        speechbrain, "diff", "--name-only", commits["base"], commits["core"]
+    )
+    assert names == "speechbrain/nnet/loss/energy.py"
+    old = textwrap.dedent(CHECKOUT["tests/recipes/Speech.csv"])
+    table = (speechbrain / "tests/recipes/Speech.csv").read_text()
+    assert table.startswith(old)
+    (new,) = table.removeprefix(old).splitlines()
+    assert new == (
+        f"Separation,Speech,{PLACE}/train.py,{PLACE}/hparams/ring.yaml,"
+        f"{PLACE}/speech_prepare.py,{PLACE}/README.md,,,"
+        "--number_of_epochs=2,,"
+    )
+    # back there, what was made can be made again
+    git(speechbrain, "switch", "-q", "develop")
+    assert not (speechbrain / PLACE).exists()
+
+
+def test_recipe_comes_on_top_of_a_core_that_is_there(project, speechbrain):
+    build(project, speechbrain, "core", core=True)
+    commits = build(project, speechbrain)
+    assert commits["base"] == commits["core"]
+    log = git(speechbrain, "log", "--format=%s").splitlines()
+    assert log == ["Recipe Speech/ring", "Losses", "theirs"]
+
+
+def test_a_new_data_set_gets_a_table(project, speechbrain, rows):
+    (project / PLACE).rename(project / "recipes/Speech/other")
+    (project / "recipes/Speech").rename(project / "recipes/New")
+    rows[:] = [row(Hparam_file="New/other/hparams/ring.yaml")]
+    build(project, speechbrain, recipe=Recipe("New/other"))
+    lines = (speechbrain / "tests/recipes/New.csv").read_text().splitlines()
+    assert lines[0] == COLUMNS
+    assert len(lines) == 2
+
+
+def test_a_recipe_that_is_there_is_improved(project, speechbrain):
+    names = ["train.py", "old.py", "hparams/pool.yaml", "hparams/old.yaml"]
+    write_tree(
+        speechbrain / "recipes/Speech/theirs", dict.fromkeys(names, "a\n")
+    )
+    with open(speechbrain / "tests/recipes/Speech.csv", "a") as file:
+        for name in ("pool", "old"):
+            hparams = f"recipes/Speech/theirs/hparams/{name}.yaml"
+            file.write(f"T,Speech,a,{hparams},,,,,,,\n")
+    git(speechbrain, "add", ".")
+    git(speechbrain, "commit", "-q", "-m", "old recipe")
+    recipe = Recipe(
+        "Speech/ring",
+        theirs="Speech/theirs",
+        improves=True,
+        removes=("old.py", "hparams/old.yaml", "never_there.py"),
+        renames=(("hparams/ring.yaml", "hparams/pool.yaml"),),
+    )
+    build(project, speechbrain, recipe=recipe)
+    place = speechbrain / "recipes/Speech/theirs"
+    assert "Ring" in (place / "train.py").read_text()
+    assert [p.name for p in place.glob("hparams/*")] == ["pool.yaml"]
+    assert not (place / "old.py").exists()
+    rows = (speechbrain / "tests/recipes/Speech.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in rows[1:]] == ["Other", "Separation"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["speechbrain/lobes/models/dual_path.py", "recipes/Speech/other/train.py"],
+    ids=["module", "recipe"],
+)
+def test_files_of_speechbrain_are_not_replaced(
+    project, speechbrain, tables, place
+):
+    recipe = RECIPE
+    if place.startswith("speechbrain/"):
+        tables["MODULES"]["models.network"] = place
+    else:
+        recipe = Recipe("Speech/ring", theirs="Speech/other")
+    with pytest.raises(branch.Refused, match=place):
+        build(project, speechbrain, recipe=recipe)
+    assert git(speechbrain, "branch") == "* develop"
+    assert git(speechbrain, "status", "--porcelain") == ""
+
+
+def test_changes_of_the_user_are_not_touched(project, speechbrain):
+    (speechbrain / "mine.txt").write_text("mine")
+    with pytest.raises(branch.Refused, match=r"mine\.txt"):
+        build(project, speechbrain)
+    (speechbrain / "mine.txt").unlink()
+    git(speechbrain, "branch", "ring")
+    with pytest.raises(branch.Refused, match="git branch -D ring"):
+        build(project, speechbrain)
+    with pytest.raises(branch.Refused, match="no checkout of SpeechBrain"):
+        branch.Checkout(project)
+
+
+def test_columns_that_speechbrain_does_not_have(project, speechbrain):
+    table = speechbrain / "tests/recipes/Speech.csv"
+    change(speechbrain, "tests/recipes/Speech.csv", ",performance", ",speed")
+    git(speechbrain, "commit", "-q", "-a", "-m", "other columns")
+    assert table.is_file()
+    with pytest.raises(branch.Refused, match="no columns performance"):
+        build(project, speechbrain)
+
+
+def test_a_commit_that_fails_leaves_nothing(project, speechbrain, monkeypatch):
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(branch.Refused, match="git commit"):
+        build(project, speechbrain)
+    assert git(speechbrain, "branch") == "* develop"
+    assert git(speechbrain, "status", "--porcelain") == ""

@@ -1,0 +1,1 @@
+"""What `tools/upstream.py` is made of."""

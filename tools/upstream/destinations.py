@@ -1,0 +1,214 @@
+"""Where each part of this project goes in SpeechBrain: the tables.
+
+Modules are named without speechbrain_ext, files by their path from the root
+of the checkout, ours on the left and SpeechBrain's on the right.
+"""
+
+from dataclasses import dataclass
+
+# The core branch: message of the commit -> what it holds. What stands here is
+# shared by recipes, and imports nothing that does not stand here.
+CORE = {
+    "Losses for separation without clean speech, with tests": {
+        "losses.si_sdr": "speechbrain/nnet/loss/si_sdr.py",
+        "losses.pit": "speechbrain/nnet/loss/pit.py",
+        "losses.scer": "speechbrain/nnet/loss/scer.py",
+        "tests/unittests/losses/conftest.py": (
+            "tests/unittests/separation_losses/conftest.py"
+        ),
+        "tests/support/tolerances.py": (
+            "tests/unittests/separation_losses/tolerances.py"
+        ),
+        "tests/unittests/losses/test_si_sdr.py": (
+            "tests/unittests/separation_losses/test_si_sdr.py"
+        ),
+        "tests/unittests/losses/test_pit.py": (
+            "tests/unittests/separation_losses/test_pit.py"
+        ),
+        "tests/unittests/losses/test_scer.py": (
+            "tests/unittests/separation_losses/test_scer.py"
+        ),
+    },
+    "Ring sampler, mixing on the device, schedules": {
+        "dataio.samplers": "speechbrain/dataio/ring_sampler.py",
+        "dataio.mixing": "speechbrain/processing/mixing.py",
+        "training.schedules": "speechbrain/nnet/step_schedules.py",
+    },
+}
+
+# What goes with the recipe that needs it.
+MODULES = {
+    "losses.assignment": "speechbrain/nnet/loss/mixit_assignment.py",
+    "losses.contrastive": "speechbrain/nnet/loss/frame_contrastive.py",
+    "losses.contrastive_mixtures": (
+        "speechbrain/nnet/loss/contrastive_mixtures.py"
+    ),
+    "losses.frame_sampling": "speechbrain/nnet/loss/frame_sampling.py",
+    "losses.mixit": "speechbrain/nnet/loss/mixit.py",
+    "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
+    "losses.purification": "speechbrain/nnet/loss/purification.py",
+    "losses.semantic": "speechbrain/nnet/loss/semantic.py",
+    "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
+    "dataio.augmentation": "speechbrain/augment/sources.py",
+    "dataio.corpus": "speechbrain/dataio/corpus_mixtures.py",
+    "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
+    "dataio.noisy_speech": "speechbrain/dataio/noisy_speech.py",
+    "dataio.ready_mixtures": "speechbrain/dataio/ready_mixtures.py",
+    "dataio.references": "speechbrain/dataio/references.py",
+    "dataio.rooms": "speechbrain/dataio/rooms.py",
+    "dataio.segments": "speechbrain/dataio/segments.py",
+    "dataio.several": "speechbrain/dataio/several_corpora.py",
+    "dataio.sound_datasets": "speechbrain/dataio/sound_datasets.py",
+    "dataio.sound_mixtures": "speechbrain/dataio/sound_mixtures.py",
+    "dataio.sound_samplers": "speechbrain/dataio/sound_sampler.py",
+    "dataio.sources": "speechbrain/dataio/sources.py",
+    "dataio.utterances": "speechbrain/dataio/noisy_utterances.py",
+    "models.acoustic_tokenizer": (
+        "speechbrain/lobes/models/acoustic_tokenizer.py"
+    ),
+    "models.characters": "speechbrain/lobes/models/characters.py",
+    "models.conformer_ctc": "speechbrain/lobes/models/conformer_ctc.py",
+    "models.consistent_separator": (
+        "speechbrain/lobes/models/consistent_separator.py"
+    ),
+    "models.conv_tasnet": "speechbrain/lobes/models/masking_conv_tasnet.py",
+    "models.dual_path": "speechbrain/lobes/models/dual_path_chunks.py",
+    "models.dual_path_transformer": (
+        "speechbrain/lobes/models/dual_path_transformer.py"
+    ),
+    "models.fourier": "speechbrain/processing/fourier.py",
+    "models.joint_recogniser": ("speechbrain/lobes/models/joint_recogniser.py"),
+    "models.masks": "speechbrain/lobes/models/masks.py",
+    "models.mixture_consistency": (
+        "speechbrain/processing/mixture_consistency.py"
+    ),
+    "models.norms": "speechbrain/lobes/models/separation_norms.py",
+    "models.pooled_encoder": "speechbrain/lobes/models/pooled_encoder.py",
+    "models.recurrent": "speechbrain/lobes/models/dual_path_rnn.py",
+    "models.separator": "speechbrain/lobes/models/masking_separator.py",
+    "models.sepformer": "speechbrain/lobes/models/sepformer.py",
+    "models.sisnr_estimator": "speechbrain/lobes/models/sisnr_estimator.py",
+    "models.snr_predictor": "speechbrain/lobes/models/snr_predictor.py",
+    "models.sound_classifier": "speechbrain/lobes/models/sound_classifier.py",
+    "models.spectral": "speechbrain/lobes/models/spectral_separator.py",
+    "models.spectral_encoder": "speechbrain/lobes/models/spectral_encoder.py",
+    "models.strided_convolution": (
+        "speechbrain/lobes/models/strided_convolution.py"
+    ),
+    "models.tdcn": "speechbrain/lobes/models/tdcn.py",
+    "models.temporal_convolution": (
+        "speechbrain/lobes/models/temporal_convolution.py"
+    ),
+    "models.waveform_encoder": "speechbrain/lobes/models/waveform_encoder.py",
+    "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
+}
+
+# Definitions that stay here, by the file that they are cut from, with the
+# imports that only they need.
+CUTS = {
+    # SpeechBrain's Pretrainer loads such weights
+    "models.separator": ["MaskingSeparator.load_speechbrain"],
+    # SpeechBrain's tests have no fast_bss_eval
+    "tests/unittests/losses/test_si_sdr.py": [
+        "test_si_sdr_agrees_with_fast_bss_eval"
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What SpeechBrain has in place of a name of ours.
+
+    Arguments
+    ---------
+    theirs : str
+        Dotted name; empty for a base class that is left out.
+    without : tuple of str
+        Arguments in the YAML that it does not take.
+    """
+
+    theirs: str
+    without: tuple = ()
+
+
+EXCHANGES = {
+    "training.optimizers.MuonWithAdam": Exchange(
+        "torch.optim.Adam", without=("momentum",)
+    ),
+    "training.checkpoints.AtomicCheckpointer": Exchange(
+        "speechbrain.utils.checkpoints.Checkpointer"
+    ),
+    "training.processes.run_on_main": Exchange(
+        "speechbrain.utils.distributed.run_on_main"
+    ),
+    "training.nonfinite.SkipNonFinite": Exchange(""),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe and its place in SpeechBrain.
+
+    Arguments
+    ---------
+    folder : str
+        Below recipes/, ours.
+    theirs : str
+        Below recipes/, SpeechBrain's.
+    staged : bool
+        Whether it trains in stages; its train.py may be longer.
+    improves : bool
+        Whether SpeechBrain has this recipe: files of the same names are then
+        replaced.
+    removes : tuple of str
+        Files of SpeechBrain's recipe that ours have no use for.
+    renames : tuple of (str, str)
+        Files of ours that take the place of a file of another name.
+    """
+
+    folder: str
+    theirs: str = ""
+    staged: bool = False
+    improves: bool = False
+    removes: tuple = ()
+    renames: tuple = ()
+
+    @property
+    def place(self) -> str:
+        """The folder in SpeechBrain, from the root of its checkout."""
+        return f"recipes/{self.theirs or self.folder}"
+
+    @property
+    def dataset(self) -> str:
+        """The name of its CSV file in SpeechBrain's tests/recipes."""
+        return self.place.split("/")[1]
+
+
+RECIPES = (
+    Recipe("FUSS/mixit_separation"),
+    Recipe("LibriSpeech/personalized_enhancement", staged=True),
+    Recipe("LibriSpeech/robust_asr", staged=True),
+    Recipe(
+        "REAL-M/sisnr_estimation",
+        theirs="REAL-M/sisnr-estimation",
+        improves=True,
+        removes=(
+            "create_whamr_rirs.py",
+            "dynamic_mixing_librimix.py",
+            "dynamic_mixing_wham.py",
+            "prepare_data_librimix.py",
+            "prepare_data_wham.py",
+            "preprocess_dynamic_mixing_librimix.py",
+            "preprocess_dynamic_mixing_wham.py",
+            "train_wham.py",
+            "wham_room.py",
+        ),
+        renames=(
+            (
+                "hparams/sisnr_librimix_whamr.yaml",
+                "hparams/pool_sisnrestimator.yaml",
+            ),
+        ),
+    ),
+    Recipe("WHAMandWHAMR/ring_separation"),
+)
