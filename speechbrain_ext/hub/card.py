@@ -92,12 +92,8 @@ class Card:
         BibTeX, or who to name.
     metrics : sequence of Metric
         Its figures.
-    language : sequence of str
-        Codes of languages; empty if it does not matter.
     tags : sequence of str
         For the hub's search.
-    datasets : sequence of str
-        Names of datasets on the hub.
     pipeline_tag : str
         The hub's name of the task.
 
@@ -128,9 +124,7 @@ class Card:
     citation: str
     license_text: str = ""
     metrics: Sequence[Metric] = ()
-    language: Sequence[str] = ()
     tags: Sequence[str] = ("audio-source-separation", "speech", "pytorch")
-    datasets: Sequence[str] = ()
     pipeline_tag: str = "audio-to-audio"
 
     def __post_init__(self):
@@ -143,11 +137,9 @@ class Card:
         """Give what the hub reads."""
         results = [metric.result() for metric in self.metrics]
         return ModelCardData(
-            language=list(self.language) or None,
             license=self.license,
             library_name="speechbrain",
             tags=["speechbrain", *self.tags],
-            datasets=list(self.datasets) or None,
             metrics=sorted({x.metric_type for x in results}) or None,
             pipeline_tag=self.pipeline_tag,
             model_name=self.name,
