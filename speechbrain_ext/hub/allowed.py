@@ -1,4 +1,4 @@
-"""The classes that a hyperparams.yaml may name, and with which arguments.
+"""The classes that a hyperparams.yaml may build, and with which arguments.
 
 Nothing of what is listed here opens a file, goes to the network, imports by
 a name it is given, or calls what it is given, with the arguments listed
@@ -65,7 +65,6 @@ BLOCKS = (
         "DPTNetBlock SBConformerEncoderBlock".split()
     ),
 )
-# the first two take the shape of what stands before them: a name is enough
 LAYERS = (
     *(NNET + "CNN.Conv1d", NNET + "linear.Linear"),
     *("torch.nn.ReLU", "torch.nn.Sigmoid"),
@@ -114,7 +113,7 @@ KINDS: dict[str, Kind] = {
         "attention_type": choice("regularMHA RelPosMHAXL"),
         "norm norm_type": choice("ln gln cln bn gLN cLN BN"),
         # SpeechBrain looks it up in a module, whatever it is
-        "rnn_type": choice("LSTM GRU RNN LiGRU"),
+        "rnn_type": choice("LSTM GRU RNN"),
         "mem_type": choice("hc h c id av"),
         "padding": choice("same valid causal"),
         "separator enhancer": SEPARATORS,
@@ -146,7 +145,7 @@ def find_class(call: Call) -> type:
     """Import the class that a call names, if it is on the list."""
     if call.name not in CLASSES:
         raise call.place.refuse(
-            f"{call.name} is not on the list of classes that a folder may name"
+            f"{call.name} is not on the list of classes that a folder may build"
         )
     module, _, attribute = call.name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
@@ -193,22 +192,17 @@ def check_plan(plan: Mapping[str, object]) -> None:
     >>> from pathlib import Path
     >>> from speechbrain_ext.hub.refusal import Place
     >>> place = Place(Path("hyperparams.yaml"), 1, "a: !new:os.popen")
-    >>> check_plan({"a": Call("!new:", "os.popen", place)})
+    >>> check_plan({"a": Call("os.popen", place)})
     Traceback (most recent call last):
     ...
     speechbrain_ext.hub.refusal.RefusedError: hyperparams.yaml, line 1:
-    os.popen is not on the list of classes that a folder may name: ...
+    os.popen is not on the list of classes that a folder may build: ...
     """
     counts: dict[Call, int] = {}
     for key, value in plan.items():
-        if not isinstance(value, Call) or value.name != PRETRAINER:
-            check_value(value, counts)
-        elif key != "pretrainer" or value.kind != "!new:":
-            raise value.place.refuse(
-                "a Pretrainer stands elsewhere than at the key pretrainer"
-            )
-        else:  # see find_loadables
-            check_value(value.keywords.get("loadables"), counts)
+        if key == "pretrainer" and getattr(value, "name", "") == PRETRAINER:
+            value = value.keywords.get("loadables")  # see find_loadables
+        check_value(value, counts)
 
 
 def check_value(value: object, counts: dict[Call, int]) -> int:
@@ -306,9 +300,7 @@ def mismatch(value: object, kind: Kind) -> str:
         fits = isinstance(value, str) and value in kind
         wanted = f"one of {sorted(kind)}"
     elif isinstance(kind, tuple):
-        named = LAYERS[:2] if kind is LAYERS else ()
         fits = isinstance(value, Call) and value.name in kind
-        fits = fits and (value.kind == "!new:" or value.name in named)
         wanted = f"built in this file, as one of {', '.join(kind)}"
     else:
         sizes = isinstance(value, list | tuple) and len(value) <= 4

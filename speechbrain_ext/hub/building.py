@@ -1,6 +1,5 @@
 """Building what a checked plan describes, its sizes first."""
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -94,7 +93,7 @@ def build(call: Call, objects: dict[Call, object] | None = None) -> object:
     >>> from pathlib import Path
     >>> from speechbrain_ext.hub.refusal import Place
     >>> place = Place(Path("hyperparams.yaml"), 1, "")
-    >>> build(Call("!new:", "torch.nn.ReLU", place))
+    >>> build(Call("torch.nn.ReLU", place))
     ReLU()
     """
     objects = {} if objects is None else objects
@@ -105,8 +104,6 @@ def build(call: Call, objects: dict[Call, object] | None = None) -> object:
         key: build(value, objects) if isinstance(value, Call) else value
         for key, value in call.keywords.items()
     }
-    if call.kind == "!name:":
-        return functools.partial(entity, **keywords)
     try:
         objects[call] = entity(**keywords)
     except Exception as error:

@@ -23,15 +23,7 @@ SCALAR_TAGS = {"!tuple"} | {
     for name in ("str", "int", "float", "bool", "null", "timestamp")
 }
 PLAIN_TAGS = {*SCALAR_TAGS, LIST, MAPPING}
-CONSTRUCTORS = ("!new:", "!name:")
-REASONS = {
-    "!apply:": "!apply runs a function while the file is read",
-    "!applyref:": "!applyref runs a function while the file is read",
-    "!module:": "!module imports a module and hands it over",
-    "!include:": "!include reads another file",
-    "!PLACEHOLDER": "!PLACEHOLDER leaves a value open",
-    STANDARD + "python": "!!python tags build any object",
-}
+BUILT = "!new:"
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 REFERENCE = re.compile(r"<([^<>]*)>")
 LONGEST_SCALAR = 1000
@@ -49,14 +41,12 @@ OPERATIONS = {
 
 @dataclass(eq=False)
 class Call:
-    """Something that the file builds or names; nothing is imported yet.
+    """Something that the file builds; nothing is imported yet.
 
     Arguments
     ---------
-    kind : str
-        `!new:` builds an object, `!name:` names a class.
     name : str
-        Dotted name.
+        Dotted name of its class.
     place : Place
         Where it stands.
     positional : list
@@ -65,7 +55,6 @@ class Call:
         Arguments by name.
     """
 
-    kind: str
     name: str
     place: Place
     positional: list = field(default_factory=list)
@@ -95,9 +84,9 @@ def parse(text: str, path: Path, limits: Limits = LIMITS) -> dict[str, object]:
     Raises
     ------
     RefusedError
-        For tags other than `!new:`, `!name:` and `!ref`, for references that
-        lead nowhere, to themselves or to an attribute, and for what is too
-        large or too deep; the message names the line.
+        For tags other than `!new:` and `!ref`, for references that lead
+        nowhere, to themselves or to an attribute, and for what is too large
+        or too deep; the message names the line.
 
     Example
     -------
@@ -116,8 +105,6 @@ def parse(text: str, path: Path, limits: Limits = LIMITS) -> dict[str, object]:
         levels = max(0, levels + (1 if sign in "[{" else -1))
         if levels > limits.yaml_depth:
             raise start.refuse(f"more than {limits.yaml_depth} levels")
-    if re.search("^%", text, re.MULTILINE):
-        raise start.refuse("directives change how the file is read")
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
@@ -204,9 +191,8 @@ class Reader:
     def make(self, node: Node, place: Place) -> object:
         """Give the value of a node that has not been seen before."""
         tag = node.tag
-        for kind in CONSTRUCTORS:
-            if tag.startswith(kind):
-                return self.call(kind, node, place)
+        if tag.startswith(BUILT):
+            return self.call(node, place)
         if isinstance(node, ScalarNode):
             if len(node.value) > LONGEST_SCALAR:
                 raise place.refuse(
@@ -220,14 +206,14 @@ class Reader:
             return [self.value(item) for item in node.value]
         elif isinstance(node, MappingNode) and tag == MAPPING:
             return self.mapping(node)
-        for beginning, why in REASONS.items():
-            if tag.startswith(beginning):
-                raise place.refuse(why)
-        raise place.refuse(f"the tag {tag} is not known here")
+        raise place.refuse(
+            f"the tag {tag} is not taken: others than !new and !ref may run "
+            "code or read files"
+        )
 
-    def call(self, kind: str, node: Node, place: Place) -> Call:
+    def call(self, node: Node, place: Place) -> Call:
         """Give the call that a node describes."""
-        call = Call(kind, node.tag.removeprefix(kind), place)
+        call = Call(node.tag.removeprefix(BUILT), place)
         if not DOTTED_NAME.fullmatch(call.name):
             raise place.refuse(f"{call.name!r} is not the name of a class")
         if isinstance(node, MappingNode):
@@ -235,7 +221,7 @@ class Reader:
         elif isinstance(node, SequenceNode):
             call.positional = [self.value(item) for item in node.value]
         elif node.value:
-            raise place.refuse(f"{kind} takes a mapping or a list of arguments")
+            raise place.refuse("arguments are a mapping or a list")
         return call
 
     def mapping(self, node: MappingNode) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """The layouts of folders that exist: keys, modules, files of weights."""
 
 import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -47,7 +46,6 @@ KEYS = {
     "snrmax": Real(-1000, 1000),
 }
 LONGEST_ALPHABET = 1000
-LOADABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 EXTENSIONS = (".ckpt", ".pt", ".safetensors")
 
 
@@ -187,14 +185,11 @@ class Loadable:
         What builds it.
     file : str
         Relative to the folder.
-    place : Place
-        Where the pretrainer stands.
     """
 
     name: str
     module: Call
     file: str
-    place: Place
 
     @property
     def files(self) -> tuple[str, str]:
@@ -237,8 +232,8 @@ def find_loadables(
     -------
     >>> from pathlib import Path
     >>> place = Place(Path("hyperparams.yaml"), 1, "")
-    >>> linear = Call("!new:", "torch.nn.Linear", place, [1, 1])
-    >>> pretrainer = Call("!new:", PRETRAINER, place)
+    >>> linear = Call("torch.nn.Linear", place, [1, 1])
+    >>> pretrainer = Call(PRETRAINER, place)
     >>> pretrainer.keywords["loadables"] = {"model": linear}
     >>> [loadable] = find_loadables({"pretrainer": pretrainer})
     >>> loadable.files
@@ -250,43 +245,28 @@ def find_loadables(
             f"hyperparams.yaml has no key pretrainer with !new:{PRETRAINER}"
         )
     place = call.place
-    if call.positional:
-        raise place.refuse("arguments of the pretrainer have no names")
-    given = {"loadables": {}, "paths": {}}
-    given |= {name: value for name, value in call.keywords.items() if value}
-    for name, value in given.items():
-        if name not in ("loadables", "paths"):
-            mend = "Only loadables, and paths in the folder."
-            raise place.refuse(f"the pretrainer is given {name!r}", mend)
-        if not isinstance(value, dict):
-            raise place.refuse(f"{name!r} of the pretrainer is no mapping")
-    loadables, paths = given["loadables"], given["paths"]
+    given = {name: value for name, value in call.keywords.items() if value}
+    loadables, paths = given.pop("loadables", {}), given.pop("paths", {})
+    if given or call.positional:
+        raise place.refuse(
+            f"the pretrainer is given {', '.join(given) or 'a list'}",
+            "Only loadables, and paths in the folder.",
+        )
+    if not isinstance(loadables, dict) or not isinstance(paths, dict):
+        raise place.refuse("loadables and paths are not mappings")
     for name, module in loadables.items():
-        if not LOADABLE.fullmatch(name):
-            raise place.refuse(f"the loadable {name!r} cannot name a file")
-        if not isinstance(module, Call) or module.kind != "!new:":
+        if not isinstance(module, Call):
             raise place.refuse(
                 f"the loadable {name!r} is not built in this file"
             )
-    found = [
+    return [
         Loadable(
             name=name,
             module=module,
             file=file_name(paths.get(name, f"{name}.ckpt"), repo_id, place),
-            place=place,
         )
         for name, module in loadables.items()
     ]
-    taken: set[str] = set()
-    for loadable in found:
-        files = {file.casefold() for file in loadable.files}
-        if taken & files:
-            raise place.refuse(
-                f"the loadable {loadable.name!r} has its weights in the file "
-                "of another one"
-            )
-        taken |= files
-    return found
 
 
 def file_name(path: object, repo_id: str | None, place: Place) -> str:

@@ -260,7 +260,7 @@ def build_and_load(
         for value in (*plan["modules"].values(), *plan.values())
         if isinstance(value, Call) and value.name in CLASSES
     ]
-    built = build_sizes([x for x in calls if x.kind == "!new:"], limits)
+    built = build_sizes(calls, limits)
     for item in loadables:
         module = built[item.module]
         weights = read_weights(paths[item])
@@ -310,7 +310,7 @@ def weights_file(folder: Path, loadable: Loadable) -> Path:
             return inner_file(folder, name)
     raise FileNotFoundError(
         f"{folder} has neither {' nor '.join(loadable.files)}, which "
-        f"{HYPERPARAMS} (line {loadable.place.line}) asks for"
+        f"{HYPERPARAMS} (line {loadable.module.place.line}) asks for"
     )
 
 
