@@ -1,13 +1,12 @@
 """Reading hyperparams.yaml: nothing is imported, built or run."""
 
-import ast
-import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from hyperpyyaml.core import parse_arithmetic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -26,17 +25,10 @@ PLAIN_TAGS = {*SCALAR_TAGS, LIST, MAPPING}
 BUILT = "!new:"
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 REFERENCE = re.compile(r"<([^<>]*)>")
-LONGEST_SCALAR = 1000
-LONGEST_FORMULA = 200
+LONGEST_TEXT = 1000
 SCALARS = (str, int, float, bool, type(None))
-OPERATIONS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
+# without powers, results have no more digits than that
+FORMULA = re.compile(r"(?!.*\*\*)[-+*/% ().\deE]{1,200}")
 
 
 @dataclass(eq=False)
@@ -194,12 +186,9 @@ class Reader:
         if tag.startswith(BUILT):
             return self.call(node, place)
         if isinstance(node, ScalarNode):
-            if len(node.value) > LONGEST_SCALAR:
-                raise place.refuse(
-                    f"a text has more than {LONGEST_SCALAR} characters"
-                )
+            text = self.short(node.value, place)
             if tag == "!ref":
-                return self.reference(node.value.strip(), place)
+                return self.reference(text.strip(), place)
             if tag in SCALAR_TAGS:
                 return self.scalar(node, place)
         elif isinstance(node, SequenceNode) and tag == LIST:
@@ -262,12 +251,21 @@ class Reader:
                 raise place.refuse(f"{match[0]} is no text or number")
             return str(value)
 
-        text = REFERENCE.sub(replace, text)
+        text = self.short(REFERENCE.sub(replace, text), place)
+        if not FORMULA.fullmatch(text):  # a path, a name
+            return as_tuple(text, place)
         try:
-            value = evaluate(text)
-        except ValueError as error:
-            raise place.refuse(f"{text!r} is refused: {error}") from error
-        return as_tuple(value, place)
+            return as_tuple(parse_arithmetic(text), place)
+        except ArithmeticError as error:
+            raise place.refuse(f"it cannot be calculated ({error})") from error
+
+    def short(self, text: str, place: Place) -> str:
+        """Give a text, if it is not too long."""
+        if len(text) > LONGEST_TEXT:
+            raise place.refuse(
+                f"a text has more than {LONGEST_TEXT} characters"
+            )
+        return text
 
     def target(self, name: str, place: Place) -> object:
         """Find the value that `<key[inner]>` names."""
@@ -306,52 +304,3 @@ def as_tuple(value: object, place: Place) -> object:
     ):
         raise place.refuse("a tuple holds something else than plain values")
     return tuple(items)
-
-
-def evaluate(text: str) -> object:
-    """Evaluate text that is a sum, product, ... of numbers.
-
-    As in HyperPyYAML, what is no arithmetic (a path, a name) stays text.
-
-    Arguments
-    ---------
-    text : str
-        After references have been replaced, of at most `LONGEST_FORMULA`
-        characters: without powers, results have no more digits than that.
-
-    Returns
-    -------
-    value : int, float, bool, None or str
-        The result, or the text itself.
-
-    Raises
-    ------
-    ValueError
-        If it is arithmetic, but cannot be calculated.
-
-    Example
-    -------
-    >>> evaluate("16 // 2"), evaluate("results/1234"), evaluate("1/4")
-    (8, 'results/1234', 0.25)
-    """
-    if len(text) > LONGEST_FORMULA:
-        raise ValueError(f"it has more than {LONGEST_FORMULA} characters")
-    try:
-        return calculate(ast.parse(text, mode="eval").body)
-    except (SyntaxError, LookupError):
-        return text
-    except (ArithmeticError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"it cannot be calculated ({error})") from error
-
-
-def calculate(tree: ast.AST) -> object:
-    """Calculate a tree; a LookupError says that it is no arithmetic."""
-    if isinstance(tree, ast.Constant):
-        if not isinstance(tree.value, SCALARS):
-            raise LookupError
-        return tree.value
-    operation = OPERATIONS[type(getattr(tree, "op", None))]
-    sides = calculate(tree.left), calculate(tree.right)
-    if not all(type(side) in (int, float) for side in sides):
-        raise TypeError("only numbers are calculated with")
-    return operation(*sides)

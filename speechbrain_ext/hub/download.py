@@ -93,7 +93,7 @@ def fetch(
     choices : sequence of sequences of str
         Of each the first file that the repository has is downloaded.
     limits : Limits
-        What is too large is not downloaded, if the hub tells its size.
+        What is too large is not downloaded.
     revision : str, optional
         Branch, tag or commit; the main branch by default.
     **options
@@ -119,12 +119,7 @@ def fetch(
         sizes = {file.filename: file.file_size or 0 for file in found}
         names = choose(repo_id, choices, sizes, limits)
         revision = found[0].commit_hash
-    folder = Path(download(repo_id, names, revision=revision, **options))
-    if found is None:
-        paths = {name: folder / name for name in names}
-        sizes = {n: p.stat().st_size for n, p in paths.items() if p.is_file()}
-        choose(repo_id, choices, sizes, limits)
-    return folder
+    return Path(download(repo_id, names, revision=revision, **options))
 
 
 def choose(
@@ -147,18 +142,18 @@ def choose(
     names : list of str
         One of each choice.
     """
-    found = [[name for name in c if name in sizes][:1] for c in choices]
+    found = [next((n for n in c if n in sizes), None) for c in choices]
     missing = [
         " or ".join(choice)
-        for choice, names in zip(choices, found, strict=True)
-        if not names and CARD not in choice
+        for choice, name in zip(choices, found, strict=True)
+        if name is None and CARD not in choice
     ]
     if missing:
         raise FileNotFoundError(
             f"{repo_id} has no {', '.join(missing)}; look at the names of its "
             "files"
         )
-    names = sum(found, [])
+    names = [name for name in found if name is not None]
     weights = {name: sizes[name] for name in names}
     for name in names:
         if name.endswith(HYPERPARAMS):
@@ -215,8 +210,7 @@ def fetch_prefixed(
     FileNotFoundError
         If the repository lacks one of the files; nothing is written then.
     RefusedError
-        If a file is too large; nothing is downloaded then, if the hub tells
-        its size, and nothing written.
+        If a file is too large; nothing is downloaded or written then.
     PublishError
         If the network or the hub is in the way, and the cache lacks a file.
     ValueError
@@ -249,8 +243,8 @@ def fetch_prefixed(
             token=token,
             endpoint=endpoint,
         )
-        for name in missing:
+        sources = [inner_file(snapshot, f"{prefix}_{n}") for n in missing]
+        for name, source in zip(missing, sources, strict=True):
             with replaced(folder / name) as partial:
-                source = inner_file(snapshot, f"{prefix}_{name}")
                 shutil.copyfile(source, partial)
     return folder
