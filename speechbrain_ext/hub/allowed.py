@@ -237,17 +237,15 @@ def check_call(call: Call) -> None:
         If it is not on the list.
     """
     names = list(parameters(call))
-    if len(call.positional) > len(names):
+    given = dict(zip(names, call.positional, strict=False))
+    if len(call.positional) > len(names) or given.keys() & call.keywords:
         raise call.place.refuse(f"too many arguments for {call.name}")
-    twice = call.keywords.keys() & set(names[: len(call.positional)])
-    call.keywords.update(zip(names, call.positional, strict=False))
-    call.positional = []
+    call.keywords, call.positional = given | call.keywords, []
     for name, argument in call.keywords.items():
-        if name in names and name in KINDS and name not in twice:
-            kind = NARROWER.get((call.name, name), KINDS[name])
-        elif call.name == SEQUENTIAL and name.isidentifier():
-            kind = LAYERS
-        else:
+        kind = LAYERS if call.name == SEQUENTIAL else None
+        if name in names:
+            kind = NARROWER.get((call.name, name), KINDS.get(name))
+        if kind is None:
             raise call.place.refuse(
                 f"{call.name} is not given the argument {name!r}",
                 f"Allowed: {', '.join(filter(KINDS.get, names)) or 'none'}.",

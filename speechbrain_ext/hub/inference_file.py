@@ -102,12 +102,8 @@ def inference_hyperparams(
         for name, node in nodes.items()
     ]
     root.flow_style = False
-    text = yaml.serialize(
-        root,
-        Dumper=yaml.SafeDumper,
-        indent=4,
-        allow_unicode=True,
-    )
+    options = {"Dumper": yaml.SafeDumper, "indent": 4, "allow_unicode": True}
+    text = yaml.serialize(root, **options)
     lines = "".join(f"    {name}: !ref <{name}>\n" for name in modules)
     return (
         f"{text}modules:\n{lines}pretrainer: !new:{PRETRAINER}\n"
@@ -141,9 +137,7 @@ def find_node(
     node = root
     for part in key.split("."):
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        node = next(
-            (value for name, value in pairs if name.value == part), None
-        )
+        node = {name.value: value for name, value in pairs}.get(part)
         if node is None:
             raise ValueError(
                 f"{path} has no key {key!r}; name keys that the training's "

@@ -70,13 +70,10 @@ def check_keys(hparams: Mapping[str, object]) -> None:
     speechbrain_ext.hub.refusal.RefusedError: hyperparams.yaml: sample_rate is
     0; it must be a whole number from 1000 to 768000
     """
-    wanted = {
-        key: mismatch(hparams[key], kind)
-        for key, kind in KEYS.items()
-        if key in hparams and mismatch(hparams[key], kind)
-    }
-    if not wanted and {"snrmin", "snrmax"} <= hparams.keys():
-        if not hparams["snrmin"] < hparams["snrmax"]:
+    given = KEYS.keys() & hparams.keys()
+    wanted = {key: mismatch(hparams[key], KEYS[key]) for key in sorted(given)}
+    if not any(wanted.values()) and {"snrmin", "snrmax"} <= given:
+        if hparams["snrmin"] >= hparams["snrmax"]:
             wanted["snrmax"] = "above snrmin"
     alphabet = hparams.get("alphabet", "a")
     if not (
@@ -85,11 +82,12 @@ def check_keys(hparams: Mapping[str, object]) -> None:
         and alphabet.isprintable()
     ):
         wanted["alphabet"] = "a text of printable characters, each of them once"
-    for key, kind in sorted(wanted.items()):
-        value = printable(repr(hparams[key]), 100)
-        raise RefusedError(
-            f"hyperparams.yaml: {key} is {value}; it must be {kind}"
-        )
+    for key, kind in wanted.items():
+        if kind:
+            value = printable(repr(hparams[key]), 100)
+            raise RefusedError(
+                f"hyperparams.yaml: {key} is {value}; it must be {kind}"
+            )
 
 
 def check_modules(plan: Mapping[str, object]) -> None:
@@ -274,9 +272,8 @@ def file_name(path: object, repo_id: str | None, place: Place) -> str:
     mend = "Write the name of a file of the folder, such as encoder.ckpt."
     if not isinstance(path, str) or not FILE_NAME.fullmatch(path):
         raise place.refuse(f"the path {path!r} leads out of the folder", mend)
-    owner, _, rest = path.partition("/")
-    name, _, inner = rest.partition("/")
-    if inner and repo_id in (None, f"{owner}/{name}"):
+    *owner, inner = path.split("/", 2)
+    if len(owner) == 2 and repo_id in (None, "/".join(owner)):
         path = inner
     if not path.endswith(EXTENSIONS):
         raise place.refuse(

@@ -255,11 +255,9 @@ def build_and_load(
     """
     paths = {item: weights_file(folder, item) for item in loadables}
     limits.check_weights({p: p.stat().st_size for p in paths.values()})
-    calls = [item.module for item in loadables] + [
-        value
-        for value in (*plan["modules"].values(), *plan.values())
-        if isinstance(value, Call) and value.name in CLASSES
-    ]
+    values = [item.module for item in loadables]
+    values += [*plan["modules"].values(), *plan.values()]
+    calls = [x for x in values if isinstance(x, Call) and x.name in CLASSES]
     built = build_sizes(calls, limits)
     for item in loadables:
         module = built[item.module]
