@@ -30,8 +30,6 @@ class Metric:
         `dB`, empty for a ratio.
     split : str
         Part of the dataset.
-    task : str
-        The hub's name of the task.
     type : str
         The hub's name of the metric; made from `name` by default.
 
@@ -47,13 +45,12 @@ class Metric:
     dataset: str
     unit: str = ""
     split: str = "test"
-    task: str = "audio-to-audio"
     type: str = ""
 
-    def result(self) -> EvalResult:
+    def result(self, task: str = "audio-to-audio") -> EvalResult:
         """Give the figure as the hub's metadata has it."""
         return EvalResult(
-            task_type=self.task,
+            task_type=task,
             dataset_type=identifier(self.dataset),
             dataset_name=self.dataset,
             dataset_split=self.split,
@@ -135,7 +132,7 @@ class Card:
 
     def metadata(self) -> ModelCardData:
         """Give what the hub reads."""
-        results = [metric.result() for metric in self.metrics]
+        results = [x.result(self.pipeline_tag) for x in self.metrics]
         return ModelCardData(
             license=self.license,
             library_name="speechbrain",

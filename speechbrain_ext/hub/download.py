@@ -163,16 +163,7 @@ def choose(
     return names
 
 
-def fetch_prefixed(
-    repo_id: str,
-    prefix: str,
-    folder: str | Path,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    endpoint: str | None = None,
-    limits: Limits = LIMITS,
-) -> Path:
+def fetch_prefixed(repo_id: str, prefix: str, folder: str | Path) -> Path:
     """Bring one of the separators that a repository keeps side by side.
 
     speechbrain/REAL-M-sisnr-estimator-training has nine of them in one
@@ -191,14 +182,6 @@ def fetch_prefixed(
         Files are put into `folder/prefix`. What is there already is neither
         asked for nor compared; delete it to have it brought again.
         Downloads pass through the Hugging Face cache.
-    revision : str, optional
-        Branch, tag or commit; the main branch by default.
-    token : str or bool, optional
-        As for huggingface_hub.
-    endpoint : str, optional
-        Address of the hub; by default HF_ENDPOINT, or the public one.
-    limits : Limits, optional
-        Sizes above which a file is refused.
 
     Returns
     -------
@@ -234,15 +217,8 @@ def fetch_prefixed(
     folder = Path(folder) / prefix
     missing = [name for name in PREFIXED if not (folder / name).is_file()]
     if missing:
-        snapshot = fetch(
-            repo_id,
-            [(f"{prefix}_{name}",) for name in missing],
-            limits,
-            what=f"download {prefix}",
-            revision=revision,
-            token=token,
-            endpoint=endpoint,
-        )
+        choices = [(f"{prefix}_{name}",) for name in missing]
+        snapshot = fetch(repo_id, choices, LIMITS, what=f"download {prefix}")
         sources = [inner_file(snapshot, f"{prefix}_{n}") for n in missing]
         for name, source in zip(missing, sources, strict=True):
             with replaced(folder / name) as partial:

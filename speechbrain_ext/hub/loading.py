@@ -78,7 +78,6 @@ def load_folder(
     trust: bool = False,
     revision: str | None = None,
     token: str | bool | None = None,
-    endpoint: str | None = None,
     limits: Limits = LIMITS,
 ) -> LoadedFolder:
     """Load a model that was published in SpeechBrain's layout.
@@ -112,9 +111,6 @@ def load_folder(
         For a repository: branch, tag or commit.
     token : str or bool, optional
         For a repository: as for huggingface_hub.
-    endpoint : str, optional
-        For a repository: address of the hub; by default HF_ENDPOINT, or the
-        public one.
     limits : Limits, optional
         Sizes above which it is refused.
 
@@ -160,7 +156,7 @@ def load_folder(
             "anything, with your rights) or False"
         )
     folder = find_folder(source)
-    options = {"cache_dir": savedir, "token": token, "endpoint": endpoint}
+    options = {"cache_dir": savedir, "token": token}
     remote = folder is None
     if revision is not None and not remote:
         logger.warning(

@@ -52,8 +52,6 @@ class Target:
         `USER/NAME`.
     token : str or bool, optional
         As for huggingface_hub.
-    endpoint : str, optional
-        Address of the hub.
 
     Raises
     ------
@@ -61,12 +59,10 @@ class Target:
         If the name is none.
     """
 
-    def __init__(
-        self, repo_id: str, token: str | bool | None, endpoint: str | None
-    ) -> None:
+    def __init__(self, repo_id: str, token: str | bool | None) -> None:
         check_repo_id(repo_id)
         self.repo_id = repo_id
-        self.api = HfApi(endpoint=endpoint, token=token)
+        self.api = HfApi(token=token)
 
     def ask(self, method: str, what: str, **options) -> object:
         """Call a method of the client for this repository, with retries."""
@@ -158,7 +154,6 @@ def publish(
     tag: str | None = None,
     message: str = "Publish a release",
     token: str | bool | None = None,
-    endpoint: str | None = None,
     limits: Limits = LIMITS,
 ) -> Published:
     """Put a release folder on the hub, and check what arrived there.
@@ -186,8 +181,6 @@ def publish(
         Of the commit.
     token : str or bool, optional
         As for huggingface_hub; by default the one you are logged in with.
-    endpoint : str, optional
-        Address of the hub; by default HF_ENDPOINT, or the public one.
     limits : Limits, optional
         Sizes above which it is refused.
 
@@ -209,7 +202,7 @@ def publish(
     FileNotFoundError
         If a file is missing, or the folder is neither of the two.
     """
-    target = Target(repo_id, token, endpoint)
+    target = Target(repo_id, token)
     with checked_copy(find_release(folder), limits, repo_id) as (copy, names):
         files = {name: (copy / name).stat().st_size for name in names}
         if dry_run:
