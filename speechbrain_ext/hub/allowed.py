@@ -69,12 +69,11 @@ LAYERS = (
     *(NNET + "CNN.Conv1d", NNET + "linear.Linear"),
     *("torch.nn.ReLU", "torch.nn.Sigmoid"),
 )
-# a mask network says with one of its arguments how many sources it gives
-MASKNETS = {
-    DUAL_PATH + "Dual_Path_Model": "num_spks",
-    CONV_TASNET + "MaskNet": "C",
-    RESEPFORMER + "ResourceEfficientSeparator": "num_spk",
-}
+MASKNETS = (
+    DUAL_PATH + "Dual_Path_Model",
+    CONV_TASNET + "MaskNet",
+    RESEPFORMER + "ResourceEfficientSeparator",
+)
 ENCODER, DECODER = DUAL_PATH + "Encoder", DUAL_PATH + "Decoder"
 PAIR_ENCODERS = (SEQUENTIAL, OURS + "WaveformEncoder", OURS + "SpectralEncoder")
 RECOGNISER = OURS + "ConformerCTC"

@@ -30,7 +30,7 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"separator": SEPARATORS},
     {
         "encoder": (ENCODER,),
-        "masknet": tuple(MASKNETS),
+        "masknet": MASKNETS,
         "decoder": (DECODER,),
     },
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
@@ -121,41 +121,32 @@ def check_modules(plan: Mapping[str, object]) -> None:
             raise RefusedError(
                 f"hyperparams.yaml: modules[{name!r}] is not {wanted}"
             )
-        check_outputs(module, plan)
-    if {"encoder", "masknet", "decoder"} == modules.keys():
-        check_filters(**modules)
+    check_agreement(modules, plan)
 
 
-def check_outputs(module: Call, plan: Mapping[str, object]) -> None:
-    """Check that a module gives what the keys say, at the rate they say."""
-    recogniser = module.keywords.get("recogniser", module)
+def check_agreement(
+    modules: Mapping[str, Call], plan: Mapping[str, object]
+) -> None:
+    """Check that modules fit the keys, and each other."""
     wanted = {"sample_rate": plan.get("sample_rate")}
     if "alphabet" in plan:
         wanted["num_tokens"] = len(plan["alphabet"]) + 1
-    require_arguments(recogniser, wanted)
-    if module.name in MASKNETS:
-        sources = plan.get("num_spks", 2)
-        require_arguments(module, {MASKNETS[module.name]: sources})
-
-
-def check_filters(*, encoder: Call, masknet: Call, decoder: Call) -> None:
-    """Check that what is decoded is as long as what was encoded."""
-    given = parameters(encoder)
+    for module in modules.values():
+        require_arguments(module.keywords.get("recogniser", module), wanted)
+    if "masknet" not in modules:
+        return
+    given = parameters(modules["encoder"])
     channels, kernel = given["out_channels"], given["kernel_size"]
-    require_arguments(encoder, {"in_channels": 1})
-    require_arguments(
-        masknet, dict.fromkeys(("in_channels", "N", "input_dim"), channels)
-    )
-    require_arguments(
-        decoder,
-        {
-            "in_channels": channels,
-            "out_channels": 1,
-            "kernel_size": kernel,
-            "stride": kernel and kernel // 2,
-            **{"padding": 0, "dilation": 1},
-        },
-    )
+    sources = plan.get("num_spks", 2)
+    require_arguments(modules["encoder"], {"in_channels": 1})
+    # each mask network has a name of its own for both numbers
+    wanted = dict.fromkeys(("in_channels", "N", "input_dim"), channels)
+    wanted |= dict.fromkeys(("num_spks", "C", "num_spk"), sources)
+    require_arguments(modules["masknet"], wanted)
+    # what is decoded is as long as what was encoded
+    wanted = {"in_channels": channels, "out_channels": 1, "kernel_size": kernel}
+    wanted |= {"stride": kernel and kernel // 2, "padding": 0, "dilation": 1}
+    require_arguments(modules["decoder"], wanted)
 
 
 def require_arguments(call: Call, wanted: Mapping[str, object]) -> None:
