@@ -23,7 +23,6 @@ SCALAR_TAGS = {"!tuple"} | {
 }
 PLAIN_TAGS = {*SCALAR_TAGS, LIST, MAPPING}
 BUILT = "!new:"
-DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 REFERENCE = re.compile(r"<([^<>]*)>")
 LONGEST_TEXT = 1000
 SCALARS = (str, int, float, bool, type(None))
@@ -203,8 +202,6 @@ class Reader:
     def call(self, node: Node, place: Place) -> Call:
         """Give the call that a node describes."""
         call = Call(node.tag.removeprefix(BUILT), place)
-        if not DOTTED_NAME.fullmatch(call.name):
-            raise place.refuse(f"{call.name!r} is not the name of a class")
         if isinstance(node, MappingNode):
             call.keywords = self.mapping(node)
         elif isinstance(node, SequenceNode):

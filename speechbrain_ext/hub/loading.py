@@ -277,12 +277,12 @@ def build_and_load(
                 f"{name!r} are in no file of weights; name it among the "
                 "loadables of the pretrainer"
             )
-    hparams = {
-        key: real.get(value) if isinstance(value, Call) else value
+    values = {
+        key: real.get(value, value) if isinstance(value, Call) else value
         for key, value in plan.items()
         if not key.startswith("__")
-        and (value in real if isinstance(value, Call) else is_plain(value))
     }
+    hparams = {key: value for key, value in values.items() if is_plain(value)}
     hparams["modules"] = {x: real[call] for x, call in plan["modules"].items()}
     hparams["pretrainer"] = Pretrainer(
         loadables={item.name: real[item.module] for item in loadables},

@@ -152,7 +152,7 @@ APPENDED = {
         "bad: !new:torch.nn.Linear.__init__.__globals__",
         "not on the list",
     ),
-    "no dotted name": ("bad: !new:print", "not the name of a class"),
+    "no dotted name": ("bad: !new:print", "not on the list"),
     "class looked up by name": (
         "bad: !new:speechbrain.lobes.models.dual_path.SBRNNBlock\n"
         "  input_size: 8\n  hidden_channels: 8\n  num_layers: 1\n"
