@@ -80,8 +80,6 @@ def fetch(
     repo_id: str,
     choices: Sequence[Sequence[str]],
     limits: Limits,
-    *,
-    revision: str | None = None,
     **options,
 ) -> Path:
     """Download files of a hub repository that are not too large.
@@ -94,8 +92,6 @@ def fetch(
         Of each the first file that the repository has is downloaded.
     limits : Limits
         What is too large is not downloaded.
-    revision : str, optional
-        Branch, tag or commit; the main branch by default.
     **options
         See `download`.
 
@@ -114,53 +110,27 @@ def fetch(
         If the network or the hub is in the way, and they are not here.
     """
     names = [name for choice in choices for name in choice]
-    found = download(repo_id, names, revision=revision, dry_run=True, **options)
-    if found is not None:
-        sizes = {file.filename: file.file_size or 0 for file in found}
-        names = choose(repo_id, choices, sizes, limits)
-        revision = found[0].commit_hash
-    return Path(download(repo_id, names, revision=revision, **options))
-
-
-def choose(
-    repo_id: str,
-    choices: Sequence[Sequence[str]],
-    sizes: dict[str, int],
-    limits: Limits,
-) -> list[str]:
-    """Choose the files that exist, and check their sizes.
-
-    Arguments
-    ---------
-    repo_id, choices, limits
-        See `fetch`.
-    sizes : dict
-        Bytes of those that exist.
-
-    Returns
-    -------
-    names : list of str
-        One of each choice.
-    """
-    found = [next((n for n in c if n in sizes), None) for c in choices]
-    missing = [
-        " or ".join(choice)
-        for choice, name in zip(choices, found, strict=True)
-        if name is None and CARD not in choice
-    ]
+    found = download(repo_id, names, dry_run=True, **options)
+    if found is None:  # what is in the cache is checked when it is read
+        return Path(download(repo_id, names, **options))
+    sizes = {file.filename: file.file_size or 0 for file in found}
+    names, missing = [], []
+    for choice in choices:
+        there = [name for name in choice if name in sizes]
+        names += there[:1]
+        if not there and CARD not in choice:
+            missing.append(" or ".join(choice))
     if missing:
         raise FileNotFoundError(
             f"{repo_id} has no {', '.join(missing)}; look at the names of its "
             "files"
         )
-    names = [name for name in found if name is not None]
-    weights = {name: sizes[name] for name in names}
-    for name in names:
-        if name.endswith(HYPERPARAMS):
-            size = weights.pop(name)
-            limits.check(f"{repo_id}: {name} has", size, "yaml_bytes")
-    limits.check_weights(weights)
-    return names
+    texts = [name for name in names if name.endswith(HYPERPARAMS)]
+    for name in texts:
+        limits.check(f"{repo_id}: {name} has", sizes[name], "yaml_bytes")
+    limits.check_weights({n: sizes[n] for n in names if n not in texts})
+    options["revision"] = found[0].commit_hash
+    return Path(download(repo_id, names, **options))
 
 
 def fetch_prefixed(repo_id: str, prefix: str, folder: str | Path) -> Path:

@@ -90,13 +90,13 @@ def inference_hyperparams(
     keys = {**{key: key for key in values}, **modules}
     nodes = {name: find_node(root, key, path) for name, key in keys.items()}
     for name, node in nodes.items():
-        if name in modules and not node.tag.startswith("!new:"):
+        fits = is_plain(node)
+        why = "is no plain value; name what is built among the modules"
+        if name in modules:
+            fits = node.tag.startswith("!new:")
             why = "is not built by !new:, so it is no module"
-        elif name not in modules and not is_plain(node):
-            why = "is no plain value; name what is built among the modules"
-        else:
-            continue
-        raise ValueError(f"{path}: the key {keys[name]!r} {why}")
+        if not fits:
+            raise ValueError(f"{path}: the key {keys[name]!r} {why}")
     root.value = [
         (yaml.ScalarNode(STANDARD + "str", name), node)
         for name, node in nodes.items()

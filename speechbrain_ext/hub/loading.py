@@ -156,7 +156,7 @@ def load_folder(
             "anything, with your rights) or False"
         )
     folder = find_folder(source)
-    options = {"cache_dir": savedir, "token": token}
+    options = {"cache_dir": savedir, "token": token, "revision": revision}
     remote = folder is None
     if revision is not None and not remote:
         logger.warning(
@@ -166,12 +166,12 @@ def load_folder(
         )
     if trust:
         if remote:
-            folder = Path(download(source, revision=revision, **options))
+            folder = Path(download(source, **options))
         logger.warning("%s may run anything: trust=True", source)
         return load_trusted(folder)
     if remote:
         choices = [(HYPERPARAMS,)]
-        folder = fetch(source, choices, limits, revision=revision, **options)
+        folder = fetch(source, choices, limits, **options)
     plan, loadables = read_plan(folder, limits, source if remote else None)
     if remote:
         choices += [(CARD,), *(item.files for item in loadables)]
