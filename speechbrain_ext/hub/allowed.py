@@ -1,4 +1,4 @@
-"""The classes that a hyperparams.yaml may name, and with which arguments.
+"""The classes that a hyperparams.yaml may build, and with which arguments.
 
 Nothing of what is listed here opens a file, goes to the network, imports by
 a name it is given, or calls what it is given, with the arguments listed
@@ -65,17 +65,15 @@ BLOCKS = (
         "DPTNetBlock SBConformerEncoderBlock".split()
     ),
 )
-# the first two take the shape of what stands before them: a name is enough
 LAYERS = (
     *(NNET + "CNN.Conv1d", NNET + "linear.Linear"),
     *("torch.nn.ReLU", "torch.nn.Sigmoid"),
 )
-# a mask network says with one of its arguments how many sources it gives
-MASKNETS = {
-    DUAL_PATH + "Dual_Path_Model": "num_spks",
-    CONV_TASNET + "MaskNet": "C",
-    RESEPFORMER + "ResourceEfficientSeparator": "num_spk",
-}
+MASKNETS = (
+    DUAL_PATH + "Dual_Path_Model",
+    CONV_TASNET + "MaskNet",
+    RESEPFORMER + "ResourceEfficientSeparator",
+)
 ENCODER, DECODER = DUAL_PATH + "Encoder", DUAL_PATH + "Decoder"
 PAIR_ENCODERS = (SEQUENTIAL, OURS + "WaveformEncoder", OURS + "SpectralEncoder")
 RECOGNISER = OURS + "ConformerCTC"
@@ -114,7 +112,7 @@ KINDS: dict[str, Kind] = {
         "attention_type": choice("regularMHA RelPosMHAXL"),
         "norm norm_type": choice("ln gln cln bn gLN cLN BN"),
         # SpeechBrain looks it up in a module, whatever it is
-        "rnn_type": choice("LSTM GRU RNN LiGRU"),
+        "rnn_type": choice("LSTM GRU RNN"),
         "mem_type": choice("hc h c id av"),
         "padding": choice("same valid causal"),
         "separator enhancer": SEPARATORS,
@@ -146,7 +144,7 @@ def find_class(call: Call) -> type:
     """Import the class that a call names, if it is on the list."""
     if call.name not in CLASSES:
         raise call.place.refuse(
-            f"{call.name} is not on the list of classes that a folder may name"
+            f"{call.name} is not on the list of classes that a folder may build"
         )
     module, _, attribute = call.name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
@@ -193,22 +191,17 @@ def check_plan(plan: Mapping[str, object]) -> None:
     >>> from pathlib import Path
     >>> from speechbrain_ext.hub.refusal import Place
     >>> place = Place(Path("hyperparams.yaml"), 1, "a: !new:os.popen")
-    >>> check_plan({"a": Call("!new:", "os.popen", place)})
+    >>> check_plan({"a": Call("os.popen", place)})
     Traceback (most recent call last):
     ...
     speechbrain_ext.hub.refusal.RefusedError: hyperparams.yaml, line 1:
-    os.popen is not on the list of classes that a folder may name: ...
+    os.popen is not on the list of classes that a folder may build: ...
     """
     counts: dict[Call, int] = {}
     for key, value in plan.items():
-        if not isinstance(value, Call) or value.name != PRETRAINER:
-            check_value(value, counts)
-        elif key != "pretrainer" or value.kind != "!new:":
-            raise value.place.refuse(
-                "a Pretrainer stands elsewhere than at the key pretrainer"
-            )
-        else:  # see find_loadables
-            check_value(value.keywords.get("loadables"), counts)
+        if key == "pretrainer" and getattr(value, "name", "") == PRETRAINER:
+            value = value.keywords.get("loadables")  # see find_loadables
+        check_value(value, counts)
 
 
 def check_value(value: object, counts: dict[Call, int]) -> int:
@@ -243,17 +236,15 @@ def check_call(call: Call) -> None:
         If it is not on the list.
     """
     names = list(parameters(call))
-    if len(call.positional) > len(names):
+    given = dict(zip(names, call.positional, strict=False))
+    if len(call.positional) > len(names) or given.keys() & call.keywords:
         raise call.place.refuse(f"too many arguments for {call.name}")
-    twice = call.keywords.keys() & set(names[: len(call.positional)])
-    call.keywords.update(zip(names, call.positional, strict=False))
-    call.positional = []
+    call.keywords, call.positional = given | call.keywords, []
     for name, argument in call.keywords.items():
-        if name in names and name in KINDS and name not in twice:
-            kind = NARROWER.get((call.name, name), KINDS[name])
-        elif call.name == SEQUENTIAL and name.isidentifier():
-            kind = LAYERS
-        else:
+        kind = LAYERS if call.name == SEQUENTIAL else None
+        if name in names:
+            kind = NARROWER.get((call.name, name), KINDS.get(name))
+        if kind is None:
             raise call.place.refuse(
                 f"{call.name} is not given the argument {name!r}",
                 f"Allowed: {', '.join(filter(KINDS.get, names)) or 'none'}.",
@@ -306,9 +297,7 @@ def mismatch(value: object, kind: Kind) -> str:
         fits = isinstance(value, str) and value in kind
         wanted = f"one of {sorted(kind)}"
     elif isinstance(kind, tuple):
-        named = LAYERS[:2] if kind is LAYERS else ()
         fits = isinstance(value, Call) and value.name in kind
-        fits = fits and (value.kind == "!new:" or value.name in named)
         wanted = f"built in this file, as one of {', '.join(kind)}"
     else:
         sizes = isinstance(value, list | tuple) and len(value) <= 4

@@ -1,6 +1,5 @@
 """Building what a checked plan describes, its sizes first."""
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,17 +31,6 @@ class OnMeta(TorchDispatchMode):
         return function(*args, **kwargs)
 
 
-def output_shape(self: Sequential) -> torch.Size:
-    """Try out the layers of a SpeechBrain container, each of them once."""
-    output, done = vars(self).get("_tried", (None, 0))
-    output = torch.zeros(self.input_shape) if output is None else output
-    for layer in list(self.values())[done:]:
-        output = layer(output)
-        output = output[0] if isinstance(output, tuple) else output
-    vars(self)["_tried"] = (output, len(self))
-    return output.shape
-
-
 @contextmanager
 def sizes_only() -> Iterator[None]:
     """Build modules without taking memory for them.
@@ -58,7 +46,18 @@ def sizes_only() -> Iterator[None]:
     >>> layer.weight.device.type
     'meta'
     """
-    usual = Sequential.get_output_shape
+    usual, tried = Sequential.get_output_shape, {}
+
+    def output_shape(container: Sequential) -> torch.Size:
+        """Try out the layers of a container, each of them once."""
+        start = torch.zeros(container.input_shape), 0
+        output, done = tried.get(container, start)
+        for layer in list(container.values())[done:]:
+            output = layer(output)
+            output = output[0] if isinstance(output, tuple) else output
+        tried[container] = output, len(container)
+        return output.shape
+
     Sequential.get_output_shape = output_shape
     try:
         with torch.no_grad(), OnMeta():
@@ -94,7 +93,7 @@ def build(call: Call, objects: dict[Call, object] | None = None) -> object:
     >>> from pathlib import Path
     >>> from speechbrain_ext.hub.refusal import Place
     >>> place = Place(Path("hyperparams.yaml"), 1, "")
-    >>> build(Call("!new:", "torch.nn.ReLU", place))
+    >>> build(Call("torch.nn.ReLU", place))
     ReLU()
     """
     objects = {} if objects is None else objects
@@ -105,8 +104,6 @@ def build(call: Call, objects: dict[Call, object] | None = None) -> object:
         key: build(value, objects) if isinstance(value, Call) else value
         for key, value in call.keywords.items()
     }
-    if call.kind == "!name:":
-        return functools.partial(entity, **keywords)
     try:
         objects[call] = entity(**keywords)
     except Exception as error:
@@ -171,14 +168,8 @@ def materialize(call: Call, sizes: torch.nn.Module) -> torch.nn.Module:
         their values.
     """
     held = {id(value) for value in sizes.state_dict(keep_vars=True).values()}
-    values = [
-        value
-        for module in sizes.modules()
-        for owner in (module._buffers, vars(module))
-        for value in owner.values()
-    ]
-    if any(isinstance(x, torch.Tensor) and id(x) not in held for x in values):
-        return build(call)
     for module in sizes.modules():
-        vars(module).pop("_tried", None)
+        for value in (*module._buffers.values(), *vars(module).values()):
+            if isinstance(value, torch.Tensor) and id(value) not in held:
+                return build(call)
     return sizes.to_empty(device="cpu")

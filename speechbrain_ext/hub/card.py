@@ -30,8 +30,6 @@ class Metric:
         `dB`, empty for a ratio.
     split : str
         Part of the dataset.
-    task : str
-        The hub's name of the task.
     type : str
         The hub's name of the metric; made from `name` by default.
 
@@ -47,13 +45,12 @@ class Metric:
     dataset: str
     unit: str = ""
     split: str = "test"
-    task: str = "audio-to-audio"
     type: str = ""
 
-    def result(self) -> EvalResult:
+    def result(self, task: str = "audio-to-audio") -> EvalResult:
         """Give the figure as the hub's metadata has it."""
         return EvalResult(
-            task_type=self.task,
+            task_type=task,
             dataset_type=identifier(self.dataset),
             dataset_name=self.dataset,
             dataset_split=self.split,
@@ -92,12 +89,8 @@ class Card:
         BibTeX, or who to name.
     metrics : sequence of Metric
         Its figures.
-    language : sequence of str
-        Codes of languages; empty if it does not matter.
     tags : sequence of str
         For the hub's search.
-    datasets : sequence of str
-        Names of datasets on the hub.
     pipeline_tag : str
         The hub's name of the task.
 
@@ -128,9 +121,7 @@ class Card:
     citation: str
     license_text: str = ""
     metrics: Sequence[Metric] = ()
-    language: Sequence[str] = ()
     tags: Sequence[str] = ("audio-source-separation", "speech", "pytorch")
-    datasets: Sequence[str] = ()
     pipeline_tag: str = "audio-to-audio"
 
     def __post_init__(self):
@@ -141,13 +132,11 @@ class Card:
 
     def metadata(self) -> ModelCardData:
         """Give what the hub reads."""
-        results = [metric.result() for metric in self.metrics]
+        results = [x.result(self.pipeline_tag) for x in self.metrics]
         return ModelCardData(
-            language=list(self.language) or None,
             license=self.license,
             library_name="speechbrain",
             tags=["speechbrain", *self.tags],
-            datasets=list(self.datasets) or None,
             metrics=sorted({x.metric_type for x in results}) or None,
             pipeline_tag=self.pipeline_tag,
             model_name=self.name,

@@ -1,13 +1,12 @@
 """Reading hyperparams.yaml: nothing is imported, built or run."""
 
-import ast
-import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from hyperpyyaml.core import parse_arithmetic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -23,40 +22,22 @@ SCALAR_TAGS = {"!tuple"} | {
     for name in ("str", "int", "float", "bool", "null", "timestamp")
 }
 PLAIN_TAGS = {*SCALAR_TAGS, LIST, MAPPING}
-CONSTRUCTORS = ("!new:", "!name:")
-REASONS = {
-    "!apply:": "!apply runs a function while the file is read",
-    "!applyref:": "!applyref runs a function while the file is read",
-    "!module:": "!module imports a module and hands it over",
-    "!include:": "!include reads another file",
-    "!PLACEHOLDER": "!PLACEHOLDER leaves a value open",
-    STANDARD + "python": "!!python tags build any object",
-}
-DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+BUILT = "!new:"
 REFERENCE = re.compile(r"<([^<>]*)>")
-LONGEST_SCALAR = 1000
-LONGEST_FORMULA = 200
+LONGEST_TEXT = 1000
 SCALARS = (str, int, float, bool, type(None))
-OPERATIONS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
+# without powers, results have no more digits than that
+FORMULA = re.compile(r"(?!.*\*\*)[-+*/% ().\deE]{1,200}")
 
 
 @dataclass(eq=False)
 class Call:
-    """Something that the file builds or names; nothing is imported yet.
+    """Something that the file builds; nothing is imported yet.
 
     Arguments
     ---------
-    kind : str
-        `!new:` builds an object, `!name:` names a class.
     name : str
-        Dotted name.
+        Dotted name of its class.
     place : Place
         Where it stands.
     positional : list
@@ -65,7 +46,6 @@ class Call:
         Arguments by name.
     """
 
-    kind: str
     name: str
     place: Place
     positional: list = field(default_factory=list)
@@ -95,9 +75,9 @@ def parse(text: str, path: Path, limits: Limits = LIMITS) -> dict[str, object]:
     Raises
     ------
     RefusedError
-        For tags other than `!new:`, `!name:` and `!ref`, for references that
-        lead nowhere, to themselves or to an attribute, and for what is too
-        large or too deep; the message names the line.
+        For tags other than `!new:` and `!ref`, for references that lead
+        nowhere, to themselves or to an attribute, and for what is too large
+        or too deep; the message names the line.
 
     Example
     -------
@@ -116,8 +96,6 @@ def parse(text: str, path: Path, limits: Limits = LIMITS) -> dict[str, object]:
         levels = max(0, levels + (1 if sign in "[{" else -1))
         if levels > limits.yaml_depth:
             raise start.refuse(f"more than {limits.yaml_depth} levels")
-    if re.search("^%", text, re.MULTILINE):
-        raise start.refuse("directives change how the file is read")
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:
@@ -204,38 +182,32 @@ class Reader:
     def make(self, node: Node, place: Place) -> object:
         """Give the value of a node that has not been seen before."""
         tag = node.tag
-        for kind in CONSTRUCTORS:
-            if tag.startswith(kind):
-                return self.call(kind, node, place)
+        if tag.startswith(BUILT):
+            return self.call(node, place)
         if isinstance(node, ScalarNode):
-            if len(node.value) > LONGEST_SCALAR:
-                raise place.refuse(
-                    f"a text has more than {LONGEST_SCALAR} characters"
-                )
+            text = self.short(node.value, place)
             if tag == "!ref":
-                return self.reference(node.value.strip(), place)
+                return self.reference(text.strip(), place)
             if tag in SCALAR_TAGS:
                 return self.scalar(node, place)
         elif isinstance(node, SequenceNode) and tag == LIST:
             return [self.value(item) for item in node.value]
         elif isinstance(node, MappingNode) and tag == MAPPING:
             return self.mapping(node)
-        for beginning, why in REASONS.items():
-            if tag.startswith(beginning):
-                raise place.refuse(why)
-        raise place.refuse(f"the tag {tag} is not known here")
+        raise place.refuse(
+            f"the tag {tag} is not taken: others than !new and !ref may run "
+            "code or read files"
+        )
 
-    def call(self, kind: str, node: Node, place: Place) -> Call:
+    def call(self, node: Node, place: Place) -> Call:
         """Give the call that a node describes."""
-        call = Call(kind, node.tag.removeprefix(kind), place)
-        if not DOTTED_NAME.fullmatch(call.name):
-            raise place.refuse(f"{call.name!r} is not the name of a class")
+        call = Call(node.tag.removeprefix(BUILT), place)
         if isinstance(node, MappingNode):
             call.keywords = self.mapping(node)
         elif isinstance(node, SequenceNode):
             call.positional = [self.value(item) for item in node.value]
         elif node.value:
-            raise place.refuse(f"{kind} takes a mapping or a list of arguments")
+            raise place.refuse("arguments are a mapping or a list")
         return call
 
     def mapping(self, node: MappingNode) -> dict[str, object]:
@@ -276,12 +248,21 @@ class Reader:
                 raise place.refuse(f"{match[0]} is no text or number")
             return str(value)
 
-        text = REFERENCE.sub(replace, text)
+        text = self.short(REFERENCE.sub(replace, text), place)
+        if not FORMULA.fullmatch(text):  # a path, a name
+            return as_tuple(text, place)
         try:
-            value = evaluate(text)
-        except ValueError as error:
-            raise place.refuse(f"{text!r} is refused: {error}") from error
-        return as_tuple(value, place)
+            return as_tuple(parse_arithmetic(text), place)
+        except ArithmeticError as error:
+            raise place.refuse(f"it cannot be calculated ({error})") from error
+
+    def short(self, text: str, place: Place) -> str:
+        """Give a text, if it is not too long."""
+        if len(text) > LONGEST_TEXT:
+            raise place.refuse(
+                f"a text has more than {LONGEST_TEXT} characters"
+            )
+        return text
 
     def target(self, name: str, place: Place) -> object:
         """Find the value that `<key[inner]>` names."""
@@ -320,52 +301,3 @@ def as_tuple(value: object, place: Place) -> object:
     ):
         raise place.refuse("a tuple holds something else than plain values")
     return tuple(items)
-
-
-def evaluate(text: str) -> object:
-    """Evaluate text that is a sum, product, ... of numbers.
-
-    As in HyperPyYAML, what is no arithmetic (a path, a name) stays text.
-
-    Arguments
-    ---------
-    text : str
-        After references have been replaced, of at most `LONGEST_FORMULA`
-        characters: without powers, results have no more digits than that.
-
-    Returns
-    -------
-    value : int, float, bool, None or str
-        The result, or the text itself.
-
-    Raises
-    ------
-    ValueError
-        If it is arithmetic, but cannot be calculated.
-
-    Example
-    -------
-    >>> evaluate("16 // 2"), evaluate("results/1234"), evaluate("1/4")
-    (8, 'results/1234', 0.25)
-    """
-    if len(text) > LONGEST_FORMULA:
-        raise ValueError(f"it has more than {LONGEST_FORMULA} characters")
-    try:
-        return calculate(ast.parse(text, mode="eval").body)
-    except (SyntaxError, LookupError):
-        return text
-    except (ArithmeticError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"it cannot be calculated ({error})") from error
-
-
-def calculate(tree: ast.AST) -> object:
-    """Calculate a tree; a LookupError says that it is no arithmetic."""
-    if isinstance(tree, ast.Constant):
-        if not isinstance(tree.value, SCALARS):
-            raise LookupError
-        return tree.value
-    operation = OPERATIONS[type(getattr(tree, "op", None))]
-    sides = calculate(tree.left), calculate(tree.right)
-    if not all(type(side) in (int, float) for side in sides):
-        raise TypeError("only numbers are calculated with")
-    return operation(*sides)

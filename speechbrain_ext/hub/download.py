@@ -80,8 +80,6 @@ def fetch(
     repo_id: str,
     choices: Sequence[Sequence[str]],
     limits: Limits,
-    *,
-    revision: str | None = None,
     **options,
 ) -> Path:
     """Download files of a hub repository that are not too large.
@@ -93,9 +91,7 @@ def fetch(
     choices : sequence of sequences of str
         Of each the first file that the repository has is downloaded.
     limits : Limits
-        What is too large is not downloaded, if the hub tells its size.
-    revision : str, optional
-        Branch, tag or commit; the main branch by default.
+        What is too large is not downloaded.
     **options
         See `download`.
 
@@ -114,70 +110,30 @@ def fetch(
         If the network or the hub is in the way, and they are not here.
     """
     names = [name for choice in choices for name in choice]
-    found = download(repo_id, names, revision=revision, dry_run=True, **options)
-    if found is not None:
-        sizes = {file.filename: file.file_size or 0 for file in found}
-        names = choose(repo_id, choices, sizes, limits)
-        revision = found[0].commit_hash
-    folder = Path(download(repo_id, names, revision=revision, **options))
-    if found is None:
-        paths = {name: folder / name for name in names}
-        sizes = {n: p.stat().st_size for n, p in paths.items() if p.is_file()}
-        choose(repo_id, choices, sizes, limits)
-    return folder
-
-
-def choose(
-    repo_id: str,
-    choices: Sequence[Sequence[str]],
-    sizes: dict[str, int],
-    limits: Limits,
-) -> list[str]:
-    """Choose the files that exist, and check their sizes.
-
-    Arguments
-    ---------
-    repo_id, choices, limits
-        See `fetch`.
-    sizes : dict
-        Bytes of those that exist.
-
-    Returns
-    -------
-    names : list of str
-        One of each choice.
-    """
-    found = [[name for name in c if name in sizes][:1] for c in choices]
-    missing = [
-        " or ".join(choice)
-        for choice, names in zip(choices, found, strict=True)
-        if not names and CARD not in choice
-    ]
+    found = download(repo_id, names, dry_run=True, **options)
+    if found is None:  # what is in the cache is checked when it is read
+        return Path(download(repo_id, names, **options))
+    sizes = {file.filename: file.file_size or 0 for file in found}
+    names, missing = [], []
+    for choice in choices:
+        there = [name for name in choice if name in sizes]
+        names += there[:1]
+        if not there and CARD not in choice:
+            missing.append(" or ".join(choice))
     if missing:
         raise FileNotFoundError(
             f"{repo_id} has no {', '.join(missing)}; look at the names of its "
             "files"
         )
-    names = sum(found, [])
-    weights = {name: sizes[name] for name in names}
-    for name in names:
-        if name.endswith(HYPERPARAMS):
-            size = weights.pop(name)
-            limits.check(f"{repo_id}: {name} has", size, "yaml_bytes")
-    limits.check_weights(weights)
-    return names
+    texts = [name for name in names if name.endswith(HYPERPARAMS)]
+    for name in texts:
+        limits.check(f"{repo_id}: {name} has", sizes[name], "yaml_bytes")
+    limits.check_weights({n: sizes[n] for n in names if n not in texts})
+    options["revision"] = found[0].commit_hash
+    return Path(download(repo_id, names, **options))
 
 
-def fetch_prefixed(
-    repo_id: str,
-    prefix: str,
-    folder: str | Path,
-    *,
-    revision: str | None = None,
-    token: str | bool | None = None,
-    endpoint: str | None = None,
-    limits: Limits = LIMITS,
-) -> Path:
+def fetch_prefixed(repo_id: str, prefix: str, folder: str | Path) -> Path:
     """Bring one of the separators that a repository keeps side by side.
 
     speechbrain/REAL-M-sisnr-estimator-training has nine of them in one
@@ -196,14 +152,6 @@ def fetch_prefixed(
         Files are put into `folder/prefix`. What is there already is neither
         asked for nor compared; delete it to have it brought again.
         Downloads pass through the Hugging Face cache.
-    revision : str, optional
-        Branch, tag or commit; the main branch by default.
-    token : str or bool, optional
-        As for huggingface_hub.
-    endpoint : str, optional
-        Address of the hub; by default HF_ENDPOINT, or the public one.
-    limits : Limits, optional
-        Sizes above which a file is refused.
 
     Returns
     -------
@@ -215,8 +163,7 @@ def fetch_prefixed(
     FileNotFoundError
         If the repository lacks one of the files; nothing is written then.
     RefusedError
-        If a file is too large; nothing is downloaded then, if the hub tells
-        its size, and nothing written.
+        If a file is too large; nothing is downloaded or written then.
     PublishError
         If the network or the hub is in the way, and the cache lacks a file.
     ValueError
@@ -240,17 +187,10 @@ def fetch_prefixed(
     folder = Path(folder) / prefix
     missing = [name for name in PREFIXED if not (folder / name).is_file()]
     if missing:
-        snapshot = fetch(
-            repo_id,
-            [(f"{prefix}_{name}",) for name in missing],
-            limits,
-            what=f"download {prefix}",
-            revision=revision,
-            token=token,
-            endpoint=endpoint,
-        )
-        for name in missing:
+        choices = [(f"{prefix}_{name}",) for name in missing]
+        snapshot = fetch(repo_id, choices, LIMITS, what=f"download {prefix}")
+        sources = [inner_file(snapshot, f"{prefix}_{n}") for n in missing]
+        for name, source in zip(missing, sources, strict=True):
             with replaced(folder / name) as partial:
-                source = inner_file(snapshot, f"{prefix}_{name}")
                 shutil.copyfile(source, partial)
     return folder

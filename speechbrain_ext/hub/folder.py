@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from speechbrain_ext.console import printable
@@ -68,10 +69,9 @@ def find_folder(source: str | os.PathLike) -> Path | None:
                 "a repository of that name",
                 text,
             )
-        try:
+        with suppress(FileNotFoundError):
             return find_release(path)
-        except FileNotFoundError:
-            return path  # what it lacks is told when it is read
+        return path  # what it lacks is told when it is read
     first = Path(text.partition("/")[0])
     hides = repository and first.is_dir()
     hides = hides and not (first / "__init__.py").is_file()

@@ -90,24 +90,20 @@ def inference_hyperparams(
     keys = {**{key: key for key in values}, **modules}
     nodes = {name: find_node(root, key, path) for name, key in keys.items()}
     for name, node in nodes.items():
-        if name in modules and not node.tag.startswith("!new:"):
+        fits = is_plain(node)
+        why = "is no plain value; name what is built among the modules"
+        if name in modules:
+            fits = node.tag.startswith("!new:")
             why = "is not built by !new:, so it is no module"
-        elif name not in modules and not is_plain(node):
-            why = "is no plain value; name what is built among the modules"
-        else:
-            continue
-        raise ValueError(f"{path}: the key {keys[name]!r} {why}")
+        if not fits:
+            raise ValueError(f"{path}: the key {keys[name]!r} {why}")
     root.value = [
         (yaml.ScalarNode(STANDARD + "str", name), node)
         for name, node in nodes.items()
     ]
     root.flow_style = False
-    text = yaml.serialize(
-        root,
-        Dumper=yaml.SafeDumper,
-        indent=4,
-        allow_unicode=True,
-    )
+    options = {"Dumper": yaml.SafeDumper, "indent": 4, "allow_unicode": True}
+    text = yaml.serialize(root, **options)
     lines = "".join(f"    {name}: !ref <{name}>\n" for name in modules)
     return (
         f"{text}modules:\n{lines}pretrainer: !new:{PRETRAINER}\n"
@@ -141,9 +137,7 @@ def find_node(
     node = root
     for part in key.split("."):
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        node = next(
-            (value for name, value in pairs if name.value == part), None
-        )
+        node = {name.value: value for name, value in pairs}.get(part)
         if node is None:
             raise ValueError(
                 f"{path} has no key {key!r}; name keys that the training's "

@@ -1,7 +1,6 @@
 """The layouts of folders that exist: keys, modules, files of weights."""
 
 import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -31,7 +30,7 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"separator": SEPARATORS},
     {
         "encoder": (ENCODER,),
-        "masknet": tuple(MASKNETS),
+        "masknet": MASKNETS,
         "decoder": (DECODER,),
     },
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
@@ -47,7 +46,6 @@ KEYS = {
     "snrmax": Real(-1000, 1000),
 }
 LONGEST_ALPHABET = 1000
-LOADABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 EXTENSIONS = (".ckpt", ".pt", ".safetensors")
 
 
@@ -72,13 +70,10 @@ def check_keys(hparams: Mapping[str, object]) -> None:
     speechbrain_ext.hub.refusal.RefusedError: hyperparams.yaml: sample_rate is
     0; it must be a whole number from 1000 to 768000
     """
-    wanted = {
-        key: mismatch(hparams[key], kind)
-        for key, kind in KEYS.items()
-        if key in hparams and mismatch(hparams[key], kind)
-    }
-    if not wanted and {"snrmin", "snrmax"} <= hparams.keys():
-        if not hparams["snrmin"] < hparams["snrmax"]:
+    given = KEYS.keys() & hparams.keys()
+    wanted = {key: mismatch(hparams[key], KEYS[key]) for key in sorted(given)}
+    if not any(wanted.values()) and {"snrmin", "snrmax"} <= given:
+        if hparams["snrmin"] >= hparams["snrmax"]:
             wanted["snrmax"] = "above snrmin"
     alphabet = hparams.get("alphabet", "a")
     if not (
@@ -87,11 +82,12 @@ def check_keys(hparams: Mapping[str, object]) -> None:
         and alphabet.isprintable()
     ):
         wanted["alphabet"] = "a text of printable characters, each of them once"
-    for key, kind in sorted(wanted.items()):
-        value = printable(repr(hparams[key]), 100)
-        raise RefusedError(
-            f"hyperparams.yaml: {key} is {value}; it must be {kind}"
-        )
+    for key, kind in wanted.items():
+        if kind:
+            value = printable(repr(hparams[key]), 100)
+            raise RefusedError(
+                f"hyperparams.yaml: {key} is {value}; it must be {kind}"
+            )
 
 
 def check_modules(plan: Mapping[str, object]) -> None:
@@ -125,41 +121,32 @@ def check_modules(plan: Mapping[str, object]) -> None:
             raise RefusedError(
                 f"hyperparams.yaml: modules[{name!r}] is not {wanted}"
             )
-        check_outputs(module, plan)
-    if {"encoder", "masknet", "decoder"} == modules.keys():
-        check_filters(**modules)
+    check_agreement(modules, plan)
 
 
-def check_outputs(module: Call, plan: Mapping[str, object]) -> None:
-    """Check that a module gives what the keys say, at the rate they say."""
-    recogniser = module.keywords.get("recogniser", module)
+def check_agreement(
+    modules: Mapping[str, Call], plan: Mapping[str, object]
+) -> None:
+    """Check that modules fit the keys, and each other."""
     wanted = {"sample_rate": plan.get("sample_rate")}
     if "alphabet" in plan:
         wanted["num_tokens"] = len(plan["alphabet"]) + 1
-    require_arguments(recogniser, wanted)
-    if module.name in MASKNETS:
-        sources = plan.get("num_spks", 2)
-        require_arguments(module, {MASKNETS[module.name]: sources})
-
-
-def check_filters(*, encoder: Call, masknet: Call, decoder: Call) -> None:
-    """Check that what is decoded is as long as what was encoded."""
-    given = parameters(encoder)
+    for module in modules.values():
+        require_arguments(module.keywords.get("recogniser", module), wanted)
+    if "masknet" not in modules:
+        return
+    given = parameters(modules["encoder"])
     channels, kernel = given["out_channels"], given["kernel_size"]
-    require_arguments(encoder, {"in_channels": 1})
-    require_arguments(
-        masknet, dict.fromkeys(("in_channels", "N", "input_dim"), channels)
-    )
-    require_arguments(
-        decoder,
-        {
-            "in_channels": channels,
-            "out_channels": 1,
-            "kernel_size": kernel,
-            "stride": kernel and kernel // 2,
-            **{"padding": 0, "dilation": 1},
-        },
-    )
+    sources = plan.get("num_spks", 2)
+    require_arguments(modules["encoder"], {"in_channels": 1})
+    # each mask network has a name of its own for both numbers
+    wanted = dict.fromkeys(("in_channels", "N", "input_dim"), channels)
+    wanted |= dict.fromkeys(("num_spks", "C", "num_spk"), sources)
+    require_arguments(modules["masknet"], wanted)
+    # what is decoded is as long as what was encoded
+    wanted = {"in_channels": channels, "out_channels": 1, "kernel_size": kernel}
+    wanted |= {"stride": kernel and kernel // 2, "padding": 0, "dilation": 1}
+    require_arguments(modules["decoder"], wanted)
 
 
 def require_arguments(call: Call, wanted: Mapping[str, object]) -> None:
@@ -187,14 +174,11 @@ class Loadable:
         What builds it.
     file : str
         Relative to the folder.
-    place : Place
-        Where the pretrainer stands.
     """
 
     name: str
     module: Call
     file: str
-    place: Place
 
     @property
     def files(self) -> tuple[str, str]:
@@ -237,8 +221,8 @@ def find_loadables(
     -------
     >>> from pathlib import Path
     >>> place = Place(Path("hyperparams.yaml"), 1, "")
-    >>> linear = Call("!new:", "torch.nn.Linear", place, [1, 1])
-    >>> pretrainer = Call("!new:", PRETRAINER, place)
+    >>> linear = Call("torch.nn.Linear", place, [1, 1])
+    >>> pretrainer = Call(PRETRAINER, place)
     >>> pretrainer.keywords["loadables"] = {"model": linear}
     >>> [loadable] = find_loadables({"pretrainer": pretrainer})
     >>> loadable.files
@@ -250,43 +234,28 @@ def find_loadables(
             f"hyperparams.yaml has no key pretrainer with !new:{PRETRAINER}"
         )
     place = call.place
-    if call.positional:
-        raise place.refuse("arguments of the pretrainer have no names")
-    given = {"loadables": {}, "paths": {}}
-    given |= {name: value for name, value in call.keywords.items() if value}
-    for name, value in given.items():
-        if name not in ("loadables", "paths"):
-            mend = "Only loadables, and paths in the folder."
-            raise place.refuse(f"the pretrainer is given {name!r}", mend)
-        if not isinstance(value, dict):
-            raise place.refuse(f"{name!r} of the pretrainer is no mapping")
-    loadables, paths = given["loadables"], given["paths"]
+    given = {name: value for name, value in call.keywords.items() if value}
+    loadables, paths = given.pop("loadables", {}), given.pop("paths", {})
+    if given or call.positional:
+        raise place.refuse(
+            f"the pretrainer is given {', '.join(given) or 'a list'}",
+            "Only loadables, and paths in the folder.",
+        )
+    if not isinstance(loadables, dict) or not isinstance(paths, dict):
+        raise place.refuse("loadables and paths are not mappings")
     for name, module in loadables.items():
-        if not LOADABLE.fullmatch(name):
-            raise place.refuse(f"the loadable {name!r} cannot name a file")
-        if not isinstance(module, Call) or module.kind != "!new:":
+        if not isinstance(module, Call):
             raise place.refuse(
                 f"the loadable {name!r} is not built in this file"
             )
-    found = [
+    return [
         Loadable(
             name=name,
             module=module,
             file=file_name(paths.get(name, f"{name}.ckpt"), repo_id, place),
-            place=place,
         )
         for name, module in loadables.items()
     ]
-    taken: set[str] = set()
-    for loadable in found:
-        files = {file.casefold() for file in loadable.files}
-        if taken & files:
-            raise place.refuse(
-                f"the loadable {loadable.name!r} has its weights in the file "
-                "of another one"
-            )
-        taken |= files
-    return found
 
 
 def file_name(path: object, repo_id: str | None, place: Place) -> str:
@@ -294,9 +263,8 @@ def file_name(path: object, repo_id: str | None, place: Place) -> str:
     mend = "Write the name of a file of the folder, such as encoder.ckpt."
     if not isinstance(path, str) or not FILE_NAME.fullmatch(path):
         raise place.refuse(f"the path {path!r} leads out of the folder", mend)
-    owner, _, rest = path.partition("/")
-    name, _, inner = rest.partition("/")
-    if inner and repo_id in (None, f"{owner}/{name}"):
+    *owner, inner = path.split("/", 2)
+    if len(owner) == 2 and repo_id in (None, "/".join(owner)):
         path = inner
     if not path.endswith(EXTENSIONS):
         raise place.refuse(

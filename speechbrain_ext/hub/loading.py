@@ -78,7 +78,6 @@ def load_folder(
     trust: bool = False,
     revision: str | None = None,
     token: str | bool | None = None,
-    endpoint: str | None = None,
     limits: Limits = LIMITS,
 ) -> LoadedFolder:
     """Load a model that was published in SpeechBrain's layout.
@@ -112,9 +111,6 @@ def load_folder(
         For a repository: branch, tag or commit.
     token : str or bool, optional
         For a repository: as for huggingface_hub.
-    endpoint : str, optional
-        For a repository: address of the hub; by default HF_ENDPOINT, or the
-        public one.
     limits : Limits, optional
         Sizes above which it is refused.
 
@@ -160,7 +156,7 @@ def load_folder(
             "anything, with your rights) or False"
         )
     folder = find_folder(source)
-    options = {"cache_dir": savedir, "token": token, "endpoint": endpoint}
+    options = {"cache_dir": savedir, "token": token, "revision": revision}
     remote = folder is None
     if revision is not None and not remote:
         logger.warning(
@@ -170,12 +166,12 @@ def load_folder(
         )
     if trust:
         if remote:
-            folder = Path(download(source, revision=revision, **options))
+            folder = Path(download(source, **options))
         logger.warning("%s may run anything: trust=True", source)
         return load_trusted(folder)
     if remote:
         choices = [(HYPERPARAMS,)]
-        folder = fetch(source, choices, limits, revision=revision, **options)
+        folder = fetch(source, choices, limits, **options)
     plan, loadables = read_plan(folder, limits, source if remote else None)
     if remote:
         choices += [(CARD,), *(item.files for item in loadables)]
@@ -255,12 +251,10 @@ def build_and_load(
     """
     paths = {item: weights_file(folder, item) for item in loadables}
     limits.check_weights({p: p.stat().st_size for p in paths.values()})
-    calls = [item.module for item in loadables] + [
-        value
-        for value in (*plan["modules"].values(), *plan.values())
-        if isinstance(value, Call) and value.name in CLASSES
-    ]
-    built = build_sizes([x for x in calls if x.kind == "!new:"], limits)
+    values = [item.module for item in loadables]
+    values += [*plan["modules"].values(), *plan.values()]
+    calls = [x for x in values if isinstance(x, Call) and x.name in CLASSES]
+    built = build_sizes(calls, limits)
     for item in loadables:
         module = built[item.module]
         weights = read_weights(paths[item])
@@ -283,12 +277,12 @@ def build_and_load(
                 f"{name!r} are in no file of weights; name it among the "
                 "loadables of the pretrainer"
             )
-    hparams = {
-        key: real.get(value) if isinstance(value, Call) else value
+    values = {
+        key: real.get(value, value) if isinstance(value, Call) else value
         for key, value in plan.items()
         if not key.startswith("__")
-        and (value in real if isinstance(value, Call) else is_plain(value))
     }
+    hparams = {key: value for key, value in values.items() if is_plain(value)}
     hparams["modules"] = {x: real[call] for x, call in plan["modules"].items()}
     hparams["pretrainer"] = Pretrainer(
         loadables={item.name: real[item.module] for item in loadables},
@@ -310,7 +304,7 @@ def weights_file(folder: Path, loadable: Loadable) -> Path:
             return inner_file(folder, name)
     raise FileNotFoundError(
         f"{folder} has neither {' nor '.join(loadable.files)}, which "
-        f"{HYPERPARAMS} (line {loadable.place.line}) asks for"
+        f"{HYPERPARAMS} (line {loadable.module.place.line}) asks for"
     )
 
 

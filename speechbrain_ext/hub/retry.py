@@ -9,21 +9,20 @@ from typing import TypeVar
 # HTTPError is the class of the network library that the client uses
 from huggingface_hub import errors
 
-from speechbrain_ext.console import DISK_FAULTS, FULL, printable
+from speechbrain_ext.console import DISK_FAULTS, printable
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 2.0
 Result = TypeVar("Result")
-OFFLINE, LOGGED_OUT = (
-    errors.OfflineModeIsEnabled,
-    errors.LocalTokenNotFoundError,
-)
-KINDS = (errors.HTTPError, json.JSONDecodeError, OFFLINE, LOGGED_OUT)
 LOG_IN = "log in with `hf auth login`, set HF_TOKEN, or pass token=..."
+NETWORK = (errors.HTTPError, json.JSONDecodeError)
+LOCAL = {
+    errors.OfflineModeIsEnabled: "unset HF_HUB_OFFLINE and run it again",
+    errors.LocalTokenNotFoundError: LOG_IN,
+}
 HELP = {
-    400: "the hub does not accept what was sent; its answer says why",
     401: f"the hub does not know who you are: {LOG_IN}",
     403: "take a token with the right to write to this repository, or publish "
     "under a name of your own",
@@ -31,7 +30,6 @@ HELP = {
     "it: check the spelling and the token",
     409: "it is in conflict with what is there: look at the repository, take "
     "another name or tag, or try again",
-    429: "the hub asks to wait: try again later",
 }
 
 
@@ -73,58 +71,55 @@ def with_retries(
     >>> with_retries(lambda: 1, what="count", repo_id="me/model")
     1
     """
-    for attempt in range(ATTEMPTS):
+    attempt, wait = 1, FIRST_WAIT_SECONDS
+    while True:
         try:
             return action()
-        except (*KINDS, OSError, RuntimeError, ValueError) as error:
+        except (*NETWORK, OSError, RuntimeError, ValueError) as error:
             cause = find_cause(error)
             if cause is None:
                 raise
-            why, fix, transient = diagnose(cause)
-            if not transient or attempt == ATTEMPTS - 1:
-                tries = f"{attempt + 1} attempt{'s' * bool(attempt)}"
+            why, fix = diagnose(cause)
+            if fix or attempt == ATTEMPTS:
+                fix = fix or (
+                    "check the connection, then run the same command again: "
+                    "what has arrived is not sent twice"
+                )
                 raise PublishError(
-                    f"{repo_id}: could not {what} ({why}, {tries}): {fix}"
+                    f"{repo_id}: could not {what} ({why}, attempt {attempt}): "
+                    f"{fix}"
                 ) from error
-        wait = FIRST_WAIT_SECONDS * 2**attempt
         logger.warning(
             "%s: could not %s (%s); again in %g s", repo_id, what, why, wait
         )
         time.sleep(wait)
-    raise AssertionError("ATTEMPTS is below 1")
+        attempt, wait = attempt + 1, 2 * wait
 
 
 def find_cause(error: BaseException | None) -> BaseException | None:
     """Find the failure of network, hub or disk behind an error, if any."""
     while error is not None:
-        if isinstance(error, KINDS):
-            return error
-        if getattr(error, "errno", None) in DISK_FAULTS:
+        disk = getattr(error, "errno", None) in DISK_FAULTS
+        if disk or isinstance(error, (*NETWORK, *LOCAL)):
             return error
         error = error.__cause__ or error.__context__
     return None
 
 
-def diagnose(cause: BaseException) -> tuple[str, str, bool]:
-    """Say what happened, how to fix it, and whether trying again may help."""
-    if isinstance(cause, OFFLINE):
-        return "offline mode", "unset HF_HUB_OFFLINE and run it again", False
-    if isinstance(cause, LOGGED_OUT):
-        return "you are not logged in", LOG_IN, False
+def diagnose(cause: BaseException) -> tuple[str, str]:
+    """Say what happened, and what helps; nothing if it is worth a retry."""
+    why = printable(f"{type(cause).__name__}: {cause}")
+    if type(cause) in LOCAL:
+        return why, LOCAL[type(cause)]
     if getattr(cause, "errno", None) in DISK_FAULTS:
-        fix = "let HF_HOME and TMPDIR name folders that can be written to"
-        if cause.errno in FULL:
-            fix = "make room, or let HF_HOME and TMPDIR name other folders"
-        return str(cause.strerror), fix, False
+        return str(cause.strerror), (
+            "make room, or let HF_HOME and TMPDIR name other folders"
+        )
     code = getattr(getattr(cause, "response", None), "status_code", None)
-    transient = code is None or code == 429 or code >= 500
-    fix = HELP.get(code, "the hub refuses this")
-    if transient and code not in HELP:
-        fix = "check the connection, then run the same command again: what "
-        fix += "has arrived is not sent twice"
-    if said := getattr(cause, "server_message", None):
-        fix += f". The hub says: {printable(said)}"
-    why = f"the hub answered {code}"
     if code is None:
-        why = printable(f"{type(cause).__name__}: {cause}")
-    return why, fix, transient
+        return why, ""
+    said = printable(getattr(cause, "server_message", None) or "nothing else")
+    why = f"the hub answered {code}: {said}"
+    if code == 429 or code >= 500:
+        return why, ""
+    return why, HELP.get(code, "the hub refuses this")

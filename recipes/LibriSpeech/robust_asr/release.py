@@ -119,7 +119,6 @@ def make_card(hparams, summary, arguments):
                 dataset=corpus,
                 unit="%",
                 split=", ".join(hparams["test_splits"]),
-                task="automatic-speech-recognition",
                 type="wer",
             )
             for condition, figures in summary.items()

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from string import Template
 
 from evaluate import GROUPS, split_members
 
@@ -160,18 +161,18 @@ def estimator_hyperparams(estimator, sample_rate):
 
     Returns
     -------
-    text, values : str, dict
-        A template and what its names stand for, for `build_release`.
+    text : str
+        For `build_release`.
     """
     encoder = estimator.encoder
-    return ESTIMATOR, {
-        "sample_rate": sample_rate,
-        "low": estimator.snr_min,
-        "high": estimator.snr_max,
-        "encoder": encoder_lines(encoder),
-        "pooled": 2 * encoder.channels,
-        "outputs": 2 if estimator.uncertainty else 1,
-    }
+    return Template(ESTIMATOR).substitute(
+        sample_rate=sample_rate,
+        low=estimator.snr_min,
+        high=estimator.snr_max,
+        encoder=encoder_lines(encoder),
+        pooled=2 * encoder.channels,
+        outputs=2 if estimator.uncertainty else 1,
+    )
 
 
 def encoder_lines(encoder):
@@ -226,7 +227,6 @@ def estimator_release(folder, hparams, metrics, arguments):
     """
     estimator = hparams["estimator"].cpu()
     rate = hparams["sample_rate"]
-    text, values = estimator_hyperparams(estimator, rate)
     low, high = estimator.snr_min, estimator.snr_max
     members, _ = split_members(hparams)
     network = "with its network"
@@ -256,8 +256,7 @@ def estimator_release(folder, hparams, metrics, arguments):
     ]
     return build_release(
         folder,
-        hyperparams=text,
-        values=values,
+        hyperparams=estimator_hyperparams(estimator, rate),
         modules={
             "encoder": estimator.encoder,
             "encoder_out": estimator.encoder_out,

@@ -78,7 +78,7 @@ BOMBS = {
         for i in range(200)
     ),
     "many_trials": f"a: {SEQUENTIAL}\n  input_shape: [null, 8]\n"
-    + "".join(f"  l{i}: !name:{LINEAR} {{n_neurons: 8}}\n" for i in range(900)),
+    + "".join(f"  l{i}: !new:{LINEAR} {{n_neurons: 8}}\n" for i in range(900)),
     "wide_trial": f"a: {SEQUENTIAL} {{input_shape: [99999, 99999, 8]}}",
     "long_shape": f"a: {SEQUENTIAL} {{input_shape: [{'9, ' * 100}]}}",
     "deep_sum": f"a: !ref {'1+' * 5000}1",
@@ -115,11 +115,12 @@ LARGE = {
     "network": f"a: {MASKNET} [8192, 8192, 8192, 3, 8, 2, 2]",
     "recurrent": f"a: {OURS}SpectralBLSTM {{hidden: 8192, layers: 4}}",
     "kernel": f"a: {SEQUENTIAL}\n  input_shape: [null, 8192, null]\n"
-    f"  l: !name:{CONV} {{out_channels: 8192, kernel_size: 1023, "
-    "skip_transpose: true}",
+    f"  l: !new:{CONV} {{in_channels: 8192, out_channels: 8192, "
+    "kernel_size: 1023, skip_transpose: true}",
     "trials": f"a: {SEQUENTIAL}\n  input_shape: [8192, 8192, 8192]\n"
     + "".join(
-        f"  l{i}: !name:{LINEAR} {{n_neurons: 8192}}\n" for i in range(9)
+        f"  l{i}: !new:{LINEAR} {{input_size: 8192, n_neurons: 8192}}\n"
+        for i in range(9)
     ),
     "buffers": f"b: {BLOCK} {{num_layers: 1, d_model: 8, nhead: 1}}\n"
     f"a: {DUAL}Dual_Path_Model {{in_channels: 8, out_channels: 8, "
@@ -210,7 +211,7 @@ def parse_and_check(tmp_path, text):
 def test_the_largest_numbers_are_told_apart_in_time(name):
     """Whatever is given its largest numbers is refused or has its sizes."""
     place = parse("a: !new:a.b", Path("x.yaml"))["a"].place
-    call = Call("!new:", name, place)
+    call = Call(name, place)
     for parameter in parameters(call):
         kind = KINDS.get(parameter)
         if isinstance(kind, range):

@@ -42,40 +42,49 @@ SEQUENTIAL = "bad: !new:speechbrain.nnet.containers.Sequential"
 
 # name: lines put at the end of a harmless file, what the message says
 APPENDED = {
-    "apply": ("bad: !apply:canary_module.called [1]", "!apply runs"),
+    "apply": ("bad: !apply:canary_module.called [1]", "tag !apply:"),
     "apply in a hidden key": (
         "__bad: !apply:canary_module.called [1]",
-        "!apply runs",
+        "tag !apply:",
     ),
     "apply deep inside": (
         "good:\n  list:\n    - [1, {a: !apply:canary_module.called [1]}]",
-        "!apply runs",
+        "tag !apply:",
     ),
     "apply as an argument": (
         "bad: !new:torch.nn.ReLU [!apply:canary_module.called [1], 1]",
-        "!apply runs",
+        "tag !apply:",
     ),
-    "applyref": ("bad: !applyref:canary_module.called [1]", "!applyref runs"),
+    "applyref": ("bad: !applyref:canary_module.called [1]", "tag !applyref:"),
     "new of any class": (f"bad: !new:{THING}", "not on the list"),
     "new with arguments": (f"bad: !new:{THING} {{a: 1}}", "not on the list"),
-    "name imports": ("bad: !name:canary_module.called", "not on the list"),
+    "name imports": ("bad: !name:canary_module.called", "tag !name:"),
     "name with arguments": (
         "bad: !name:canary_module.called {a: 1}",
-        "not on the list",
+        "tag !name:",
     ),
-    "name of a method": (f"bad: !name:{THING}.x", "not on the list"),
-    "module": ("bad: !module:canary_module", "!module imports"),
+    "name of a method": (f"bad: !name:{THING}.x", "tag !name:"),
+    "module": ("bad: !module:canary_module", "tag !module:"),
     "python apply": (
         "bad: !!python/object/apply:canary_module.called [1]",
-        "!!python tags",
+        "python/.* not taken",
     ),
     "python new": (
         f"bad: !!python/object/new:{THING} {{}}",
-        "!!python tags",
+        "python/.* not taken",
     ),
-    "python object": (f"bad: !!python/object:{THING} {{}}", "!!python tags"),
-    "python name": ("bad: !!python/name:canary_module.called", "!!python"),
-    "python module": ("bad: !!python/module:canary_module", "!!python tags"),
+    "python object": (
+        f"bad: !!python/object:{THING} {{}}",
+        "python/.* not taken",
+    ),
+    "python name": (
+        "bad: !!python/name:canary_module.called",
+        "python/.* not taken",
+    ),
+    "python module": (
+        "bad: !!python/module:canary_module",
+        "python/.* not taken",
+    ),
     "python in a tuple": (
         "bad: (!!python/object/apply:canary_module.called [1])",
         "a tuple holds",
@@ -97,8 +106,8 @@ APPENDED = {
     "verbatim tag": ("bad: !<!new:canary_module.Thing>", "not on the list"),
     "tag as key": (f"? !new:{THING}\n: 1", "a key is not plain text"),
     "key that is a list": ("? [1, 2]\n: 1", "a key is not plain text"),
-    "include": ("bad: !include:other.yaml", "!include reads"),
-    "include elsewhere": ("bad: !include:../other.yaml", "!include reads"),
+    "include": ("bad: !include:other.yaml", "tag !include:"),
+    "include elsewhere": ("bad: !include:../other.yaml", "tag !include:"),
     "placeholder": ("bad: !PLACEHOLDER", "!PLACEHOLDER"),
     "attribute": (
         "bad: !ref <Encoder.register_forward_hook>",
@@ -107,7 +116,7 @@ APPENDED = {
     "class of an object": ("bad: !ref <Encoder.__class__>", "an attribute"),
     "attribute in a copy": (
         "bad: !copy <Encoder.__dict__>",
-        "!copy is not known",
+        "tag !copy is not taken",
     ),
     "reference to nothing": ("bad: !ref <nothing>", "is not in the file"),
     "reference to itself": ("bad: !ref <bad>", "leads back to itself"),
@@ -134,16 +143,16 @@ APPENDED = {
         "wav2vec2.Wav2Vec2 {source: a/b, save_path: made}",
         "not on the list",
     ),
-    "torch.load": ("bad: !name:torch.load {f: x}", "not on the list"),
+    "torch.load": ("bad: !new:torch.load {f: x}", "not on the list"),
     "what an allowed module imports": (
         "bad: !new:speechbrain.lobes.models.dual_path.copy.deepcopy",
         "not on the list",
     ),
     "attribute of an allowed class": (
-        "bad: !name:torch.nn.Linear.__init__.__globals__",
+        "bad: !new:torch.nn.Linear.__init__.__globals__",
         "not on the list",
     ),
-    "no dotted name": ("bad: !new:print", "not the name of a class"),
+    "no dotted name": ("bad: !new:print", "not on the list"),
     "class looked up by name": (
         "bad: !new:speechbrain.lobes.models.dual_path.SBRNNBlock\n"
         "  input_size: 8\n  hidden_channels: 8\n  num_layers: 1\n"
@@ -153,21 +162,21 @@ APPENDED = {
     "layer that is called": (
         f"{SEQUENTIAL}\n  input_shape: [1, 2]\n"
         "  layer: !name:canary_module.called",
-        "'layer' of .*Sequential is not built in this file, as one of",
+        "tag !name:",
     ),
     "layer with a layer of ours": (
         f"{SEQUENTIAL}\n  input_shape: [1, 2]\n"
-        f"  layer: !name:{LINEAR} {{n_neurons: !new:{THING} }}",
+        f"  layer: !new:{LINEAR} {{n_neurons: !new:{THING} }}",
         "'n_neurons' of .*Linear is not a whole number",
     ),
     "text where a module is": (f"{SEQUENTIAL}\n  layer: os", "is not built"),
     "function argument": (
-        "bad: !new:torch.nn.ReLU {inplace: !name:torch.nn.ReLU }",
+        "bad: !new:torch.nn.ReLU {inplace: !new:torch.nn.ReLU }",
         "not given the argument 'inplace'",
     ),
     "class where text is": (
         "bad: !new:speechbrain.lobes.models.dual_path.DPTNetBlock\n"
-        "  d_model: 8\n  nhead: 1\n  activation: !name:torch.nn.ReLU",
+        "  d_model: 8\n  nhead: 1\n  activation: !new:torch.nn.ReLU",
         "is not one of",
     ),
     "device": (
@@ -198,10 +207,6 @@ APPENDED = {
         f"a: 99999999999\nbad: {GRU} {{hidden: !ref <a> * <a> }}",
         "is not a whole number",
     ),
-    "text times a number": (
-        "a: 9999999999\nbad: !ref '''a'' * <a>'",
-        "only numbers",
-    ),
     "division by zero": ("bad: !ref 1 / 0", "cannot be calculated"),
     "forced truth": ("bad: !!bool maybe", "no value of its kind"),
     "forced number": ("bad: !!int ''", "no value of its kind"),
@@ -211,8 +216,8 @@ APPENDED = {
     "an alias to itself": ("a: &a [*a]", "leads back to itself|not YAML"),
     "merge": ("a: {b: 1}\nc:\n  <<: !ref <a>", "a key is not plain text"),
     "references that double": (DOUBLING, "more than 4000 values"),
-    "copies that double": (COPIES, "!copy is not known"),
-    "texts that double": (TEXTS, "more than 200 characters"),
+    "copies that double": (COPIES, "tag !copy is not taken"),
+    "texts that double": (TEXTS, "more than 1000 characters"),
     "references in a long chain": (CHAIN, "more than 40 levels"),
     "many values": (f"bad: [{'1,' * 4001}]", "more than 4000 values"),
     "many levels": (f"bad: {'[' * 50}{']' * 50}", "more than 40 levels"),
@@ -221,11 +226,11 @@ APPENDED = {
         f"bad: ({'[' * 400}{']' * 400})",
         "more than 40 levels",
     ),
-    "unknown tag": ("bad: !evil 1", "the tag !evil is not known"),
-    "binary": ("bad: !!binary aGVsbG8=", "is not known"),
-    "set": ("bad: !!set {a, b}", "is not known"),
-    "tag of another kind": ("bad: !!int [1]", "is not known here"),
-    "reference that is a list": ("bad: !ref [1]", "!ref is not known"),
+    "unknown tag": ("bad: !evil 1", "the tag !evil is not taken"),
+    "binary": ("bad: !!binary aGVsbG8=", "is not taken"),
+    "set": ("bad: !!set {a, b}", "is not taken"),
+    "tag of another kind": ("bad: !!int [1]", "is not taken"),
+    "reference that is a list": ("bad: !ref [1]", "!ref is not taken"),
     "key twice": ("num_spks: 3", "the key 'num_spks' stands twice"),
     "two documents": ("---\na: 1", "another document"),
     "not YAML": ("bad: [1", "not YAML"),
@@ -236,7 +241,7 @@ APPENDED = {
     ),
     "pretrainer elsewhere": (
         "other: !new:speechbrain.utils.parameter_transfer.Pretrainer {}",
-        "elsewhere than at the key pretrainer",
+        "Pretrainer is not on the list",
     ),
     "pretrainer inside": (
         "o: [!new:speechbrain.utils.parameter_transfer.Pretrainer {}]",
@@ -266,19 +271,19 @@ PRETRAINER = {
     ),
     "hook": (
         "custom_hooks: {encoder: !ref <Decoder>}",
-        "given 'custom_hooks'",
+        "given custom_hooks",
     ),
     "hook of a name": (
         "custom_hooks: {encoder: !name:canary_module.called }",
-        "given 'custom_hooks'",
+        "tag !name:",
     ),
-    "collecting elsewhere": ("collect_in: ../made", "given 'collect_in'"),
-    "collecting inside": ("collect_in: made", "given 'collect_in'"),
+    "collecting elsewhere": ("collect_in: ../made", "given collect_in"),
+    "collecting inside": ("collect_in: made", "given collect_in"),
     "condition that is called": (
         "conditions: {encoder: !name:canary_module.called }",
-        "given 'conditions'",
+        "tag !name:",
     ),
-    "paths that are no mapping": ("paths: [a]", "'paths' of the pretrainer"),
+    "paths that are no mapping": ("paths: [a]", "are not mappings"),
 }
 
 # name: the whole file, what the message says
@@ -289,17 +294,11 @@ WHOLE = {
     "tagged": (f"!new:{THING}\na: 1", "not a mapping"),
     "tag directive": (
         "%TAG !e! !new:\n---\na: !e!canary_module.Thing\n",
-        "directives change",
+        "not on the list",
     ),
-    "version directive": ("%YAML 1.1\n---\na: 1\n", "directives change"),
     "loadable that leaves the folder": (
         CONV_TASNET.replace("    encoder: !ref", "    ../encoder: !ref"),
-        "cannot name a file",
-    ),
-    "module that is a name": (
-        re.sub(r"(modules:\n  encoder: ).*", r"\1!name:torch.nn.ReLU",
-               CONV_TASNET),
-        "is not built in this file",
+        "leads out of the folder",
     ),
     "module that is text": (
         re.sub(r"(modules:\n  encoder: ).*", r"\1os.system", CONV_TASNET),

@@ -30,11 +30,10 @@ from speechbrain_ext.hub import (
     build_release,
     load_folder,
     publish,
-    publishing,
     retry,
 )
 from speechbrain_ext.hub.__main__ import main
-from speechbrain_ext.hub.publishing import run_modules
+from speechbrain_ext.hub.publishing import Target
 
 FILES = ["hyperparams.yaml", "README.md"] + [
     f"{name}{suffix}" for name in PIECES for suffix in (".safetensors", ".ckpt")
@@ -51,8 +50,6 @@ CARD = Card(
     metrics=[
         Metric(name="SI-SDR improvement", value=4.59, dataset="mini", unit="dB")
     ],
-    language=["en"],
-    datasets=["me/mini"],
 )
 SIZES = {"n_fft": 16, "hop": 8, "hidden": 4, "layers": 1}
 SMALL = f"""
@@ -117,7 +114,7 @@ def test_release_is_loaded_by_us_and_by_speechbrain(layout, tmp_path):
     separator = release(tmp_path / "release", layout)
     with torch.no_grad():
         expected = separator(MIXTURE)
-        ours = run_modules(load_folder(tmp_path / "release"), MIXTURE)
+        ours = load_folder(tmp_path / "release").separator()(MIXTURE)
     assert torch.equal(ours, expected)
     theirs = SepformerSeparation.from_hparams(
         source=str(tmp_path / "release"), savedir=str(tmp_path / "saved")
@@ -144,10 +141,8 @@ def test_card_has_metadata_and_sections(folder):
     _, head, body = text.split("---\n", 2)
     data = yaml.safe_load(head)
     assert data["license"] == "apache-2.0"
-    assert data["language"] == ["en"]
     assert data["library_name"] == "speechbrain"
     assert data["pipeline_tag"] == "audio-to-audio"
-    assert data["datasets"] == ["me/mini"]
     assert "speechbrain" in data["tags"]
     [entry] = data["model-index"]
     assert entry["name"] == "Ring Conv-TasNet"
@@ -183,14 +178,8 @@ def build(tmp_path, **changes):
     return build_release(tmp_path / "release", **{**given, **changes})
 
 
-def test_template_is_filled(tmp_path):
-    text = CONV_TASNET.replace("sample_rate: 8000", "sample_rate: $rate")
-    folder = build(tmp_path, hyperparams=text, values={"rate": 16000})
-    assert load_folder(folder).hparams["sample_rate"] == 16000
-
-
 def test_what_would_not_load_is_not_built(tmp_path):
-    with pytest.raises(RefusedError, match="!apply runs"):
+    with pytest.raises(RefusedError, match="tag !apply:"):
         build(tmp_path, hyperparams=f"{CONV_TASNET}\nbad: !apply:os.getcwd []")
     with pytest.raises(ValueError, match="are not the loadables"):
         build(tmp_path, modules={"encoder": torch.nn.Identity()})
@@ -208,7 +197,7 @@ def test_what_would_not_load_is_not_built(tmp_path):
 
 
 def test_published_release_comes_back(hub, folder, tmp_path):
-    published = publish(folder, "me/ring", tag="v1", example=MIXTURE)
+    published = publish(folder, "me/ring", tag="v1")
     repo = hub.repos["me/ring"]
     assert repo.head == published.commit and repo.tags == {"v1": repo.head}
     assert len(repo.commits) == 2  # that of the creation, and one with all
@@ -219,8 +208,8 @@ def test_published_release_comes_back(hub, folder, tmp_path):
     loaded = load_folder("me/ring", revision="v1", savedir=tmp_path / "own")
     with torch.no_grad():
         assert torch.equal(
-            run_modules(loaded, MIXTURE),
-            run_modules(load_folder(folder), MIXTURE),
+            loaded.separator()(MIXTURE),
+            load_folder(folder).separator()(MIXTURE),
         )
     assert loaded.folder.is_relative_to(tmp_path / "own")
     table = str(published)
@@ -247,7 +236,7 @@ def test_command_line_publishes(hub, small, capsys):
 def test_command_line_says_what_is_missing(hub, folder, capsys):
     (folder / "README.md").unlink()
     for repo, message in {
-        "me/ring": "README.md is missing; .*build_rel",
+        "me/ring": "README.md is missing",
         "ring": "'ring' is no repository",
     }.items():
         with pytest.raises(SystemExit, match="^1$"):
@@ -308,29 +297,11 @@ def test_what_comes_back_otherwise_gets_no_tag(hub, folder, name, change):
     assert hub.repos["me/ring"].tags == {}
 
 
-def test_weights_are_compared_too(hub, folder):
-    # an output that does not show the damage
-    hub.corrupt["encoder.safetensors"] = flip
-    with pytest.raises(PublishError, match="conv1d.weight .*came back"):
-        publish(folder, "me/ring", tag="v1", run=lambda loaded, x: x)
-    assert hub.repos["me/ring"].tags == {}
-
-
 def test_unknown_layout_is_refused(hub, tmp_path):
     text = CONV_TASNET.replace("  masknet: !ref <MaskNet>\n\n", "\n")
     with pytest.raises(RefusedError, match="none of the layouts"):
         build(tmp_path, hyperparams=text)
     assert hub.requests == []
-
-
-def test_unknown_layout_asks_for_run(hub, folder):
-    loaded = load_folder(folder)
-    del loaded.modules["masknet"]
-    with pytest.raises(PublishError, match=r"pass run=\.\.\."):
-        run_modules(loaded, MIXTURE)
-    publish(
-        folder, "me/ring", run=lambda loaded, x: loaded.modules["encoder"](x)
-    )
 
 
 # Failures -------------------------------------------------------------------
@@ -406,7 +377,7 @@ def test_name_that_is_taken(hub, small):
 @pytest.mark.parametrize("step", ["create", "file", "commit"])
 def test_hub_that_stays_broken(hub, small, step, waits):
     hub.fail(*STEPS[step], status=500, times=1000)
-    message = "me/ring: could not .*500, 4 attempts.*run the same command again"
+    message = "me/ring: could not .*500.*attempt 4.*run the same command again"
     with pytest.raises(PublishError, match=message):
         publish(small, "me/ring", tag="v1")
     assert [wait for wait in waits if wait == retry.FIRST_WAIT_SECONDS]
@@ -450,11 +421,12 @@ def test_no_hub_at_all(small, hub, waits):
 
 
 def test_tag_that_appears_meanwhile(hub, small, monkeypatch):
-    def compare(*arguments):
+    def differing(*arguments):
         repo = hub.repos["me/ring"]
         repo.tags["v1"] = next(iter(repo.commits))
+        return []
 
-    monkeypatch.setattr(publishing, "compare", compare)
+    monkeypatch.setattr(Target, "differing", differing)
     with pytest.raises(PublishError, match="the tag v1 marks"):
         publish(small, "me/ring", tag="v1")
 
@@ -504,7 +476,7 @@ def test_hostile_repository_is_refused_before_weights_come(
     files = files_of(published)
     files["hyperparams.yaml"] += b"\nbad: !apply:canary_module.called [1]\n"
     hub.add("me/evil", files)
-    with pytest.raises(RefusedError, match="!apply runs"):
+    with pytest.raises(RefusedError, match="tag !apply:"):
         load_folder("me/evil")
     assert not hub.asked("GET", r"\.ckpt$") and os.listdir(canary) == []
     with pytest.raises(TypeError):

@@ -215,7 +215,6 @@ def test_every_text_of_a_card_is_redacted(secret):
         f"a {secret}",
         license_text=secret,
         tags=[f"x {secret}"],
-        datasets=(secret,),
         metrics=[Metric(name=secret, value=1.0, dataset=secret, unit=secret)],
     )
     value = secret.removeprefix("--key=")
