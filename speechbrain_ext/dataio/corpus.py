@@ -26,6 +26,8 @@ class CorpusMixtures:
         speech.
     split : str, optional
         Of all of them; None takes all.
+    speakers_known : bool
+        If not, every recording counts as a speaker of its own.
     data_root : str or PathLike, optional
         What ``$data_root`` in the tables stands for.
     sample_rate : int
@@ -77,6 +79,7 @@ class CorpusMixtures:
         noise: str | os.PathLike | None = None,
         rooms: str | os.PathLike | None = None,
         split: str | None = None,
+        speakers_known: bool = True,
         data_root: str | os.PathLike | None = None,
         sample_rate: int,
         segment_seconds: float,
@@ -140,7 +143,10 @@ class CorpusMixtures:
         )
         try:
             sampler = RingSampler(
-                speakers=[voice.speaker or voice.id for voice in voices],
+                speakers=[
+                    (speakers_known and voice.speaker) or voice.id
+                    for voice in voices
+                ],
                 sexes=[voice.sex for voice in voices],
                 # N mixtures need N sources in a ring, 2 N in pairs
                 ring_size=batch_size * (2 if mixing == "pairs" else 1),
@@ -152,7 +158,9 @@ class CorpusMixtures:
             )
         except ValueError as error:
             where = f"{speech}, split {split!r}" if split else speech
-            raise ValueError(f"{where}: {error}") from error
+            # the option that says how large a ring is
+            said = str(error).replace("ring_size", "batch_size")
+            raise ValueError(f"{where}: {said}") from error
         self.loader = make_loader(dataset, sampler, num_workers=num_workers)
         self.device = torch.device("cpu")
 

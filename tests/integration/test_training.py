@@ -47,7 +47,7 @@ def test_everything_is_left_in_the_results_folder(recordings, tmp_path):
     output = run(command_for(recordings, tmp_path, test_snr_db="[0.0, 5.0]"))
     out = tmp_path / "out"
     assert "SI-SDR improvement" in output
-    assert "residual noise re speech" in output
+    assert "Residual noise re speech" in output
     content = json.loads((out / "metrics.json").read_text())
     # a ring of 4 mixtures with 2 sources each
     assert content["rows"] == 8
@@ -192,8 +192,8 @@ def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
             "selection: clean needs clean_speech_known",
         ),
         ({"reference": "nowhere.json"}, "reference: there is no"),
-        ({"start_from": "/nowhere"}, "start_from: there is no checkpoint"),
-        ({"batch_size": 30}, "Add recordings or make ring_size smaller"),
+        ({"start_from": "/nowhere"}, "start_from: there is no folder"),
+        ({"batch_size": 30}, "Add recordings or make batch_size smaller"),
         (
             {
                 "include": "['*train0*', '*noise*']",

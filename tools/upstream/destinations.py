@@ -47,6 +47,7 @@ MODULES = {
     "losses.mixit": "speechbrain/nnet/loss/mixit.py",
     "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
     "losses.purification": "speechbrain/nnet/loss/purification.py",
+    "losses.residual_noise": "speechbrain/nnet/loss/residual_noise.py",
     "losses.semantic": "speechbrain/nnet/loss/semantic.py",
     "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
     "dataio.augmentation": "speechbrain/augment/sources.py",
@@ -54,6 +55,7 @@ MODULES = {
     "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
     "dataio.noisy_speech": "speechbrain/dataio/noisy_speech.py",
     "dataio.ready_mixtures": "speechbrain/dataio/ready_mixtures.py",
+    "dataio.recordings": "speechbrain/dataio/recordings.py",
     "dataio.references": "speechbrain/dataio/references.py",
     "dataio.rooms": "speechbrain/dataio/rooms.py",
     "dataio.segments": "speechbrain/dataio/segments.py",
@@ -101,6 +103,7 @@ MODULES = {
     ),
     "models.waveform_encoder": "speechbrain/lobes/models/waveform_encoder.py",
     "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
+    "training.history": "speechbrain/utils/history.py",
 }
 
 # Definitions that stay here, by the file that they are cut from, with the
