@@ -141,7 +141,8 @@ def read_recordings(
     kind, split : str, optional
         Keep these only, and the rows that do not tell theirs.
     root : str or PathLike, optional
-        What ``$data_root`` in a path stands for.
+        What ``$data_root``, or another such name that opens a path, stands
+        for.
 
     Returns
     -------
@@ -249,8 +250,11 @@ def _from_cells(cells: dict[str, str], folder: Path, root) -> Recording:
     if cells["path"]:
         place = cells["path"]
         if root is not None:
-            place = place.replace("$data_root", os.fspath(root))
-        cells["path"] = os.path.join(folder, place)
+            place = re.sub(r"^\$\w+", lambda _: os.fspath(root), place)
+        found = os.path.join(folder, place)
+        # SpeechBrain's tables are relative to where it is started
+        here = not os.path.exists(found) and os.path.exists(place)
+        cells["path"] = os.path.abspath(place) if here else found
     if "samples" not in cells or "sample_rate" not in cells:
         cells["samples"], cells["sample_rate"] = _measure(cells["path"])
     for name in ("samples", "sample_rate"):

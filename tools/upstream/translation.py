@@ -12,6 +12,11 @@ DOTTED = re.compile(rf"\b{PACKAGE}((?:\.[A-Za-z]\w*)+)")
 DOCTEST_IMPORT = re.compile(
     rf"(?m)^([ ]*>>> )from {PACKAGE}([.\w]*) import ([\w, ]+)$"
 )
+# a key whose object a recipe makes only where an option asks for it
+OPTIONAL = re.compile(
+    rf"(?m)^(\w+): !\w+:({PACKAGE}\.(?:inference|evaluation)\.[\w.]+).*\n"
+    r"(?:[ ]+.*\n)*"
+)
 NOT_UPSTREAM = re.compile(
     r"(?s)<!-- not upstream -->.*?<!-- end not upstream -->\n?"
 )
@@ -158,6 +163,7 @@ class Translator:
 
     def yaml(self, text: str, file: str) -> str:
         """Translate a hyperparameter file: the names after ! tags."""
+        text = self._without_optional(text, file)
         lines, result, dropped = text.splitlines(keepends=True), [], None
         for number, line in enumerate(lines, start=1):
             code, comment = split_comment(line)
@@ -182,6 +188,15 @@ class Translator:
                     dropped = indent, exchange.without
             result.append(code + comment)
         return self._mentions("".join(result))
+
+    def _without_optional(self, text, file):
+        """Make objects that SpeechBrain has no part for null."""
+
+        def null(match):
+            self.note(file, f"{match[1]}: {match[2]}", "null")
+            return f"{match[1]}: null\n"
+
+        return OPTIONAL.sub(null, text)
 
     def readme(self, text: str, file: str) -> str:
         """Leave out the parts of a README that are about this project."""

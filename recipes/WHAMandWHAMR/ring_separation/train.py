@@ -197,7 +197,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             history.write(
                 step=self.optimizer_step,
                 stage="train",
-                skipped_steps=self.skipped_steps,
+                skipped_steps=getattr(self, "skipped_steps", 0),
             )
 
     def on_stage_end(self, stage, stage_loss, epoch):
