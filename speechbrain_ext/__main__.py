@@ -11,13 +11,22 @@ from speechbrain_ext.console import MISTAKE, Parser, readable_errors
 
 def report(words):
     """Write the results page and the release of a run again."""
-    from speechbrain_ext.services.results import make_results
+    from speechbrain_ext.services.results import make_results, store_figures
 
     parser = Parser(
         prog="python -m speechbrain_ext report", description=report.__doc__
     )
     parser.add_argument("folder", help="the output folder of a run")
-    make_results(parser.parse_args(words).folder)
+    parser.add_argument(
+        "--store",
+        metavar="JSON",
+        help="also keep the figures for other runs to be compared with, such "
+        "as a recipe's reference/NAME.json for runs of hparams/NAME.yaml",
+    )
+    arguments = parser.parse_args(words)
+    make_results(arguments.folder)
+    if arguments.store is not None:
+        store_figures(arguments.folder, arguments.store)
 
 
 def main():

@@ -13,12 +13,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from speechbrain_ext.dataio.recordings import (
-    COLUMNS,
-    Recording,
-    is_formula,
-)
-from speechbrain_ext.files import replaced
+from speechbrain_ext.dataio.recordings import COLUMNS, Recording
+from speechbrain_ext.files import FORMULA_SIGNS, replaced
 
 
 def write_manifest(
@@ -81,15 +77,15 @@ def quote_cell(cell: str) -> str:
     Returns
     -------
     cell : str
-        With an apostrophe in front, if a spreadsheet would run it otherwise
-        or without the apostrophes that it begins with.
+        With an apostrophe in front, if it begins with one or if a spreadsheet
+        may run it.
 
     Example
     -------
     >>> [quote_cell(cell) for cell in ("=1+1", "'=1+1", "ann", "-3.5")]
-    ["'=1+1", "''=1+1", 'ann', '-3.5']
+    ["'=1+1", "''=1+1", 'ann', "'-3.5"]
     """
-    return f"'{cell}" if is_formula(cell.lstrip("'")) else cell
+    return f"'{cell}" if cell.startswith(("'", *FORMULA_SIGNS)) else cell
 
 
 def write_table(

@@ -22,6 +22,7 @@ read from the audio files, and rows without kind or split count for any.
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,8 +122,6 @@ COLUMNS = {
     "source": "source",
     "license": "licence",
 }
-# cells that begin with one of these are quoted for spreadsheets
-FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
 def read_recordings(
@@ -237,7 +236,8 @@ def _read_cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield (
                 rows.line_num,
                 {
-                    COLUMNS[name]: unquote_cell(cell)
+                    # an apostrophe in front is for spreadsheets, see `quote_cell`
+                    COLUMNS[name]: cell[1:] if cell[:1] == "'" else cell
                     for name, cell in zip(header, row, strict=True)
                     if name in COLUMNS
                 },
@@ -293,39 +293,6 @@ def _advice(
         f"--{option.partition(' ')[0]}={others[-1]}, or add recordings of "
         f"the split {split}"
     )
-
-
-def is_formula(cell: str) -> bool:
-    """Tell whether a spreadsheet would run a cell."""
-    if not cell.startswith(FORMULA_SIGNS):
-        return False
-    try:
-        float(cell)
-    except ValueError:
-        return True
-    return False
-
-
-def unquote_cell(cell: str) -> str:
-    """Undo the quoting of what spreadsheets would run.
-
-    Arguments
-    ---------
-    cell : str
-        From a CSV file.
-
-    Returns
-    -------
-    cell : str
-
-    Example
-    -------
-    >>> [unquote_cell(cell) for cell in ("'=1+1", "'tis", "=1+1")]
-    ['=1+1', "'tis", '=1+1']
-    """
-    if cell.startswith("'") and is_formula(cell.lstrip("'")):
-        return cell[1:]
-    return cell
 
 
 @contextmanager

@@ -69,6 +69,33 @@ _NOISE_COLUMNS = {
 }
 
 
+def residual_noise_columns(
+    *,
+    estimates: torch.Tensor,
+    speech: torch.Tensor,
+    noise: torch.Tensor,
+    taps: int = 1,
+) -> dict[str, torch.Tensor]:
+    """Compute the columns of `residual_noise`.
+
+    Arguments
+    ---------
+    estimates, speech, noise : torch.Tensor
+        Shape (batch, sources, time).
+    taps : int
+        See `residual_noise`.
+
+    Returns
+    -------
+    columns : dict of torch.Tensor
+        By column (see COLUMNS), shape (batch, sources).
+    """
+    parts = residual_noise(
+        estimates=estimates, speech=speech, noise=noise, taps=taps
+    )
+    return {column: parts[part] for column, part in _NOISE_COLUMNS.items()}
+
+
 class SeparationMetrics:
     """Every score of an utterance; a score that fails is NaN, and counted.
 
@@ -215,7 +242,7 @@ class SeparationMetrics:
 
     def _noise_parts(self, estimates, targets, noise, utterance):
         """Compute the columns of the residual noise, per source."""
-        parts = residual_noise(
+        columns = residual_noise_columns(
             estimates=estimates[None],
             speech=targets[None],
             noise=noise.detach().cpu()[None],
@@ -224,8 +251,8 @@ class SeparationMetrics:
         rows = []
         for index in range(len(estimates)):
             row = {
-                column: parts[part][0, index].item()
-                for column, part in _NOISE_COLUMNS.items()
+                column: values[0, index].item()
+                for column, values in columns.items()
             }
             if math.isnan(row["residual_noise_db"]):
                 self.failures["residual_noise"] += 1

@@ -26,7 +26,7 @@ FREE = frozenset(
         *("keep_checkpoints", "checkpointer", "ckpt_interval_minutes"),
         *("num_workers", "log_interval", "history", "text_log", "tensorboard"),
         *("train_logger", "examples", "metrics", "more_metrics"),
-        *("dnsmos_mixtures", "reference", "store_reference", "pretrainer"),
+        *("dnsmos_mixtures", "residual_noise", "pretrainer"),
         *("device", "noprogressbar", "test_only", "debug"),
     }
 )

@@ -33,7 +33,7 @@ from speechbrain_ext.services.results import (
     make_results,
     require_releasable,
 )
-from speechbrain_ext.services.run_folder import DESCRIPTION
+from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
 from speechbrain_ext.services.start import find_start
 from speechbrain_ext.training.command_line import (
     CheckedCommand,
@@ -72,7 +72,7 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
         require_releasable(command.checked.text, script.with_name(DESCRIPTION))
         claim = claim_output(folder)
         identify(command, folder, free=getattr(declared, "FREE", ()))
-        shutil.copyfile(script.with_name(DESCRIPTION), folder / DESCRIPTION)
+        describe(script, hparams_file, folder)
     with arguments_of(command, script):
         runpy.run_path(str(script), run_name="__main__")
     leave_processes()
@@ -113,7 +113,7 @@ def check_recipe(
         [str(hparams_file), *words],
         declared.RULES,
         declared.find_conflicts,
-        lambda values: find_places(values, recipe),
+        find_places,
     )
     return command, declared
 
@@ -126,22 +126,22 @@ def load_options(path: Path) -> ModuleType:
     return module
 
 
-def find_places(values: Mapping, recipe: Path) -> dict[str, Path]:
-    """Find the weights and the stored figures that options name."""
-    places = {}
-    if values.get("start_from") is not None:
-        places["start_from"] = find_start(
-            values["start_from"], selection=values.get("selection")
-        )
-    if values.get("reference") is not None:
-        places["reference"] = path = recipe / values["reference"]
-        if not path.is_file() and not values.get("store_reference"):
-            raise FileNotFoundError(
-                f"reference: there is no {path}; the command that makes it "
-                "stands beside `reference` in the YAML file, or set "
-                "--reference=null"
-            )
-    return places
+def find_places(values: Mapping) -> dict[str, Path]:
+    """Find the weights that an option names."""
+    if values.get("start_from") is None:
+        return {}
+    place = find_start(values["start_from"], selection=values.get("selection"))
+    return {"start_from": place}
+
+
+def describe(
+    script: Path, hparams_file: str | os.PathLike, folder: Path
+) -> None:
+    """Leave what the results page needs to know in the output folder."""
+    shutil.copyfile(script.with_name(DESCRIPTION), folder / DESCRIPTION)
+    stored = script.parent / "reference" / f"{Path(hparams_file).stem}.json"
+    if stored.is_file():
+        shutil.copyfile(stored, folder / REFERENCE)
 
 
 def identify(

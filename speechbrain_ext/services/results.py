@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import logging
 import math
 import os
 import tempfile
@@ -42,7 +41,6 @@ from speechbrain_ext.services.run_folder import (
 FIGURES = "metrics.json"
 COMMAND = "command.json"
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
-logger = logging.getLogger(__name__)
 
 
 def require_releasable(text: str, description: Path) -> None:
@@ -107,8 +105,6 @@ def make_results(
         with replaced(run.folder / COMMAND) as partial:
             partial.write_text(json.dumps([str(word) for word in command]))
     summary = write_figures(run)
-    if run.values.get("store_reference"):
-        store_figures(run, summary)
     write_page(run, summary)
     print_summary(run, summary)
     release = make_release(run, summary)
@@ -140,17 +136,26 @@ def write_figures(run: RunFolder) -> dict:
     return table.summary()
 
 
-def store_figures(run: RunFolder, summary: Mapping) -> None:
-    """Keep the figures of this run for others to be compared with."""
-    info = json.loads((run.folder / FIGURES).read_text())["info"]
-    content = {key: info[key] for key in ("settings", "seed", "other_tests")}
-    content["metrics"] = {
-        name: round(figures["mean"], 4) for name, figures in summary.items()
+def store_figures(folder: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Keep the figures of a run for others to be compared with.
+
+    Arguments
+    ---------
+    folder : str or PathLike
+        The output folder of a finished run.
+    path : str or PathLike
+        JSON file to write; a recipe's reference/NAME.json is what runs of its
+        hparams/NAME.yaml are compared with.
+    """
+    content = json.loads((Path(folder) / FIGURES).read_text())
+    info = content["info"]
+    stored = {key: info[key] for key in ("settings", "seed", "other_tests")}
+    stored["metrics"] = {
+        name: None if figures["mean"] is None else round(figures["mean"], 4)
+        for name, figures in content["metrics"].items()
     }
-    path = Path(run.values["reference"])
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
-    logger.info("Stored the figures of this run in %s", path)
+    with replaced(path) as partial:
+        partial.write_text(json.dumps(stored, indent=2) + "\n")
 
 
 def write_page(run: RunFolder, summary: Mapping) -> None:

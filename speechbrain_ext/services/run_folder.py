@@ -21,6 +21,7 @@ HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
 HISTORY = "history.csv"
+REFERENCE = "reference.json"
 # columns of the test results that are no scores
 NAMES = ("id", "source", "test")
 
@@ -105,10 +106,7 @@ class RunFolder:
     @functools.cached_property
     def reference(self) -> dict | None:
         """The stored figures that this run is compared with, if any."""
-        path = self.values.get("reference")
-        if path is None or self.values.get("store_reference"):
-            return None
-        path = Path(path)
+        path = self.folder / REFERENCE
         return json.loads(path.read_text()) if path.is_file() else None
 
     def training_data(self) -> dict:

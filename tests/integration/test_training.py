@@ -191,7 +191,6 @@ def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
             {"clean_speech_known": False, "selection": "clean"},
             "selection: clean needs clean_speech_known",
         ),
-        ({"reference": "nowhere.json"}, "reference: there is no"),
         ({"start_from": "/nowhere"}, "start_from: there is no folder"),
         ({"batch_size": 30}, "Add recordings or make batch_size smaller"),
         (

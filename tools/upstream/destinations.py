@@ -47,7 +47,6 @@ MODULES = {
     "losses.mixit": "speechbrain/nnet/loss/mixit.py",
     "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
     "losses.purification": "speechbrain/nnet/loss/purification.py",
-    "losses.residual_noise": "speechbrain/nnet/loss/residual_noise.py",
     "losses.semantic": "speechbrain/nnet/loss/semantic.py",
     "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
     "dataio.augmentation": "speechbrain/augment/sources.py",
@@ -111,6 +110,7 @@ MODULES = {
 CUTS = {
     # SpeechBrain's Pretrainer loads such weights
     "models.separator": ["MaskingSeparator.load_speechbrain"],
+    "dataio.segments": ["read_whole", "read_round"],
     # SpeechBrain's tests have no fast_bss_eval
     "tests/unittests/losses/test_si_sdr.py": [
         "test_si_sdr_agrees_with_fast_bss_eval"
@@ -167,6 +167,8 @@ class Recipe:
         Files of SpeechBrain's recipe that ours have no use for.
     renames : tuple of (str, str)
         Files of ours that take the place of a file of another name.
+    keeps : tuple of str
+        Files of ours that are not sent.
     """
 
     folder: str
@@ -175,6 +177,7 @@ class Recipe:
     improves: bool = False
     removes: tuple = ()
     renames: tuple = ()
+    keeps: tuple = ()
 
     @property
     def place(self) -> str:
@@ -213,5 +216,8 @@ RECIPES = (
             ),
         ),
     ),
-    Recipe("WHAMandWHAMR/ring_separation"),
+    Recipe(
+        "WHAMandWHAMR/ring_separation",
+        keeps=("hparams/wham_convtasnet.yaml",),
+    ),
 )

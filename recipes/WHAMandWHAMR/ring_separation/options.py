@@ -14,7 +14,6 @@ RULES = {
     "alternate_sexes": [True, False],
     "reverberate": [True, False],
     "clean_speech_known": [True, False],
-    "store_reference": [True, False],
     "gain_db": (float, 0, 40),
     "speed_range": (float, 0, 0.49),
     "equalizer_db": (float, 0, 40),

@@ -25,7 +25,6 @@ from speechbrain.dataio import audio_io
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from speechbrain_ext.losses.pit import align, pit
-from speechbrain_ext.losses.residual_noise import residual_noise
 from speechbrain_ext.losses.scer import scer
 from speechbrain_ext.losses.si_sdr import si_sdr
 from speechbrain_ext.training.nonfinite import SkipNonFinite
@@ -124,14 +123,16 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         estimates, targets, improvement, after = self.match(estimates, mixtures)
         columns = {"si_sdr": after, "si_sdri": improvement}
         noisy = self.hparams.snr_db is not None
-        if noisy and self.hparams.clean_speech_known:
-            parts = residual_noise(
-                estimates=estimates, speech=targets, noise=mixtures.noise
+        if (
+            noisy
+            and self.hparams.clean_speech_known
+            and self.hparams.residual_noise is not None
+        ):
+            columns.update(
+                self.hparams.residual_noise(
+                    estimates=estimates, speech=targets, noise=mixtures.noise
+                )
             )
-            columns["residual_noise_db"] = parts["level_db"]
-            columns["a_own"], columns["a_other"] = parts["own"], parts["other"]
-            for name in ("interference_db", "artifact_db"):
-                columns[name] = parts[name]
         first = self.condition == "test"
         for k in range(len(ids)):
             names = f"{ids[k]}+{ids[(k + 1) % len(ids)]}".replace("/", "-")
