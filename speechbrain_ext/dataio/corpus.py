@@ -111,6 +111,7 @@ class CorpusMixtures:
             samples = self.augmentation.samples_to_read
 
         def read(kind, table=None, split=split):
+            """Read the recordings of a kind."""
             table = speech if table is None else table
             return read_recordings(
                 table, kind=kind, split=split, root=data_root

@@ -236,7 +236,7 @@ def _read_cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield (
                 rows.line_num,
                 {
-                    # an apostrophe in front is for spreadsheets, see `quote_cell`
+                    # an apostrophe in front is for spreadsheets alone
                     COLUMNS[name]: cell[1:] if cell[:1] == "'" else cell
                     for name, cell in zip(header, row, strict=True)
                     if name in COLUMNS
