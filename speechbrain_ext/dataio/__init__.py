@@ -1,7 +1,7 @@
 """From a manifest to mixtures: segments, samplers and mixing."""
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
-from speechbrain_ext.dataio.corpus import CorpusMixtures
+from speechbrain_ext.dataio.corpus import CorpusMixtures, read_impulse_responses
 from speechbrain_ext.dataio.manifest import write_manifest
 from speechbrain_ext.dataio.mixed_sounds import MixedSounds
 from speechbrain_ext.dataio.mixing import (
@@ -29,7 +29,6 @@ from speechbrain_ext.dataio.references import (
     find_references,
     read_references,
 )
-from speechbrain_ext.dataio.rooms import read_impulse_responses
 from speechbrain_ext.dataio.samplers import (
     Draw,
     RingSampler,

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Sequence
 
+import numpy as np
+import soundfile
 import torch
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
 from speechbrain_ext.dataio.mixing import Mixtures, form_batch
-from speechbrain_ext.dataio.recordings import read_recordings
-from speechbrain_ext.dataio.rooms import read_impulse_responses
+from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.samplers import RingSampler
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
@@ -26,8 +27,6 @@ class CorpusMixtures:
         speech.
     split : str, optional
         Of all of them; None takes all.
-    speakers_known : bool
-        If not, every recording counts as a speaker of its own.
     data_root : str or PathLike, optional
         What ``$data_root`` in the tables stands for.
     sample_rate : int
@@ -79,7 +78,6 @@ class CorpusMixtures:
         noise: str | os.PathLike | None = None,
         rooms: str | os.PathLike | None = None,
         split: str | None = None,
-        speakers_known: bool = True,
         data_root: str | os.PathLike | None = None,
         sample_rate: int,
         segment_seconds: float,
@@ -144,10 +142,8 @@ class CorpusMixtures:
         )
         try:
             sampler = RingSampler(
-                speakers=[
-                    (speakers_known and voice.speaker) or voice.id
-                    for voice in voices
-                ],
+                # of unknown speakers, each recording counts as one
+                speakers=[voice.speaker or voice.id for voice in voices],
                 sexes=[voice.sex for voice in voices],
                 # N mixtures need N sources in a ring, 2 N in pairs
                 ring_size=batch_size * (2 if mixing == "pairs" else 1),
@@ -194,3 +190,47 @@ class CorpusMixtures:
         return form_batch(
             batch, mixing=self.mixing, rirs=self.impulse_responses
         )
+
+
+def read_impulse_responses(recordings: Sequence[Recording]) -> torch.Tensor:
+    """Read room impulse responses into one tensor.
+
+    Arguments
+    ---------
+    recordings : sequence of Recording
+        Of the kind rir, all at one sample rate.
+
+    Returns
+    -------
+    responses : torch.Tensor
+        Shape (rooms, taps), float32; shorter ones end in zeros.
+
+    Raises
+    ------
+    ValueError
+        If a response is not mono at its rate, silent, or not finite.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmp_path") / "room.wav")
+    >>> soundfile.write(path, [1.0, 0.5], 8000, subtype="FLOAT")
+    >>> room = Recording("room", path, 2, 8000, "rir", "train")
+    >>> read_impulse_responses([room])
+    tensor([[1.0000, 0.5000]])
+    """
+    taps = max(recording.samples for recording in recordings)
+    responses = np.zeros((len(recordings), taps), np.float32)
+    for row, recording in zip(responses, recordings, strict=True):
+        response, rate = soundfile.read(recording.path, dtype="float32")
+        if rate != recording.sample_rate or response.ndim != 1:
+            raise ValueError(
+                f"{recording.path} is not mono at {recording.sample_rate} "
+                "Hz; prepare the corpus again"
+            )
+        if not np.isfinite(response).all() or not response.any():
+            raise ValueError(
+                f"{recording.path} is silent or not finite; prepare the "
+                "corpus again, which leaves such files out"
+            )
+        row[: len(response)] = response
+    return torch.from_numpy(responses)

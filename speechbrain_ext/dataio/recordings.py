@@ -250,7 +250,7 @@ def _from_cells(cells: dict[str, str], folder: Path, root) -> Recording:
     if cells["path"]:
         place = cells["path"]
         if root is not None:
-            place = re.sub(r"^\$\w+", lambda _: os.fspath(root), place)
+            place = re.sub(r"^ *\$\w+", lambda _: os.fspath(root), place)
         found = os.path.join(folder, place)
         # SpeechBrain's tables are relative to where it is started
         here = not os.path.exists(found) and os.path.exists(place)

@@ -171,24 +171,6 @@ def make_loader(
     -------
     loader : SaveableDataLoader
         Yields the dicts of ``SourceDataset``.
-
-    Example
-    -------
-    >>> import soundfile, tempfile
-    >>> from speechbrain_ext.dataio.recordings import Recording
-    >>> path = tempfile.mkdtemp() + "/a.wav"
-    >>> soundfile.write(path, np.full(8000, 0.5), 8000)
-    >>> reader = SegmentReader(
-    ...     [
-    ...         Recording(name, path, 8000, 8000, "speech", "train", name)
-    ...         for name in "abc"
-    ...     ],
-    ...     segment_samples=100,
-    ... )
-    >>> dataset = SourceDataset(speech=reader, noise=None, snr_db=None)
-    >>> sampler = RingSampler(speakers="abc", ring_size=3)
-    >>> [sorted(batch["id"]) for batch in make_loader(dataset, sampler)]
-    [['a', 'b', 'c']]
     """
     return SaveableDataLoader(
         dataset,

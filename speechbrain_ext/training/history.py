@@ -18,12 +18,9 @@ from speechbrain.utils.train_logger import TensorboardLogger
 class History:
     """Averages of named values, a row every few steps, written as CSV.
 
-    Each stage has averages of its own: what the training added since its
-    last row is not in the row of the validation, but in its own next one.
-
-    Add it to the Checkpointer's recoverables: on resuming, the rows of steps
-    that were lost with the interruption are dropped, so that the curve has
-    no double points.
+    Each stage has averages of its own. Add it to the Checkpointer's
+    recoverables: on resuming, the rows of steps that were lost with the
+    interruption are dropped.
 
     Arguments
     ---------

@@ -56,7 +56,6 @@ MODULES = {
     "dataio.ready_mixtures": "speechbrain/dataio/ready_mixtures.py",
     "dataio.recordings": "speechbrain/dataio/recordings.py",
     "dataio.references": "speechbrain/dataio/references.py",
-    "dataio.rooms": "speechbrain/dataio/rooms.py",
     "dataio.segments": "speechbrain/dataio/segments.py",
     "dataio.several": "speechbrain/dataio/several_corpora.py",
     "dataio.sound_datasets": "speechbrain/dataio/sound_datasets.py",

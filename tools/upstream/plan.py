@@ -127,7 +127,9 @@ def add_recipe(plan: Plan, root: Path, translator: Translator) -> None:
     renames = dict(plan.recipe.renames)
     sent = {}
     scripts = "".join(
-        path.read_text(encoding="utf-8") for path in folder.glob("*.py")
+        path.read_text(encoding="utf-8")
+        for path in folder.glob("*.py")
+        if not path.name.startswith(NOT_SENT)
     )
     for name in tracked_files(folder):
         path = folder / name

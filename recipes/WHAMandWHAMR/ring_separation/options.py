@@ -10,7 +10,6 @@ RULES = {
     "mixing": ["ring", "pairs"],
     "targets": ["noisy", "clean"],
     "batch_size": (int, 3, None),
-    "speakers_known": [True, False],
     "alternate_sexes": [True, False],
     "reverberate": [True, False],
     "clean_speech_known": [True, False],

@@ -122,16 +122,12 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         """Add a row for every separated source to the test results."""
         estimates, targets, improvement, after = self.match(estimates, mixtures)
         columns = {"si_sdr": after, "si_sdri": improvement}
-        noisy = self.hparams.snr_db is not None
-        if (
-            noisy
-            and self.hparams.clean_speech_known
-            and self.hparams.residual_noise is not None
-        ):
+        known = self.hparams.clean_speech_known
+        noisy = known and self.hparams.snr_db is not None
+        if noisy and self.hparams.residual_noise is not None:
+            parts = {"speech": targets, "noise": mixtures.noise}
             columns.update(
-                self.hparams.residual_noise(
-                    estimates=estimates, speech=targets, noise=mixtures.noise
-                )
+                self.hparams.residual_noise(estimates=estimates, **parts)
             )
         first = self.condition == "test"
         for k in range(len(ids)):
@@ -157,21 +153,17 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         """Write a test mixture, its separation and the references as WAV."""
         if not if_main_process():
             return
-        folder = os.path.join(
-            self.hparams.output_folder, "examples", f"{number:02d}"
-        )
+        place = self.hparams.output_folder
+        folder = os.path.join(place, "examples", f"{number:02d}")
         os.makedirs(folder, exist_ok=True)
         signals = {"mixture": mixture}
         for kind, sources in (("estimate", estimates), ("reference", targets)):
             for index, source in enumerate(sources, start=1):
                 signals[f"{kind}_{index}"] = source
         for name, signal in signals.items():
-            audio_io.save(
-                os.path.join(folder, f"{name}.wav"),
-                signal.cpu(),
-                self.hparams.sample_rate,
-                subtype="FLOAT",
-            )
+            path = os.path.join(folder, f"{name}.wav")
+            rate = self.hparams.sample_rate
+            audio_io.save(path, signal.cpu(), rate, subtype="FLOAT")
 
     def on_fit_batch_start(self, batch, should_step):
         """Set the learning rate of this step."""

@@ -96,18 +96,8 @@ def list_recordings(data_folder, inner):
 def find_speaker(stem, folder):
     """Read the speaker of a source off the name of its mixture.
 
-    Arguments
-    ---------
-    stem : str
-        Names the two utterances of WSJ0, each with its gain, such as
-        401c020s_0.70616_01fo031c_-0.70616.
-    folder : str
-        s1 or s2; noise has no speaker.
-
-    Returns
-    -------
-    speaker : str
-        The first three characters of the utterance.
+    It names the two utterances of WSJ0, each with its gain, such as
+    401c020s_0.70616_01fo031c_-0.70616; they begin with their speakers.
     """
     names = re.findall(r"([0-9a-z]{8})_-?[0-9.]+", stem.lower())
     if folder == "noise" or len(names) != 2:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from speechbrain_ext.dataio.corpus import read_impulse_responses
 from speechbrain_ext.dataio.recordings import Recording
-from speechbrain_ext.dataio.rooms import read_impulse_responses
 
 
 def make(tmp_path, name, samples, rate=8000):
