@@ -61,14 +61,6 @@ class Recording:
     ------
     ValueError
         If a field holds a value outside its range.
-
-    Example
-    -------
-    >>> recording = Recording(
-    ...     "a", "/data/a.wav", 8000, 16000, "speech", "train", speaker="s1"
-    ... )
-    >>> recording.seconds
-    0.5
     """
 
     id: str

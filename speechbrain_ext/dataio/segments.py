@@ -35,17 +35,6 @@ class SegmentReader:
     ------
     ValueError
         If there are no recordings, or more than one sample rate.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/a.wav"
-    >>> soundfile.write(path, np.full(8000, 0.5), 8000)
-    >>> recording = Recording("a", path, 8000, 8000, "noise", "train")
-    >>> reader = SegmentReader([recording], segment_samples=100)
-    >>> segment = reader.read(0, np.random.default_rng(0))
-    >>> segment.shape, segment.dtype, float(segment[0])
-    ((100,), dtype('float32'), 0.5)
     """
 
     def __init__(

@@ -155,22 +155,6 @@ def make_loader(
     have prefetched), is saved and restored by SpeechBrain's Checkpointer if
     the loader is among its recoverables. Set the sampler's epoch before
     iterating, after a recovery too.
-
-    Arguments
-    ---------
-    dataset : SourceDataset
-        Where the batches are read.
-    sampler : RingSampler
-        What is read, batch by batch.
-    num_workers : int
-        Processes that read ahead; 0 reads in this process.
-    pin_memory : bool
-        Whether to make copying to a GPU faster.
-
-    Returns
-    -------
-    loader : SaveableDataLoader
-        Yields the dicts of ``SourceDataset``.
     """
     return SaveableDataLoader(
         dataset,
