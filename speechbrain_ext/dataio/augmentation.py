@@ -1,11 +1,8 @@
 """Varying sources before they are mixed, as batched work on the device.
 
-A few hundred recordings are soon known by heart.  Playing a source a little
-faster or slower moves its pitch and formants, which makes a speaker of
-another one, and a smooth random equalizer stands for another microphone.
-Both act before mixing, so that the two mixtures of a ring that share a source
-share what became of it, and so do their targets. Noise that is added to a
-source is varied by itself; a recording that is noisy already, as a whole.
+Played faster or slower, a source is another speaker's; a smooth random
+equalizer stands for another microphone. The two mixtures of a ring share what
+became of their source, and so do their targets.
 """
 
 import math
@@ -18,7 +15,7 @@ BANDS = 8
 
 
 class SourceAugmentation:
-    """Change speed and colour of the sources of a batch.
+    """Change speed and color of the sources of a batch.
 
     Make the `SourceDataset` with `variations=augmentation.variations` and
     readers of `augmentation.samples_to_read` samples; what is drawn then
