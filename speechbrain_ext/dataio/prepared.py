@@ -25,7 +25,7 @@ except ImportError:  # not on Windows
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 IDENTITY = "prepared.json"
 LOCK = ".preparation.lock"
 AUDIO = "audio"
