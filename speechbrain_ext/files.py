@@ -143,3 +143,25 @@ def spreadsheet_safe(cell: object) -> object:
     except ValueError:
         return f"'{cell}"
     return cell
+
+
+def unquote_cell(cell: str) -> str:
+    """Undo the quoting of what spreadsheets would run as a formula.
+
+    Arguments
+    ---------
+    cell : str
+        From a CSV file.
+
+    Returns
+    -------
+    cell : str
+
+    Example
+    -------
+    >>> [unquote_cell(cell) for cell in ("'=1+1", "'tis", "=1+1")]
+    ['=1+1', "'tis", '=1+1']
+    """
+    text = cell.lstrip("'")
+    quoted = cell.startswith("'") and spreadsheet_safe(text) != text
+    return cell[1:] if quoted else cell

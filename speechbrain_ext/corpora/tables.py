@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.dataio.recordings import cells_of_any_length, unquote_cell
+from speechbrain_ext.dataio.recordings import cells_of_any_length
+from speechbrain_ext.files import unquote_cell
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy import stats
 
-from speechbrain_ext.dataio.recordings import cells_of_any_length, unquote_cell
+from speechbrain_ext.dataio.recordings import cells_of_any_length
 from speechbrain_ext.evaluation.agreement import correlations
 from speechbrain_ext.evaluation.listening import PREDICTIONS
 from speechbrain_ext.evaluation.plot_style import (
@@ -21,6 +21,7 @@ from speechbrain_ext.evaluation.plot_style import (
     save,
     two_decimals,
 )
+from speechbrain_ext.files import unquote_cell
 
 LONGEST_NAME = 100
 
