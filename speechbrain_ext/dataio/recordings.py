@@ -11,7 +11,7 @@ split          train, valid, test, user_train, user_valid or user_test
 spk_id         speaker of a speech recording, else empty
 sex            F, M or empty
 label          class of an event or noise, else empty
-text           what is said (by both talkers of a mixture), or a remark
+text, or wrd   what is said (by both talkers of a mixture), or a remark
 source         corpus the recording comes from
 license        license of the recording
 =============  ===========================================================
@@ -22,7 +22,7 @@ read from the audio files, and rows without kind or split count for any.
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +118,12 @@ COLUMNS = {
     "sex": "sex",
     "label": "label",
     "text": "text",
+    "wrd": "text",
     "source": "source",
     "license": "licence",
 }
+# what stands for the folder of a corpus
+ROOTS = ("$data_root", "$noise_folder")
 # cells that begin with one of these are quoted for spreadsheets
 FORMULA_SIGNS = ("=", "+", "-", "@")
 
@@ -129,7 +132,7 @@ def read_recordings(
     path,
     *,
     kind: str | None = None,
-    split: str | None = None,
+    split: str | Sequence[str] | None = None,
     root=None,
 ) -> list[Recording]:
     r"""Read the recordings of a CSV file, or those of one kind and split.
@@ -138,10 +141,12 @@ def read_recordings(
     ---------
     path : str or PathLike
         The CSV file.
-    kind, split : str, optional
+    kind : str, optional
         Keep these only, and the rows that do not tell theirs.
+    split : str or sequence of str, optional
+        The same; of several splits, each in its turn.
     root : str or PathLike, optional
-        What ``$data_root`` in a path stands for.
+        What ``$data_root`` and ``$noise_folder`` in a path stand for.
 
     Returns
     -------
@@ -168,6 +173,12 @@ def read_recordings(
     >>> recording.samples, recording.sample_rate, recording.speaker
     (80, 8000, 'ann')
     """
+    if split is not None and not isinstance(split, str):
+        found = {}
+        for one in split:
+            for row in read_recordings(path, kind=kind, split=one, root=root):
+                found.setdefault(row.id, row)
+        return list(found.values())
     path = Path(os.path.abspath(path))
     if not path.is_file():
         raise FileNotFoundError(
@@ -249,7 +260,8 @@ def _from_cells(cells: dict[str, str], folder: Path, root) -> Recording:
     if cells["path"]:
         place = cells["path"]
         if root is not None:
-            place = place.replace("$data_root", os.fspath(root))
+            for name in ROOTS:
+                place = place.replace(name, os.path.abspath(root))
         cells["path"] = os.path.join(folder, place)
     if "samples" not in cells or "sample_rate" not in cells:
         cells["samples"], cells["sample_rate"] = _measure(cells["path"])

@@ -36,6 +36,7 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
     {"predictor": (OURS + "SNRPredictor",)},
+    {"recognizer": (RECOGNISER,)},
     {"recogniser": (RECOGNISER,)},
     {"joint": (OURS + "JointRecogniser",)},
 )

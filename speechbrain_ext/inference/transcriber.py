@@ -138,12 +138,12 @@ class Transcriber:
             joint = loaded.modules["joint"]
             options["enhancer"] = move_module(joint.enhancer, device)
             recogniser = joint.recogniser
-        elif loaded.modules.keys() == {"recogniser"}:
-            recogniser = loaded.modules["recogniser"]
+        elif loaded.modules.keys() <= {"recognizer", "recogniser"}:
+            (recogniser,) = loaded.modules.values()
         else:
             raise ValueError(
                 f"{source} holds the modules {sorted(loaded.modules)}; a "
-                "transcriber is one module 'joint' or 'recogniser'"
+                "transcriber is one module 'joint' or 'recognizer'"
             )
         for key in ("sample_rate", "alphabet"):
             if key not in loaded.hparams:

@@ -29,9 +29,12 @@ from speechbrain_ext.outputs import mark_folder
 from speechbrain_ext.services.identity import (
     RUN,
     differences,
-    run_identity,
 )
-from speechbrain_ext.services.launcher import check_recipe, prepare_data
+from speechbrain_ext.services.launcher import (
+    check_recipe,
+    identity_of,
+    prepare_data,
+)
 from speechbrain_ext.services.results import FIGURES
 
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
@@ -194,11 +197,7 @@ class Ablation:
         """Collect the settings that identify a run before it is started."""
         words = self.words(run, arguments)
         command, declared = check_recipe(run.hparams_file, words)
-        return run_identity(
-            command.checked.text,
-            run_opts=vars(command.run_opts),
-            free=getattr(declared, "FREE", ()),
-        )
+        return identity_of(command, declared)
 
     def execute(self, run: Run, arguments: argparse.Namespace) -> None:
         """Train one run, in a process of its own."""

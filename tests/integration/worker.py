@@ -70,7 +70,7 @@ def main():
     command, declared = launcher.check_recipe(hparams_file, words)
     if int(os.environ.get("RANK", 0)) == 0:
         folder = Path(command.checked.values["output_folder"])
-        launcher.identify(command, folder, getattr(declared, "FREE", ()))
+        launcher.identify(command, folder, declared)
     recipe = importlib.import_module(script.stem)
     for name, thing in list(vars(recipe).items()):
         if isinstance(thing, type) and issubclass(thing, sb.Brain):
