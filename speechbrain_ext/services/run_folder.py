@@ -76,11 +76,15 @@ class RunFolder:
 
     @functools.cached_property
     def results(self) -> list[dict]:
-        """Rows of the test results, scores as numbers."""
+        """Rows of the test results, scores as numbers.
+
+        Scores that a row does not have are left out.
+        """
         return [
             {
-                name: cell if name in NAMES else float(cell or "nan")
+                name: cell if name in NAMES else float(cell)
                 for name, cell in row.items()
+                if cell or name in NAMES
             }
             for row in read_rows(self.folder / RESULTS)
         ]
