@@ -37,8 +37,7 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
     {"predictor": (OURS + "SNRPredictor",)},
     {"recognizer": (RECOGNISER,)},
-    {"recogniser": (RECOGNISER,)},
-    {"joint": (OURS + "JointRecogniser",)},
+    {"joint": (OURS + "JointRecognizer",)},
 )
 KEYS = {
     **{key: KINDS[key] for key in ("sample_rate", "num_spks")},
@@ -133,7 +132,7 @@ def check_modules(plan: Mapping[str, object]) -> None:
 
 def check_outputs(module: Call, plan: Mapping[str, object]) -> None:
     """Check that a module gives what the keys say, at the rate they say."""
-    recogniser = module.keywords.get("recogniser", module)
+    recogniser = module.keywords.get("recognizer", module)
     wanted = {"sample_rate": plan.get("sample_rate")}
     if "alphabet" in plan:
         wanted["num_tokens"] = len(plan["alphabet"]) + 1

@@ -29,7 +29,7 @@ from speechbrain_ext.hub.weights import read_weights
 EXAMPLE_SAMPLES = 8000
 END = "no tag was set. Publish again, and if it stays, look at the folder"
 ESTIMATOR = {"encoder", "encoder_out"}
-RECOGNISERS = ({"joint"}, {"recognizer"}, {"recogniser"})
+RECOGNISERS = ({"joint"}, {"recognizer"})
 Run = Callable[[LoadedFolder, torch.Tensor], torch.Tensor]
 
 

@@ -137,9 +137,9 @@ class Transcriber:
         if loaded.modules.keys() == {"joint"}:
             joint = loaded.modules["joint"]
             options["enhancer"] = move_module(joint.enhancer, device)
-            recogniser = joint.recogniser
-        elif loaded.modules.keys() <= {"recognizer", "recogniser"}:
-            (recogniser,) = loaded.modules.values()
+            recogniser = joint.recognizer
+        elif loaded.modules.keys() == {"recognizer"}:
+            recogniser = loaded.modules["recognizer"]
         else:
             raise ValueError(
                 f"{source} holds the modules {sorted(loaded.modules)}; a "

@@ -1,4 +1,4 @@
-"""Characters as the tokens of a recogniser."""
+"""Characters as the tokens of a recognizer."""
 
 from collections.abc import Iterable, Sequence
 

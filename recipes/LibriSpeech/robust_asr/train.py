@@ -51,10 +51,10 @@ class TrainingStage(NamedTuple):
 # in their order; the clusters are found after the stage multi
 STAGES = (
     TrainingStage("enhancer", ("enhancer",), recognize=False),
-    TrainingStage("clean", ("recogniser",), noisy=False, enhance=False),
-    TrainingStage("multi", ("recogniser",), enhance=False),
+    TrainingStage("clean", ("recognizer",), noisy=False, enhance=False),
+    TrainingStage("multi", ("recognizer",), enhance=False),
     TrainingStage("frozen", ("enhancer",), contrastive=True),
-    TrainingStage("joint", ("enhancer", "recogniser"), contrastive=True),
+    TrainingStage("joint", ("enhancer", "recognizer"), contrastive=True),
 )
 # stages that a front end does without
 LEFT_OUT = {
@@ -78,7 +78,7 @@ class RobustASR(SkipNonFinite, sb.Brain):
             speech.noisy,
             speech.lengths,
             enhance=self.plan.enhance,
-            recognise=recognize,
+            recognize=recognize,
         )
         return speech, output
 
@@ -129,7 +129,7 @@ class RobustASR(SkipNonFinite, sb.Brain):
     @property
     def leading(self):
         """The term that a stage is about."""
-        recognizes = "recogniser" in self.plan.trained
+        recognizes = "recognizer" in self.plan.trained
         return "recognition" if recognizes else "enhancement"
 
     def compare_frames(self, speech, output, stage):
@@ -381,9 +381,9 @@ def make_tester(hparams, run_opts):
     """Make the Brain of the tests; its checkpoint is the whole result."""
     joint, tokenizer = hparams["joint"], hparams["tokenizer"]
     # the recognizer of the stage multi, whatever becomes of it later
-    teacher = copy.deepcopy(joint.recogniser).requires_grad_(False).eval()
+    teacher = copy.deepcopy(joint.recognizer).requires_grad_(False).eval()
     enhance = hparams["front_end"] != "none"
-    result = {"joint": joint} if enhance else {"recognizer": joint.recogniser}
+    result = {"joint": joint} if enhance else {"recognizer": joint.recognizer}
     result.update(teacher=teacher, tokenizer=tokenizer)
     brain = RobustASR(
         modules={"joint": joint, "teacher": teacher, "tokenizer": tokenizer},
@@ -420,7 +420,7 @@ def train(hparams, run_opts, data, tester):
         # the selected checkpoint need not be the last
         brain.checkpointer.recover_if_possible(min_key=selection)
         if plan.name == "multi":
-            recognizer = hparams["joint"].recogniser
+            recognizer = hparams["joint"].recognizer
             tester.teacher.load_state_dict(recognizer.state_dict())
             find_clusters(hparams, data, tester)
     if hparams["recognizer_training"] == "clean":
