@@ -22,6 +22,7 @@ read from the audio files, and rows without kind or split count for any.
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,8 +123,6 @@ COLUMNS = {
     "source": "source",
     "license": "licence",
 }
-# what stands for the folder of a corpus
-ROOTS = ("$data_root", "$noise_folder")
 # cells that begin with one of these are quoted for spreadsheets
 FORMULA_SIGNS = ("=", "+", "-", "@")
 
@@ -146,7 +145,8 @@ def read_recordings(
     split : str or sequence of str, optional
         The same; of several splits, each in its turn.
     root : str or PathLike, optional
-        What ``$data_root`` and ``$noise_folder`` in a path stand for.
+        What ``$data_root``, or another such name that opens a path, stands
+        for.
 
     Returns
     -------
@@ -260,9 +260,11 @@ def _from_cells(cells: dict[str, str], folder: Path, root) -> Recording:
     if cells["path"]:
         place = cells["path"]
         if root is not None:
-            for name in ROOTS:
-                place = place.replace(name, os.path.abspath(root))
-        cells["path"] = os.path.join(folder, place)
+            place = re.sub(r"^ *\$\w+", lambda _: os.fspath(root), place)
+        found = os.path.join(folder, place)
+        # SpeechBrain's tables are relative to where it is started
+        here = not os.path.exists(found) and os.path.exists(place)
+        cells["path"] = os.path.abspath(place) if here else found
     if "samples" not in cells or "sample_rate" not in cells:
         cells["samples"], cells["sample_rate"] = _measure(cells["path"])
     for name in ("samples", "sample_rate"):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Recipe for training an enhancer and a recognizer together, for noisy speech.
 
-The training has stages. An enhancer is trained by SI-SNR; a recognizer on
-clean, then on noisy speech; K-means clusters its encoder's outputs on clean
-speech. The enhancer is then trained before the frozen recognizer, by SI-SNR
-and contrastive terms that draw enhanced frames to clean ones of the same
-cluster (CBPC) and to their own clean twins (InfoNCE); at last both together.
+In stages: an enhancer is trained by SI-SNR; a recognizer on clean, then on
+noisy speech; K-means clusters its encoder's outputs on clean speech; then the
+enhancer before the frozen recognizer, by SI-SNR and terms that draw enhanced
+frames to clean ones of the same cluster (CBPC) and to their own clean twins
+(InfoNCE); at last both together.
 
 To run this recipe, do the following:
 > python train.py hparams/robust_asr_librispeech.yaml \
@@ -56,11 +56,10 @@ STAGES = (
     TrainingStage("frozen", ("enhancer",), contrastive=True),
     TrainingStage("joint", ("enhancer", "recognizer"), contrastive=True),
 )
-# stages that a front end does without
+# stages that a front end does without; joint needs all
 LEFT_OUT = {
     "none": ("enhancer", "frozen", "joint"),
     "separate": ("frozen", "joint"),
-    "joint": (),
 }
 
 
@@ -174,7 +173,7 @@ class RobustASR(SkipNonFinite, sb.Brain):
             self.history.write(
                 step=self.optimizer_step,
                 stage="train",
-                skipped_steps=self.skipped_steps,
+                skipped_steps=getattr(self, "skipped_steps", 0),
             )
 
     def on_stage_start(self, stage, epoch=None):
@@ -187,9 +186,8 @@ class RobustASR(SkipNonFinite, sb.Brain):
             self.write_results()
         if stage != sb.Stage.VALID:
             return
-        figures = {}
-        if self.plan.recognize:
-            figures["wer"] = self.errors["wer"].summarize("WER")
+        wer = self.errors["wer"]
+        figures = {"wer": wer.summarize("WER")} if self.plan.recognize else {}
         row = self.history.write(
             step=self.optimizer_step, stage="valid", **figures
         )
@@ -232,10 +230,9 @@ class RobustASR(SkipNonFinite, sb.Brain):
                     mixture=noisy,
                     utterance=speech.ids[k],
                 )
-                for name, value in scores.items():
-                    # without noise there is nothing to improve
-                    if self.condition != "clean" or "si_sdr" not in name:
-                        row[name] = value
+                if self.condition == "clean":  # there is nothing to improve
+                    scores = {n: scores[n] for n in scores if "sdr" not in n}
+                row.update(scores)
             row["agreement"] = same[k].item()
             for name, unit in (("wer", "word"), ("cer", "character")):
                 found = self.errors[name].scores[k - len(ends)]
@@ -295,7 +292,9 @@ def make_utterances(hparams, data, stage, snr_db, shared=False):
         snr_db=snr_db,
         clean_probability=hparams["clean_probability"] if training else 0.0,
         speeds=hparams["speeds"] if training else (1.0,),
-        batch_size=hparams["batch_size" if training else "valid_batch_size"],
+        batch_size=(
+            hparams["batch_size"] if training else hparams["valid_batch_size"]
+        ),
         shuffle=training,
         seed=hparams["seed"] if training else 0,
         rank=int(os.environ.get("RANK", 0)) if shared else 0,
@@ -400,21 +399,18 @@ def train(hparams, run_opts, data, tester):
     """Train one stage after the other, those that are not finished."""
     brains, selection = {}, hparams["selection"]
     for plan in STAGES:
-        if plan.name in LEFT_OUT[hparams["front_end"]]:
+        if plan.name in LEFT_OUT.get(hparams["front_end"], ()):
             continue
         brain = make_brain(hparams, run_opts, data, plan)
         brains[plan.name], brain.teacher = brain, tester.teacher
         begin = time.process_time()
-        brain.fit(
-            hparams["epoch_counters"][plan.name],
-            brain.utterances[sb.Stage.TRAIN].loader,
-            brain.utterances[sb.Stage.VALID].loader,
-        )
+        loaders = [part.loader for part in brain.utterances.values()]
+        brain.fit(hparams["epoch_counters"][plan.name], *loaders)
         finish(
             brain.folder,
             begin,
             steps=brain.optimizer_step,
-            skipped_steps=brain.skipped_steps,
+            skipped_steps=getattr(brain, "skipped_steps", 0),
             weights=brain.balance.weights() if plan.contrastive else {},
         )
         # the selected checkpoint need not be the last
@@ -476,7 +472,6 @@ def main(arguments):
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
-
     # Initialize ddp (useful only for multi-GPU DDP training)
     sb.utils.distributed.ddp_init_group(run_opts)
 
