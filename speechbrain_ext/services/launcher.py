@@ -78,7 +78,7 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
         claim = claim_output(folder)
         identify(command, folder, declared)
         shutil.copyfile(script.with_name(DESCRIPTION), folder / DESCRIPTION)
-    if hasattr(declared, "STAGES"):
+    if hasattr(declared, "list_stages"):
         # finished stages of another run are in the output folder
         command.words.append("--start_from=null")
     with arguments_of(command, script):
@@ -122,7 +122,7 @@ def check_recipe(
         declared.RULES,
         declared.find_conflicts,
         lambda values: find_places(
-            values, recipe, staged=hasattr(declared, "STAGES")
+            values, recipe, staged=hasattr(declared, "list_stages")
         ),
     )
     return command, declared
@@ -167,12 +167,14 @@ def identify(
     checkpoints = folder.rglob("CKPT*/CKPT.yaml")
     if not all(is_of_a_stage(path, folder) for path in checkpoints):
         require_same_run(folder, identity)
-    identify_stages(
-        folder,
-        identity,
-        getattr(declared, "STAGES", {}),
-        start_from=command.checked.values.get("start_from"),
-    )
+    values = command.checked.values
+    if hasattr(declared, "list_stages"):
+        identify_stages(
+            folder,
+            identity,
+            declared.list_stages(values),
+            start_from=values.get("start_from"),
+        )
     remember_run(folder, identity)
 
 

@@ -321,6 +321,7 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
         name: render(text, run, **more) if isinstance(text, str) else text
         for name, text in run.description["card"].items()
     }
+    split = run.values.get("test_split") or "test"
     command = run.folder / COMMAND
     arguments = json.loads(command.read_text()) if command.is_file() else []
     card = Card(
@@ -332,7 +333,7 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
                 value=round(figures["mean"], 3),
                 dataset=more["corpus"]["name"],
                 unit=column_of(name).unit,
-                split=run.values.get("test_split") or "test",
+                split=split if isinstance(split, str) else ", ".join(split),
             )
             for name, figures in summary.items()
             if base_of(name) in run.description.get("card_metrics", COLUMNS)

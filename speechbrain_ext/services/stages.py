@@ -1,9 +1,10 @@
 """Stages of one run, each with an identity of its own.
 
 A recipe that trains in stages keeps each in OUTPUT_FOLDER/stages/NAME, with
-finished.json once it is finished. Its options.py declares STAGES: the name of
-a stage to the keys that the stage does not read. A stage is then resumed, or
-taken from another run, only where all the others are the same.
+finished.json once it is finished. The function list_stages(values) of its
+options.py gives the name of each stage of a run with the settings that the
+stage does not read. A stage is resumed, or taken from another run, only where
+all the others are the same.
 """
 
 import json

@@ -55,8 +55,8 @@ MODULES = {
     "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
     "dataio.noisy_speech": "speechbrain/dataio/noisy_speech.py",
     "dataio.ready_mixtures": "speechbrain/dataio/ready_mixtures.py",
+    "dataio.recordings": "speechbrain/dataio/recordings.py",
     "dataio.references": "speechbrain/dataio/references.py",
-    "dataio.rooms": "speechbrain/dataio/rooms.py",
     "dataio.segments": "speechbrain/dataio/segments.py",
     "dataio.several": "speechbrain/dataio/several_corpora.py",
     "dataio.sound_datasets": "speechbrain/dataio/sound_datasets.py",
@@ -102,8 +102,9 @@ MODULES = {
         "speechbrain/lobes/models/temporal_convolution.py"
     ),
     "models.waveform_encoder": "speechbrain/lobes/models/waveform_encoder.py",
-    "training.results_writer": "speechbrain/utils/results_writer.py",
     "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
+    "training.results_writer": "speechbrain/utils/results_writer.py",
+    "training.history": "speechbrain/utils/history.py",
 }
 
 # Definitions that stay here, by the file that they are cut from, with the
@@ -111,6 +112,7 @@ MODULES = {
 CUTS = {
     # SpeechBrain's Pretrainer loads such weights
     "models.separator": ["MaskingSeparator.load_speechbrain"],
+    "dataio.segments": ["read_whole", "read_round"],
     # SpeechBrain's tests have no fast_bss_eval
     "tests/unittests/losses/test_si_sdr.py": [
         "test_si_sdr_agrees_with_fast_bss_eval"
@@ -167,6 +169,8 @@ class Recipe:
         Files of SpeechBrain's recipe that ours have no use for.
     renames : tuple of (str, str)
         Files of ours that take the place of a file of another name.
+    keeps : tuple of str
+        Files of ours that are not sent.
     """
 
     folder: str
@@ -175,6 +179,7 @@ class Recipe:
     improves: bool = False
     removes: tuple = ()
     renames: tuple = ()
+    keeps: tuple = ()
 
     @property
     def place(self) -> str:
@@ -190,7 +195,9 @@ class Recipe:
 RECIPES = (
     Recipe("FUSS/mixit_separation"),
     Recipe("LibriSpeech/personalized_enhancement", staged=True),
-    Recipe("LibriSpeech/robust_asr", staged=True),
+    Recipe(
+        "LibriSpeech/robust_asr", staged=True, keeps=("outside_recognizer.py",)
+    ),
     Recipe(
         "REAL-M/sisnr_estimation",
         theirs="REAL-M/sisnr-estimation",
@@ -213,5 +220,8 @@ RECIPES = (
             ),
         ),
     ),
-    Recipe("WHAMandWHAMR/ring_separation"),
+    Recipe(
+        "WHAMandWHAMR/ring_separation",
+        keeps=("hparams/wham_convtasnet.yaml",),
+    ),
 )

@@ -12,7 +12,7 @@ from upstream.translation import Translator
 
 HERE = Path(__file__).parent
 # what stays here of a recipe
-NOT_SENT = ("ablation.yaml", "reference/")
+NOT_SENT = ("ablation.yaml", "options.py", "reference/", "report")
 SENT = re.compile(
     r"\w+\.py|hparams/[\w.-]+\.yaml|README\.md|extra_requirements\.txt"
 )
@@ -126,9 +126,15 @@ def add_recipe(plan: Plan, root: Path, translator: Translator) -> None:
     folder = root / "recipes" / plan.recipe.folder
     renames = dict(plan.recipe.renames)
     sent = {}
+    scripts = "".join(
+        path.read_text(encoding="utf-8")
+        for path in folder.glob("*.py")
+        if not path.name.startswith(NOT_SENT)
+    )
     for name in tracked_files(folder):
         path = folder / name
-        if not SENT.fullmatch(name) or name.startswith(NOT_SENT):
+        kept = name.startswith(NOT_SENT) or name in plan.recipe.keeps
+        if not SENT.fullmatch(name) or kept:
             plan.left_out.append(name)
             continue
         text = path.read_text(encoding="utf-8")
@@ -140,7 +146,7 @@ def add_recipe(plan: Plan, root: Path, translator: Translator) -> None:
         if name.endswith(".py"):
             text = translator.python(text, file)
         elif name.endswith(".yaml"):
-            text = translator.yaml(text, file)
+            text = translator.yaml(text, file, scripts)
         elif name == "README.md":
             text = complete_readme(translator.readme(text, file))
         plan.files[place] = sent[name] = text

@@ -12,6 +12,11 @@ DOTTED = re.compile(rf"\b{PACKAGE}((?:\.[A-Za-z]\w*)+)")
 DOCTEST_IMPORT = re.compile(
     rf"(?m)^([ ]*>>> )from {PACKAGE}([.\w]*) import ([\w, ]+)$"
 )
+# a key whose object a recipe makes only where an option asks for it
+OPTIONAL = re.compile(
+    rf"(?m)^(\w+): !\w+:({PACKAGE}\.(?:inference|evaluation)\.[\w.]+).*\n"
+    r"(?:[ ]+.*\n)*"
+)
 NOT_UPSTREAM = re.compile(
     r"(?s)<!-- not upstream -->.*?<!-- end not upstream -->\n?"
 )
@@ -156,8 +161,13 @@ class Translator:
         self.needed.setdefault(name.module, file)
         return f"{dotted_path(self.table[name.module])}.{name.rest}".rstrip(".")
 
-    def yaml(self, text: str, file: str) -> str:
-        """Translate a hyperparameter file: the names after ! tags."""
+    def yaml(self, text: str, file: str, scripts: str = "") -> str:
+        """Translate a hyperparameter file: the names after ! tags.
+
+        Keys that `scripts` do not read go with the objects that they are for,
+        if SpeechBrain has no part for these.
+        """
+        text = self._without_optional(text, file, scripts)
         lines, result, dropped = text.splitlines(keepends=True), [], None
         for number, line in enumerate(lines, start=1):
             code, comment = split_comment(line)
@@ -182,6 +192,24 @@ class Translator:
                     dropped = indent, exchange.without
             result.append(code + comment)
         return self._mentions("".join(result))
+
+    def _without_optional(self, text, file, scripts):
+        """Make objects that SpeechBrain has no part for null."""
+        asked = set()
+
+        def null(match):
+            asked.update(re.findall(r"<(\w+)", match[0]))
+            self.note(file, f"{match[1]}: {match[2]}", "null")
+            return f"{match[1]}: null\n"
+
+        text = OPTIONAL.sub(null, text)
+        for key in sorted(asked):
+            read = re.search(rf"[\"\'.]{key}\b", scripts)
+            if not read and f"<{key}" not in text:
+                text, count = re.subn(rf"(?m)^{key}: .*\n", "", text)
+                if count:
+                    self.note(file, key, "left out")
+        return text
 
     def readme(self, text: str, file: str) -> str:
         """Leave out the parts of a README that are about this project."""

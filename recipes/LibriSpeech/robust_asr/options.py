@@ -72,6 +72,22 @@ STAGES = {
     "frozen": {*ANY, "enhancement_weight", *of("joint")},
     "joint": {*ANY},
 }  # fmt: skip
+# stages that a front end does without
+LEFT_OUT = {
+    "none": ("enhancer", "frozen", "joint"),
+    "separate": ("frozen", "joint"),
+    "joint": (),
+}
+
+
+def list_stages(values):
+    """List the stages of a run, each with the settings that it does not read.
+
+    A finished stage of another run is taken where all other settings are the
+    same.
+    """
+    left_out = LEFT_OUT[values["front_end"]]
+    return {name: STAGES[name] for name in STAGES if name not in left_out}
 
 
 def find_conflicts(values):
@@ -126,8 +142,9 @@ def find_list_mistakes(values):
         elif key == "speeds" and min(found) <= 0:
             mistakes.append(f"speeds: {found!r} must be above 0")
     for key in ("train_split", "valid_split", "test_split"):
-        if values[key] == []:
-            mistakes.append(f"{key}: it is empty; name one or more splits")
+        found = values[key]
+        if found is not None and (not isinstance(found, list) or not found):
+            mistakes.append(f"{key}: {found!r} is no list of names, nor null")
     found = values["metrics"]
     if not isinstance(found, list) or any(n not in METRICS for n in found):
         mistakes.append(

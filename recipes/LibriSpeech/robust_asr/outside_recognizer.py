@@ -196,7 +196,8 @@ def default_folder(options, rate):
     places = [options.data, options.noise_folder]
     places = [place and os.path.abspath(place) for place in places]
     text = json.dumps([*places, options.include, rate])
-    return f"results/data/recognizer_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"results/data/recognizer_{digest[:8]}"
 
 
 def run(options):
