@@ -116,8 +116,8 @@ class UtteranceDataset(Dataset):
         end.
     snr_db : sequence of float or None
         Lowest and highest; None adds no noise.
-    clean_share : float
-        Share of the utterances that stay clean all the same.
+    clean_probability : float
+        With which an utterance stays clean all the same.
     speeds : sequence of float
         An utterance is played at one of these speeds.
 
@@ -133,7 +133,7 @@ class UtteranceDataset(Dataset):
         noise: Sequence[Recording] | None = None,
         *,
         snr_db: Sequence[float] | None = None,
-        clean_share: float = 0.0,
+        clean_probability: float = 0.0,
         speeds: Sequence[float] = (1.0,),
     ) -> None:
         if not speech:
@@ -147,10 +147,11 @@ class UtteranceDataset(Dataset):
             raise ValueError(
                 f"snr_db is {tuple(snr_db)}; the lower one comes first"
             )
-        if not 0 <= clean_share <= 1 or min(speeds) <= 0:
+        if not 0 <= clean_probability <= 1 or min(speeds) <= 0:
             raise ValueError(
-                f"clean_share is {clean_share} and speeds {list(speeds)}; the "
-                "first lies from 0 to 1, the others above 0"
+                f"clean_probability is {clean_probability} and speeds "
+                f"{list(speeds)}; the first lies from 0 to 1, the others "
+                "above 0"
             )
         rates = {r.sample_rate for r in [*speech, *(noise or [])]}
         if len(rates) > 1:
@@ -161,7 +162,7 @@ class UtteranceDataset(Dataset):
         self.speech = list(speech)
         self.noise = list(noise or [])
         self.snr_db = snr_db
-        self.clean_share = clean_share
+        self.clean_probability = clean_probability
         self.speeds = [Fraction(s).limit_denominator(100) for s in speeds]
 
     def __len__(self) -> int:
@@ -218,7 +219,7 @@ class UtteranceDataset(Dataset):
         recording = self.noise[int(generator.integers(len(self.noise)))]
         start = int(generator.integers(recording.samples))
         snr = float(generator.uniform(*self.snr_db))
-        if generator.random() < self.clean_share:
+        if generator.random() < self.clean_probability:
             snr = float("inf")
         stretch = read_round(recording, start=start, samples=samples)
         return torch.from_numpy(stretch), snr
@@ -250,7 +251,7 @@ class NoisyUtterances(MixtureBatches):
 
     Arguments
     ---------
-    speech, noise, snr_db, clean_share, speeds
+    speech, noise, snr_db, clean_probability, speeds
         See `UtteranceDataset`.
     batch_size, shuffle, seed, rank, world_size
         See `UtteranceSampler`.
@@ -270,7 +271,7 @@ class NoisyUtterances(MixtureBatches):
         *,
         batch_size: int,
         snr_db: Sequence[float] | None = None,
-        clean_share: float = 0.0,
+        clean_probability: float = 0.0,
         speeds: Sequence[float] = (1.0,),
         shuffle: bool = True,
         seed: int = 0,
@@ -282,7 +283,7 @@ class NoisyUtterances(MixtureBatches):
             speech,
             noise,
             snr_db=snr_db,
-            clean_share=clean_share,
+            clean_probability=clean_probability,
             speeds=speeds,
         )
         sampler = UtteranceSampler(

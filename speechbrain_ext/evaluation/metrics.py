@@ -36,7 +36,7 @@ class Column(NamedTuple):
     better: str
 
 
-#: Every column that `SeparationMetrics` can fill.
+#: Every column that `SeparationMetrics` can fill, and those of recognition.
 COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", "higher"),
     "si_sdri": Column("SI-SDR improvement", "dB", "higher"),
@@ -55,7 +55,33 @@ COLUMNS = {
     "a_other": Column("Other noise let in (a_other)", "", "lower"),
     "interference_db": Column("Other speech re speech", "dB", "lower"),
     "artifact_db": Column("Artifacts re speech", "dB", "lower"),
+    "wer": Column("Word error rate", "%", "lower"),
+    "cer": Column("Character error rate", "%", "lower"),
+    "agreement": Column("Tokens as in clean speech", "", "higher"),
 }
+
+
+def column_of(name):
+    """Describe a score, or one of a test of its own.
+
+    Arguments
+    ---------
+    name : str
+        Of `COLUMNS`; what follows a comma names the test.
+
+    Returns
+    -------
+    column : Column
+
+    Example
+    -------
+    >>> column_of("stoi, 5 dB").label, column_of("new").label
+    ('STOI, 5 dB', 'new')
+    """
+    base, comma, test = name.partition(",")
+    label, unit, better = COLUMNS.get(base, (base, "", ""))
+    return Column(f"{label}{comma}{test}", unit, better)
+
 
 # What means something against noisy targets, or without any.
 WITHOUT_CLEAN = ("si_sdr", "dnsmos")

@@ -7,7 +7,6 @@ mixtures; the recogniser here is another one.  All of it needs the extra asr.
 
 import importlib.util
 import re
-import unicodedata
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,10 +15,12 @@ import torch
 import torchaudio
 from scipy.optimize import linear_sum_assignment
 
+from speechbrain_ext.dataio.transcripts import normalize_text
+
 # Rate that Whisper works at, in Hz.
 _RATE = 16000
-# What one writes and another spells out.
-_SPELT = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
+# the former name
+normalise_text = normalize_text
 
 
 class Recogniser:
@@ -95,7 +96,7 @@ class Recogniser:
         Returns
         -------
         text : str
-            As the recogniser writes it, see `normalise_text`; empty for a
+            As the recogniser writes it, see `normalize_text`; empty for a
             silent signal.
 
         Raises
@@ -128,38 +129,13 @@ class Recogniser:
         return "".join(segment.text for segment in segments).strip()
 
 
-def normalise_text(text):
-    """Bring a text to the words that are compared.
-
-    Arguments
-    ---------
-    text : str
-        In any case, with punctuation.
-
-    Returns
-    -------
-    words : str
-        In lower case, with a space between words: letters and digits, and
-        apostrophes inside a word; "mr", "mrs" and "dr" are spelt out.
-
-    Example
-    -------
-    >>> normalise_text("Mr. Smith's well-known dog -- HERE!")
-    "mister smith's well known dog here"
-    """
-    text = unicodedata.normalize("NFKC", text).lower()
-    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text)
-    return " ".join(_SPELT.get(word, word) for word in words)
-
-
 def word_errors(references, hypotheses):
     """Count the words that were substituted, left out or put in.
 
     Arguments
     ---------
     references : sequence of str
-        Transcripts; compared after `normalise_text`.
+        Transcripts; compared after `normalize_text`.
     hypotheses : sequence of str
         What was recognised, in the same order.
 
@@ -199,7 +175,7 @@ def permutation_word_errors(references, hypotheses):
     Arguments
     ---------
     references : sequence of str
-        The transcript of each talker; compared after `normalise_text`.
+        The transcript of each talker; compared after `normalize_text`.
     hypotheses : sequence of str
         What was recognised in each output, as many, in any order.
 
@@ -247,10 +223,10 @@ def _texts(references, hypotheses):
         raise ValueError(
             f"{len(references)} references but {len(hypotheses)} hypotheses"
         )
-    references = [normalise_text(text) for text in references]
+    references = [normalize_text(text) for text in references]
     if not any(references):
         raise ValueError("the references have no word: there is no rate")
-    return references, [normalise_text(text) for text in hypotheses]
+    return references, [normalize_text(text) for text in hypotheses]
 
 
 def _errors(reference, hypothesis):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import torch
 
-from speechbrain_ext.evaluation.metrics import COLUMNS
+from speechbrain_ext.evaluation.metrics import COLUMNS, column_of
 from speechbrain_ext.evaluation.report_page import EXAMPLE, PAGE, PLAYER, SOURCE
 from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
 from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
@@ -106,7 +106,7 @@ def results_of(summary, *, references=None):
     """
     results = []
     for column, parts in summary.items():
-        label, unit, better = COLUMNS.get(column, (column, "", ""))
+        label, unit, better = column_of(column)
         plural = "" if parts["count"] == 1 else "s"
         notes = [f"{parts['count']} source{plural}"]
         if math.isfinite(parts["std"]):

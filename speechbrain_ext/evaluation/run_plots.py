@@ -4,6 +4,7 @@ from pathlib import Path
 
 from speechbrain_ext.evaluation.estimator_plots import course_over_epochs
 from speechbrain_ext.evaluation.plots import residual_noise_against_snr
+from speechbrain_ext.evaluation.recognition_plots import error_rate_against_snr
 
 
 def residual_noise_by_snr(path: Path, run) -> Path | None:
@@ -77,3 +78,30 @@ def blind_selection(path: Path, run) -> Path | None:
         "true": true,
     }
     return course_over_epochs(path, curves=[curve])
+
+
+def word_errors_by_snr(path: Path, run) -> Path:
+    """Draw the word error rate of tests at several SNRs.
+
+    Arguments
+    ---------
+    path : Path
+        PNG to write.
+    run : RunFolder
+        Its tests are named by SNRs, such as "5 dB", or "clean".
+
+    Returns
+    -------
+    path : Path
+    """
+    summary = run.summary()
+    rates = {
+        None if test == "clean" else float(test.split()[0]): (
+            summary[f"wer, {test}"]["mean"]
+        )
+        for test in run.tests
+    }
+    arm = {"name": "this model", "snr_db": list(rates)}
+    return error_rate_against_snr(
+        path, arms=[{**arm, "wer": [*rates.values()]}]
+    )

@@ -79,7 +79,7 @@ PAIR_ENCODERS = (SEQUENTIAL, OURS + "WaveformEncoder", OURS + "SpectralEncoder")
 RECOGNISER = OURS + "ConformerCTC"
 CLASSES = {
     *(*SEPARATORS, *BLOCKS, *LAYERS, *MASKNETS, *PAIR_ENCODERS),
-    *(ENCODER, DECODER, RECOGNISER, OURS + "JointRecogniser"),
+    *(ENCODER, DECODER, RECOGNISER, OURS + "JointRecognizer"),
     *(OURS + "SNRPredictor", NNET + "pooling.StatisticsPooling"),
 }
 # names of parameters to what they may be, in every class; others stay at
@@ -116,7 +116,7 @@ KINDS: dict[str, Kind] = {
         "mem_type": choice("hc h c id av"),
         "padding": choice("same valid causal"),
         "separator enhancer": SEPARATORS,
-        "recogniser": (RECOGNISER,),
+        "recognizer": (RECOGNISER,),
         "intra_model inter_model seg_model mem_model": BLOCKS,
     }.items()
     for name in names.split()

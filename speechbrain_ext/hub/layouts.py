@@ -35,8 +35,8 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
     {"predictor": (OURS + "SNRPredictor",)},
-    {"recogniser": (RECOGNISER,)},
-    {"joint": (OURS + "JointRecogniser",)},
+    {"recognizer": (RECOGNISER,)},
+    {"joint": (OURS + "JointRecognizer",)},
 )
 KEYS = {
     **{key: KINDS[key] for key in ("sample_rate", "num_spks")},
@@ -132,7 +132,7 @@ def check_agreement(
     if "alphabet" in plan:
         wanted["num_tokens"] = len(plan["alphabet"]) + 1
     for module in modules.values():
-        require_arguments(module.keywords.get("recogniser", module), wanted)
+        require_arguments(module.keywords.get("recognizer", module), wanted)
     if "masknet" not in modules:
         return
     given = parameters(modules["encoder"])

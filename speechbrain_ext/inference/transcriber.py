@@ -137,13 +137,13 @@ class Transcriber:
         if loaded.modules.keys() == {"joint"}:
             joint = loaded.modules["joint"]
             options["enhancer"] = move_module(joint.enhancer, device)
-            recogniser = joint.recogniser
-        elif loaded.modules.keys() == {"recogniser"}:
-            recogniser = loaded.modules["recogniser"]
+            recogniser = joint.recognizer
+        elif loaded.modules.keys() == {"recognizer"}:
+            recogniser = loaded.modules["recognizer"]
         else:
             raise ValueError(
                 f"{source} holds the modules {sorted(loaded.modules)}; a "
-                "transcriber is one module 'joint' or 'recogniser'"
+                "transcriber is one module 'joint' or 'recognizer'"
             )
         for key in ("sample_rate", "alphabet"):
             if key not in loaded.hparams:

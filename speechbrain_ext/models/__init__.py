@@ -3,7 +3,7 @@
 Separators take a mixture (B, T) and give estimates (B, S, T); the estimator
 takes both and gives levels (B, S); the predictor gives one for each frame of
 a noisy signal (B, F). Mixture consistency makes estimates sum to
-the mixture. Recognisers take waveforms (B, T) with relative lengths (B,).
+the mixture. Recognizers take waveforms (B, T) with relative lengths (B,).
 """
 
 from speechbrain_ext.models.acoustic_tokenizer import AcousticTokenizer
@@ -15,9 +15,9 @@ from speechbrain_ext.models.conformer_ctc import (
 )
 from speechbrain_ext.models.consistent_separator import ConsistentSeparator
 from speechbrain_ext.models.conv_tasnet import ConvTasNet
-from speechbrain_ext.models.joint_recogniser import (
+from speechbrain_ext.models.joint_recognizer import (
     JointOutput,
-    JointRecogniser,
+    JointRecognizer,
 )
 from speechbrain_ext.models.mixture_consistency import (
     MixtureConsistency,
@@ -48,7 +48,7 @@ __all__ = [
     "ConsistentSeparator",
     "ConvTasNet",
     "JointOutput",
-    "JointRecogniser",
+    "JointRecognizer",
     "MaskingSeparator",
     "MixtureConsistency",
     "Recognition",

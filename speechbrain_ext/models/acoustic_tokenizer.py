@@ -1,4 +1,4 @@
-"""Tokens of speech: K-means clusters of what a recogniser's encoder gives.
+"""Tokens of speech: K-means clusters of what a recognizer's encoder gives.
 
 Mini-batch K-means: Sculley, "Web-scale k-means clustering", WWW 2010, begun
 as by Arthur and Vassilvitskii, "k-means++", SODA 2007.
@@ -20,7 +20,7 @@ class AcousticTokenizer(nn.Module):
     """Labels of frames: the nearest of K centroids.
 
     The tokens of Lee and Kim, Sensors 24(8) 2573, 2024 (reconstructed): the
-    frames are a recogniser's encoder outputs on clean speech. The centroids
+    frames are a recognizer's encoder outputs on clean speech. The centroids
     are a buffer: they move with the module, are in its state, and get no
     gradient.
 

@@ -1,6 +1,8 @@
-"""Characters as the tokens of a recogniser."""
+"""Characters as the tokens of a recognizer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import torch
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
 
@@ -94,3 +96,63 @@ class CharacterTable:
                 text.append(self.alphabet[number - 1])
             before = number
         return "".join(text)
+
+    def decode_batch(
+        self, log_probabilities: torch.Tensor, lengths: torch.Tensor
+    ) -> list[str]:
+        """Turn the outputs of a recognizer into texts, greedily.
+
+        Arguments
+        ---------
+        log_probabilities : torch.Tensor
+            Shape (batch, frames, tokens).
+        lengths : torch.Tensor
+            Shape (batch,), relative to the longest.
+
+        Returns
+        -------
+        texts : list of str
+            With a space between words.
+
+        Example
+        -------
+        >>> outputs = torch.eye(3)[[2, 1, 0, 1, 1, 2]]
+        >>> CharacterTable("b ").decode_batch(outputs[None], torch.ones(1))
+        ['bb']
+        """
+        best = log_probabilities.argmax(-1).tolist()
+        ends = (lengths * log_probabilities.shape[1]).round().int().tolist()
+        return [
+            " ".join(self.decode(path[:end]).split())
+            for path, end in zip(best, ends, strict=True)
+        ]
+
+    def encode_batch(
+        self, texts: Sequence[str]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn texts into numbers, as targets of CTC.
+
+        Arguments
+        ---------
+        texts : sequence of str
+            Of characters of the alphabet.
+
+        Returns
+        -------
+        numbers : torch.Tensor
+            Shape (batch, characters), the blank behind the end of each.
+        lengths : torch.Tensor
+            Shape (batch,), relative to the longest.
+
+        Example
+        -------
+        >>> CharacterTable("ab").encode_batch(["ab", "b"])
+        (tensor([[1, 2],
+                [2, 0]]), tensor([1.0000, 0.5000]))
+        """
+        numbers = [torch.tensor(self.encode(text)) for text in texts]
+        padded = torch.nn.utils.rnn.pad_sequence(
+            numbers, batch_first=True, padding_value=self.blank
+        )
+        ends = [len(one) / padded.shape[1] for one in numbers]
+        return padded, torch.tensor(ends)

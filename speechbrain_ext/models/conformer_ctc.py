@@ -1,4 +1,4 @@
-"""A recogniser of speech: log mel features, conformer, CTC."""
+"""A recognizer of speech: log mel features, conformer, CTC."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Recognition(NamedTuple):
-    """What a recogniser gives for a batch.
+    """What a recognizer gives for a batch.
 
     Arguments
     ---------
@@ -30,7 +30,7 @@ class ConformerCTC(nn.Module):
     """Conformer with connectionist temporal classification.
 
     SpeechBrain's own pieces in one module, so that a Brain calls one: log mel
-    features, normalised over each utterance (the level does not matter), two
+    features, normalized over each utterance (the level does not matter), two
     convolutions that leave a quarter of the frames, a conformer with relative
     positions, a linear map. Gulati et al., "Conformer", Interspeech 2020,
     arXiv 2005.08100; Graves et al., ICML 2006.
@@ -54,10 +54,10 @@ class ConformerCTC(nn.Module):
 
     Example
     -------
-    >>> recogniser = ConformerCTC(
+    >>> recognizer = ConformerCTC(
     ...     29, mels=20, channels=4, size=8, layers=1, heads=2, feedforward=8
     ... )
-    >>> found = recogniser(torch.randn(2, 8000), torch.tensor([1.0, 0.5]))
+    >>> found = recognizer(torch.randn(2, 8000), torch.tensor([1.0, 0.5]))
     >>> found.log_probabilities.shape, found.frames.shape
     (torch.Size([2, 26, 29]), torch.Size([2, 26, 8]))
     """
@@ -87,7 +87,7 @@ class ConformerCTC(nn.Module):
             win_length=window_ms,
             hop_length=hop_ms,
         )
-        self.normalise = InputNormalization(norm_type="sentence")
+        self.normalize = InputNormalization(norm_type="sentence")
         self.convolutions = ConvolutionFrontEnd(
             input_shape=(None, None, mels),
             num_blocks=2,
@@ -119,7 +119,7 @@ class ConformerCTC(nn.Module):
     def forward(
         self, waveforms: torch.Tensor, lengths: torch.Tensor
     ) -> Recognition:
-        """Recognise a batch.
+        """Recognize a batch.
 
         Arguments
         ---------
@@ -134,7 +134,7 @@ class ConformerCTC(nn.Module):
         """
         with torch.autocast(waveforms.device.type, enabled=False):
             features = self.features(waveforms.float())
-            features = self.normalise(features, lengths)
+            features = self.normalize(features, lengths)
             # silence is far below the mean, and would be heard at the end
             there = frame_mask(lengths, features.shape[1])
             features = features * there.unsqueeze(-1)

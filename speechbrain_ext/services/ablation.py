@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, stdev
@@ -29,9 +29,12 @@ from speechbrain_ext.outputs import mark_folder
 from speechbrain_ext.services.identity import (
     RUN,
     differences,
-    run_identity,
 )
-from speechbrain_ext.services.launcher import check_recipe, prepare_data
+from speechbrain_ext.services.launcher import (
+    check_recipe,
+    identity_of,
+    prepare_data,
+)
 from speechbrain_ext.services.results import FIGURES
 
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
@@ -194,11 +197,7 @@ class Ablation:
         """Collect the settings that identify a run before it is started."""
         words = self.words(run, arguments)
         command, declared = check_recipe(run.hparams_file, words)
-        return run_identity(
-            command.checked.text,
-            run_opts=vars(command.run_opts),
-            free=getattr(declared, "FREE", ()),
-        )
+        return identity_of(command, declared)
 
     def execute(self, run: Run, arguments: argparse.Namespace) -> None:
         """Train one run, in a process of its own."""
@@ -250,6 +249,8 @@ class Ablation:
                 for name in self.plan["metrics"]
                 if content["metrics"].get(name, {}).get("mean") is not None
             }
+            for name, place in self.plan.get("details", {}).items():
+                means[name] = find(place)(folder)
             found = {
                 "settings": self.shared(content["info"]["settings"]),
                 "runs": {run.name: means},
@@ -260,6 +261,8 @@ class Ablation:
     def shared(self, settings: Mapping) -> dict:
         """Leave the settings that all runs of a corpus share."""
         varied = {"seed", *self.plan.get("options", {})}
+        # names of arguments whose values are those of varied options
+        varied |= set(self.plan.get("varied", ()))
         varied |= {need["option"] for need in self.plan.get("needs", ())}
         for values in self.plan.get("variants", {}).values():
             for variant in values.values():
@@ -296,9 +299,7 @@ class Ablation:
                 # a run may stand in the plan more than once
                 groups.setdefault(key, {})[run.name] = means
         rows = []
-        for key, found in sorted(
-            groups.items(), key=lambda item: [sort_key(v) for v in item[0]]
-        ):
+        for key, found in sorted(groups.items(), key=self.order):
             values = list(found.values())
             columns = {
                 name: [value[name] for value in values]
@@ -323,20 +324,41 @@ class Ablation:
             )
         return rows
 
-    def write_table(self, figures: Mapping, folder: str | os.PathLike) -> str:
-        """Write the table and its plots into a folder; return the table."""
-        rows, table = self.rows(figures), self.plan["table"]
-        lines = [
-            f"| {' | '.join(table)} |",
-            "|" + "---|" * len(table),
-            *(f"| {' | '.join(cells(row, table))} |" for row in rows),
+    def order(self, group: tuple[tuple, dict]) -> list[tuple]:
+        """Give the place of a row: variants stand as in the file."""
+        variants = self.plan.get("variants", {})
+        return [
+            sort_key(
+                list(variants[name]).index(value) if name in variants else value
+            )
+            for name, value in zip(self.plan["group"], group[0], strict=True)
         ]
-        text = "\n".join(lines)
-        (Path(folder) / TABLE).write_text(text + "\n", encoding="utf-8")
+
+    def write_table(self, figures: Mapping, folder: str | os.PathLike) -> str:
+        """Write the tables and plots into a folder; return the tables."""
+        rows, tables = self.rows(figures), self.plan["table"]
+        texts = [
+            "\n".join(
+                [
+                    f"| {' | '.join(table)} |",
+                    "|" + "---|" * len(table),
+                    *(f"| {' | '.join(cells(row, table))} |" for row in rows),
+                ]
+            )
+            for table in (tables if isinstance(tables, list) else [tables])
+        ]
         for place in self.plan.get("plots", ()):
-            module, _, name = place.rpartition(".")
-            getattr(importlib.import_module(module), name)(Path(folder), rows)
+            # some of them have a table of their own to add
+            texts += filter(None, [find(place)(Path(folder), rows)])
+        text = "\n\n".join(texts)
+        (Path(folder) / TABLE).write_text(text + "\n", encoding="utf-8")
         return text
+
+
+def find(place: str) -> Callable:
+    """Find a function by its dotted name."""
+    module, _, name = place.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def cells(row: Mapping, table: Mapping) -> Iterator[str]:
@@ -355,6 +377,8 @@ def cells(row: Mapping, table: Mapping) -> Iterator[str]:
             **row["factors"],
             labels=row["labels"],
             mean=row["mean"],
+            std=row["std"],
+            values=row["values"],
             seeds=len(row["values"]),
             show=show,
         )

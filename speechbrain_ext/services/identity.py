@@ -25,7 +25,7 @@ FREE = frozenset(
         *("number_of_epochs", "epoch_counter", "selection"),
         *("keep_checkpoints", "checkpointer", "ckpt_interval_minutes"),
         *("num_workers", "log_interval", "history", "text_log", "tensorboard"),
-        *("train_logger", "examples", "metrics", "more_metrics"),
+        *("train_logger", "examples", "metrics", "more_metrics", "results"),
         *("dnsmos_mixtures", "residual_noise", "pretrainer"),
         *("device", "noprogressbar", "test_only", "debug"),
     }
@@ -49,6 +49,7 @@ def run_identity(
     *,
     run_opts: Mapping | None = None,
     free: Iterable[str] = (),
+    bound: Iterable[str] = (),
     manifests: Iterable[str | os.PathLike] = (),
 ) -> dict:
     r"""Collect the settings that identify a run.
@@ -62,6 +63,8 @@ def run_identity(
     free : iterable of str
         More keys that may change, besides `FREE`, those that begin with
         ``test_`` and those that end with ``_folder``.
+    bound : iterable of str
+        Keys among `FREE` that may not change all the same.
     manifests : iterable of str or PathLike
         Prepared data: digests of these files are taken in.
 
@@ -78,7 +81,7 @@ def run_identity(
     >>> sorted(run_identity(text))
     ['net', 'processes', 'seed']
     """
-    free = FREE.union(free)
+    free = FREE.union(free).difference(bound)
     tree = read_plain(text)
     run_opts = run_opts or {}
     values = {
@@ -87,12 +90,12 @@ def run_identity(
         if key not in tree and run_opts.get(key) is not None
     }
     for key, value in tree.items():
+        if key in free:
+            continue
         if key in MODELS and isinstance(value, str):
             values[key] = _digest_weights(value)
-        elif not (
-            key in free
-            or key.startswith(FREE_BEGINNINGS)
-            or key.endswith(FREE_ENDS)
+        elif not key.startswith(FREE_BEGINNINGS) and not key.endswith(
+            FREE_ENDS
         ):
             values[key] = _without_places(value)
     if isinstance(values.get("modules"), dict):

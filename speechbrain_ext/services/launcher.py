@@ -34,6 +34,11 @@ from speechbrain_ext.services.results import (
     require_releasable,
 )
 from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
+from speechbrain_ext.services.stages import (
+    find_stages,
+    identify_stages,
+    is_of_a_stage,
+)
 from speechbrain_ext.services.start import find_start
 from speechbrain_ext.training.command_line import (
     CheckedCommand,
@@ -71,8 +76,11 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     if main:
         require_releasable(command.checked.text, script.with_name(DESCRIPTION))
         claim = claim_output(folder)
-        identify(command, folder, free=getattr(declared, "FREE", ()))
+        identify(command, folder, declared)
         describe(script, hparams_file, folder)
+    if hasattr(declared, "list_stages"):
+        # finished stages of another run are in the output folder
+        command.words.append("--start_from=null")
     with arguments_of(command, script):
         runpy.run_path(str(script), run_name="__main__")
     leave_processes()
@@ -113,7 +121,9 @@ def check_recipe(
         [str(hparams_file), *words],
         declared.RULES,
         declared.find_conflicts,
-        find_places,
+        lambda values: find_places(
+            values, staged=hasattr(declared, "list_stages")
+        ),
     )
     return command, declared
 
@@ -126,12 +136,15 @@ def load_options(path: Path) -> ModuleType:
     return module
 
 
-def find_places(values: Mapping) -> dict[str, Path]:
+def find_places(values: Mapping, staged: bool = False) -> dict[str, Path]:
     """Find the weights that an option names."""
-    if values.get("start_from") is None:
+    place = values.get("start_from")
+    if place is None:
         return {}
-    place = find_start(values["start_from"], selection=values.get("selection"))
-    return {"start_from": place}
+    if staged:
+        return {"start_from": find_stages(place)}
+    found = find_start(place, selection=values.get("selection"))
+    return {"start_from": found}
 
 
 def describe(
@@ -145,18 +158,53 @@ def describe(
 
 
 def identify(
-    command: CheckedCommand, folder: Path, free: Sequence[str]
+    command: CheckedCommand, folder: Path, declared: ModuleType
 ) -> None:
     """Prepare the data; refuse to resume a run of other settings."""
-    identity = run_identity(
+    manifests = prepare_data(command.checked.text)
+    identity = identity_of(command, declared, manifests)
+    checkpoints = folder.rglob("CKPT*/CKPT.yaml")
+    if not all(is_of_a_stage(path, folder) for path in checkpoints):
+        require_same_run(folder, identity)
+    values = command.checked.values
+    if hasattr(declared, "list_stages"):
+        identify_stages(
+            folder,
+            identity,
+            declared.list_stages(values),
+            start_from=values.get("start_from"),
+        )
+    remember_run(folder, identity)
+
+
+def identity_of(
+    command: CheckedCommand,
+    declared: ModuleType,
+    manifests: Sequence[Path] = (),
+) -> dict:
+    """Collect the settings that identify the run of a command.
+
+    Arguments
+    ---------
+    command : CheckedCommand
+        From `check_recipe`.
+    declared : module
+        The recipe's options.py: FREE names more keys that may change, BOUND
+        keys that may not.
+    manifests : sequence of Path
+        Prepared data.
+
+    Returns
+    -------
+    identity : dict
+    """
+    return run_identity(
         command.checked.text,
         run_opts=vars(command.run_opts),
-        free=free,
-        manifests=prepare_data(command.checked.text),
+        free=getattr(declared, "FREE", ()),
+        bound=getattr(declared, "BOUND", ()),
+        manifests=manifests,
     )
-    if any(folder.rglob("CKPT*/CKPT.yaml")):
-        require_same_run(folder, identity)
-    remember_run(folder, identity)
 
 
 def prepare_data(text: str) -> list[Path]:

@@ -16,9 +16,10 @@ from ruamel.yaml import YAML
 from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.evaluation.levels import match_mixture_level
-from speechbrain_ext.evaluation.metrics import COLUMNS
+from speechbrain_ext.evaluation.metrics import COLUMNS, column_of
 from speechbrain_ext.evaluation.plots import training_curves
 from speechbrain_ext.evaluation.report import Example, results_of, write_report
+from speechbrain_ext.evaluation.scores import without_nan
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import (
     RELEASE,
@@ -36,7 +37,9 @@ from speechbrain_ext.services.run_folder import (
     HISTORY,
     HYPERPARAMS,
     RunFolder,
+    plain_values,
 )
+from speechbrain_ext.services.stages import FOLDER
 
 FIGURES = "metrics.json"
 COMMAND = "command.json"
@@ -59,10 +62,11 @@ def require_releasable(text: str, description: Path) -> None:
         Saying what the release's hyperparams.yaml may not hold.
     """
     told = YAML(typ="safe").load(description.read_text(encoding="utf-8"))
+    modules = released_modules(told, plain_values(text))
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, HYPERPARAMS)
         path.write_text(text, encoding="utf-8")
-        path.write_text(inference_text(path, told), encoding="utf-8")
+        path.write_text(inference_text(path, told, modules), encoding="utf-8")
         try:
             read_plan(Path(place))
         except ValueError as error:
@@ -72,11 +76,21 @@ def require_releasable(text: str, description: Path) -> None:
             )
 
 
-def inference_text(path: Path, description: Mapping) -> str:
+def released_modules(description: Mapping, values: Mapping) -> list[str]:
+    """Name the modules that are released; which may depend on options."""
+    return [
+        TEMPLATES.from_string(name).render(**values)
+        for name in description["modules"]
+    ]
+
+
+def inference_text(
+    path: Path, description: Mapping, modules: Sequence[str]
+) -> str:
     """Compose the hyperparams.yaml of a release."""
     return inference_hyperparams(
         path,
-        modules=description["modules"],
+        modules=modules,
         values=description.get("values", ["sample_rate"]),
     )
 
@@ -115,14 +129,16 @@ def make_results(
 
 def write_figures(run: RunFolder) -> dict:
     """Write metrics.json: means of the tests, and what made them."""
-    table = run.table()
-    others = {
-        name: {
-            column: figures["mean"]
-            for column, figures in run.table(name).summary().items()
+    summary = run.summary()
+    others = {}
+    if not run.description.get("every_test"):
+        others = {
+            name: {
+                column: figures["mean"]
+                for column, figures in run.table(name).summary().items()
+            }
+            for name in run.tests[1:]
         }
-        for name in run.tests[1:]
-    }
     last = [row for row in run.history if row["stage"] == "train"][-1:]
     info = {
         "settings": run.settings,
@@ -130,10 +146,16 @@ def write_figures(run: RunFolder) -> dict:
         "selection": run.values.get("selection"),
         "steps": int(last[0]["step"]) if last else 0,
         "skipped_steps": int(last[0].get("skipped_steps") or 0) if last else 0,
+        "stages": run.stages,
         "other_tests": others,
     }
-    table.write_json(run.folder / FIGURES, info=info)
-    return table.summary()
+    content = {"info": info, "rows": len(run.table()), "metrics": summary}
+    text = json.dumps(without_nan(content), indent=2, allow_nan=False)
+    with replaced(run.folder / FIGURES) as partial:
+        partial.write_text(
+            f"{text}\n", encoding="utf-8", errors="surrogateescape"
+        )
+    return summary
 
 
 def store_figures(folder: str | os.PathLike, path: str | os.PathLike) -> None:
@@ -194,6 +216,12 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
         path = run.folder / "training.png"
         training_curves(path, history=run.folder / HISTORY)
         plots.append((path, "The course of the training."))
+    for stage in run.stages:
+        history = run.folder / FOLDER / stage / HISTORY
+        if history.is_file():
+            path = run.folder / f"training_{stage}.png"
+            training_curves(path, history=history)
+            plots.append((path, f"The course of the stage {stage}."))
     for plot in run.description.get("plots", ()):
         module, _, name = plot["draw"].rpartition(".")
         draw = getattr(importlib.import_module(module), name)
@@ -204,13 +232,22 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
 
 
 def read_examples(run: RunFolder) -> list[Example]:
-    """Read the test mixtures that the run kept for listening."""
-    rows = {}
-    for row in run.results:
-        if row.get("test", "") == run.tests[0]:
-            rows.setdefault(row["id"], []).append(
-                {k: v for k, v in row.items() if isinstance(v, float)}
-            )
+    """Read the test mixtures that the run kept for listening.
+
+    They are the first of the main test, then those of the other tests, where
+    all tests are shown.
+    """
+    rows, number = {}, run.values.get("examples")
+    for test in run.tests:
+        found = {}
+        for row in run.results:
+            if row.get("test", "") == test:
+                found.setdefault(row["id"], []).append(row)
+        if not run.description.get("every_test"):
+            rows = found
+            break
+        for name in list(found)[:number]:
+            rows[f"{test}: {name}"] = found[name]
     examples = []
     for name, folder in zip(
         rows, sorted((run.folder / "examples").glob("[0-9]*")), strict=False
@@ -229,10 +266,21 @@ def read_examples(run: RunFolder) -> list[Example]:
                 ),
                 references=torch.stack(references) if references else None,
                 sample_rate=run.values["sample_rate"],
-                scores=rows[name],
+                scores=[
+                    {k: v for k, v in row.items() if isinstance(v, float)}
+                    for row in rows[name]
+                ],
+                note=describe_words(rows[name][0]),
             )
         )
     return examples
+
+
+def describe_words(row: Mapping) -> str:
+    """Tell what was said and heard, where words were recognized."""
+    if "hypothesis" not in row:
+        return ""
+    return f"Said: {row['reference']}. Heard: {row['hypothesis']}."
 
 
 def read_sound(path: Path) -> torch.Tensor:
@@ -263,7 +311,7 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
     folder : Path
         For `python -m speechbrain_ext.hub`.
     """
-    modules = run.description["modules"]
+    modules = released_modules(run.description, run.values)
     weights = read_checkpoint(run, modules)
     parameters = sum(
         value.numel() for part in weights.values() for value in part.values()
@@ -272,11 +320,13 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
         "parameters": parameters,
         "trained_on": run.training_data(),
         "corpus": describe_corpus(run.values.get("prepare", {})),
+        "stages": run.stages,
     }
     texts = {
-        name: render(text, run, **more)
+        name: render(text, run, **more) if isinstance(text, str) else text
         for name, text in run.description["card"].items()
     }
+    split = run.values.get("test_split") or "test"
     command = run.folder / COMMAND
     arguments = json.loads(command.read_text()) if command.is_file() else []
     card = Card(
@@ -284,19 +334,23 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
         command=training_command(arguments or [HYPERPARAMS], root="."),
         metrics=[
             Metric(
-                name=COLUMNS[name].label,
+                name=column_of(name).label,
                 value=round(figures["mean"], 3),
                 dataset=more["corpus"]["name"],
-                unit=COLUMNS[name].unit,
-                split=run.values.get("test_split") or "test",
+                unit=column_of(name).unit,
+                split=split if isinstance(split, str) else ", ".join(split),
             )
             for name, figures in summary.items()
-            if name in COLUMNS and math.isfinite(figures["mean"])
+            if base_of(name) in run.description.get("card_metrics", COLUMNS)
+            and base_of(name) in COLUMNS
+            and math.isfinite(figures["mean"])
         ],
     )
     return build_release(
         run.folder / RELEASE,
-        hyperparams=inference_text(run.folder / HYPERPARAMS, run.description),
+        hyperparams=inference_text(
+            run.folder / HYPERPARAMS, run.description, modules
+        ),
         modules={
             name: SimpleNamespace(state_dict=lambda part=part: part)
             for name, part in weights.items()
@@ -318,6 +372,11 @@ def read_checkpoint(run: RunFolder, modules: Sequence[str]) -> dict:
     return {name: read_weights(found.paramfiles[name]) for name in modules}
 
 
+def base_of(name: str) -> str:
+    """Give the name of a score without that of its test."""
+    return name.partition(",")[0]
+
+
 def describe_corpus(prepare: Mapping) -> dict:
     """Tell the name of a corpus, and the line that opens its module."""
     name = prepare.get("module", "").rpartition(".")[2]
@@ -330,14 +389,18 @@ def describe_corpus(prepare: Mapping) -> dict:
 def print_summary(run: RunFolder, summary: Mapping) -> None:
     """Print the headline figures beside the stored ones."""
     stored = run.reference
+    headline = run.description["headline"]
+    shown = sorted(
+        (name for name in summary if base_of(name) in headline),
+        key=lambda name: headline.index(base_of(name)),
+    )
+    width = max([28, *(len(column_of(name).label) + 1 for name in shown)])
     heads = ["this run", "stored", "difference"] if stored else ["this run"]
-    print("\n" + " " * 28 + "".join(f"{head:>12s}" for head in heads))
-    for name in run.description["headline"]:
-        if name not in summary:
-            continue
-        label, unit, _ = COLUMNS.get(name, (name, "", ""))
+    print("\n" + " " * width + "".join(f"{head:>12s}" for head in heads))
+    for name in shown:
+        label, unit, _ = column_of(name)
         mean = summary[name]["mean"]
-        line = f"{label:28s}{mean:9.2f} {unit:2s}"
+        line = f"{label:{width}s}{mean:9.2f} {unit:2s}"
         if stored:
             other = stored["metrics"].get(name, math.nan)
             line += f"{other:9.2f} {unit:2s}{mean - other:+9.2f} {unit:2s}"

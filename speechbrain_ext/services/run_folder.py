@@ -3,10 +3,12 @@
 import csv
 import functools
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jinja2
 from ruamel.yaml import YAML
 
 from speechbrain_ext.dataio.recordings import read_recordings
@@ -16,14 +18,16 @@ from speechbrain_ext.services.identity import (
     read_plain,
     test_settings,
 )
+from speechbrain_ext.services.stages import FINISHED, FOLDER
 
+EXPRESSIONS = jinja2.Environment(undefined=jinja2.StrictUndefined)
 HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
 HISTORY = "history.csv"
 REFERENCE = "reference.json"
 # columns of the test results that are no scores
-NAMES = ("id", "source", "test")
+NAMES = ("id", "source", "test", "reference", "hypothesis")
 
 
 class RunFolder:
@@ -73,11 +77,15 @@ class RunFolder:
 
     @functools.cached_property
     def results(self) -> list[dict]:
-        """Rows of the test results, scores as numbers."""
+        """Rows of the test results, scores as numbers.
+
+        Scores that a row does not have are left out.
+        """
         return [
             {
-                name: cell if name in NAMES else float(cell or "nan")
+                name: cell if name in NAMES else float(cell)
                 for name, cell in row.items()
+                if cell or name in NAMES
             }
             for row in read_rows(self.folder / RESULTS)
         ]
@@ -103,6 +111,55 @@ class RunFolder:
                 table.add(utterance=row["id"], source=source, **scores)
         return table
 
+    def summary(self) -> dict:
+        """Sum up the scores of the main test, or of every one by its name.
+
+        Returns
+        -------
+        summary : dict of dict
+            See `ScoreTable.summary`. Where the description says `every_test`,
+            the name of the test follows that of the score: "wer, 5 dB".
+        """
+        if not self.description.get("every_test"):
+            return self._summary(self.tests[:1])
+        groups = {name: [name] for name in self.tests}
+        for name, rule in self.description.get("groups", {}).items():
+            among = EXPRESSIONS.compile_expression(rule)
+            groups[name] = [test for test in self.tests if among(test=test)]
+        return {
+            f"{score}, {name}": figures
+            for name, tests in groups.items()
+            for score, figures in self._summary(tests).items()
+        }
+
+    def _summary(self, tests: Sequence[str]) -> dict:
+        """Sum up the scores of some tests, and ratios of their sums."""
+        table = ScoreTable()
+        for test in tests:
+            for row in self.table(test).rows:
+                row = {**row, "utterance": f"{test} {row['utterance']}"}
+                table.add(**row)
+        summary = table.summary()
+        for name, (above, below) in self.description.get("ratios", {}).items():
+            percent = 100 * sum(table.values(above)) / sum(table.values(below))
+            figures = {**summary.pop(above), "mean": percent}
+            summary[name] = {**figures, "std": math.nan}
+            del summary[below]
+        return summary
+
+    @functools.cached_property
+    def stages(self) -> dict[str, dict]:
+        """What is known of each finished stage, by its name."""
+        paths = {
+            name: self.folder / FOLDER / name / FINISHED
+            for name in self.description.get("stages", ())
+        }
+        return {
+            name: json.loads(path.read_text(encoding="utf-8"))
+            for name, path in paths.items()
+            if path.is_file()
+        }
+
     @functools.cached_property
     def reference(self) -> dict | None:
         """The stored figures that this run is compared with, if any."""
@@ -121,14 +178,16 @@ class RunFolder:
         rows = {}
         for kind, key in (("speech", "train_data"), ("noise", "train_noise")):
             path, split = self.values.get(key), self.values.get("train_split")
+            splits = split if isinstance(split, list) else [split]
+            root = self.values.get("data_folder")
+            if kind == "noise":
+                root = self.values.get("noise_folder") or root
             if path is not None and Path(path).is_file():
-                every = read_recordings(
-                    path, root=self.values.get("data_folder")
-                )
                 rows[kind] = [
                     row
-                    for row in every
-                    if row.kind in ("", kind) and row.split in ("", split)
+                    for row in read_recordings(path, root=root)
+                    if row.kind in ("", kind)
+                    and (split is None or row.split in ("", *splits))
                 ]
         speech, noise = rows.get("speech", []), rows.get("noise", [])
         return {

@@ -14,18 +14,18 @@ from speechbrain.utils.distributed import if_main_process
 
 @register_checkpoint_hooks
 class GradientBalance:
-    """Find weights with which terms pull a share as hard as the leading one.
+    """Find weights that set terms' gradients relative to the leading one's.
 
     On the first steps of a training the norm of each term's gradient at one
     tensor (such as the output of a front end) is measured. The weight of a
-    term is its share times the mean norm of the leading term over its own;
+    term is its ratio times the mean norm of the leading term over its own;
     after those steps it stays. All processes have the same weights. Add it to
     the Checkpointer's recoverables.
 
     Arguments
     ---------
-    shares : Mapping
-        Name of a term to the share wanted, above 0; those of 0 are left out.
+    ratios : Mapping
+        Name of a term to the ratio wanted, above 0; those of 0 are left out.
     steps : int
         On how many steps is measured, at least 1.
 
@@ -43,21 +43,21 @@ class GradientBalance:
     {'other': 4.0}
     """
 
-    def __init__(self, shares: Mapping[str, float], *, steps: int = 10) -> None:
-        if steps < 1 or any(share < 0 for share in shares.values()):
+    def __init__(self, ratios: Mapping[str, float], *, steps: int = 10) -> None:
+        if steps < 1 or any(ratio < 0 for ratio in ratios.values()):
             raise ValueError(
-                f"steps is {steps} and shares {dict(shares)}; the first must "
+                f"steps is {steps} and ratios {dict(ratios)}; the first must "
                 "be at least 1, the others not below 0"
             )
-        self.shares = {name: s for name, s in shares.items() if s > 0}
+        self.ratios = {name: r for name, r in ratios.items() if r > 0}
         self.steps = steps
         self.measured = 0
-        self.sums = dict.fromkeys(["leading", *self.shares], 0.0)
+        self.sums = dict.fromkeys(["leading", *self.ratios], 0.0)
 
     @property
     def finished(self) -> bool:
         """Whether the weights stay as they are."""
-        return not self.shares or self.measured >= self.steps
+        return not self.ratios or self.measured >= self.steps
 
     def measure(
         self,
@@ -75,11 +75,11 @@ class GradientBalance:
         leading : torch.Tensor
             The term that the others are held against, a scalar.
         terms : Mapping
-            Name to term, before weighting; all of `shares` among them.
+            Name to term, before weighting; all of `ratios` among them.
         """
         if self.finished:
             return
-        values = [leading, *(terms[name] for name in self.shares)]
+        values = [leading, *(terms[name] for name in self.ratios)]
         norms = torch.stack([_norm(value, at) for value in values])
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(norms)
@@ -98,10 +98,10 @@ class GradientBalance:
             Name to weight.
         """
         return {
-            name: share * self.sums["leading"] / self.sums[name]
+            name: ratio * self.sums["leading"] / self.sums[name]
             if self.sums[name] > 0
             else 0.0
-            for name, share in self.shares.items()
+            for name, ratio in self.ratios.items()
         }
 
     @mark_as_saver

@@ -51,11 +51,11 @@ def run(command, expect=0, **environment):
     return result.stdout
 
 
-def kill_at(step, command, history):
+def kill_at(step, command, history, **environment):
     """Start a command, and kill it once its history has come to a step."""
     process = subprocess.Popen(
         [str(part) for part in command],
-        env=environment_for(),
+        env=environment_for(**environment),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,7 +1,6 @@
 """Ablations: what runs, and the table made from finished runs."""
 
 import json
-import re
 import sys
 from types import SimpleNamespace
 

@@ -3,7 +3,8 @@
     [torchrun ...] python worker.py OUTPUT HPARAMS_FILE [--key=value ...]
 
 Run by the tests; with POISON=STEP in the environment, rank 1 (or the only
-one) finds NaN in its batch at that step.
+one) finds NaN in its batch at that step. With FITS=NUMBER it goes on until so
+many stages are trained.
 """
 
 import importlib
@@ -30,7 +31,7 @@ def poisoned(plain, output):
     step = int(os.environ.get("POISON", -1))
     last = int(os.environ.get("WORLD_SIZE", 1)) - 1
     rank = int(os.environ.get("RANK", 0))
-    batches = []
+    batches, fits = [], []
 
     class Poisoned(plain):
         def compute_forward(self, batch, stage):
@@ -57,7 +58,9 @@ def poisoned(plain, output):
                 "wrapped": isinstance(trained, wrapper),
             }
             torch.save(state, output / f"rank{rank}.pt")
-            raise Trained
+            fits.append(state["optimizer_step"])
+            if len(fits) == int(os.environ.get("FITS", 1)):
+                raise Trained
 
     return Poisoned
 
@@ -70,7 +73,7 @@ def main():
     command, declared = launcher.check_recipe(hparams_file, words)
     if int(os.environ.get("RANK", 0)) == 0:
         folder = Path(command.checked.values["output_folder"])
-        launcher.identify(command, folder, getattr(declared, "FREE", ()))
+        launcher.identify(command, folder, declared)
     recipe = importlib.import_module(script.stem)
     for name, thing in list(vars(recipe).items()):
         if isinstance(thing, type) and issubclass(thing, sb.Brain):

@@ -43,6 +43,7 @@ MODULES = {
     "losses.contrastive_mixtures": (
         "speechbrain/nnet/loss/contrastive_mixtures.py"
     ),
+    "losses.frame_contrast": "speechbrain/nnet/loss/frame_contrast_terms.py",
     "losses.frame_sampling": "speechbrain/nnet/loss/frame_sampling.py",
     "losses.mixit": "speechbrain/nnet/loss/mixit.py",
     "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
@@ -62,6 +63,7 @@ MODULES = {
     "dataio.sound_mixtures": "speechbrain/dataio/sound_mixtures.py",
     "dataio.sound_samplers": "speechbrain/dataio/sound_sampler.py",
     "dataio.sources": "speechbrain/dataio/sources.py",
+    "dataio.transcripts": "speechbrain/dataio/transcripts.py",
     "dataio.utterances": "speechbrain/dataio/noisy_utterances.py",
     "models.acoustic_tokenizer": (
         "speechbrain/lobes/models/acoustic_tokenizer.py"
@@ -77,7 +79,7 @@ MODULES = {
         "speechbrain/lobes/models/dual_path_transformer.py"
     ),
     "models.fourier": "speechbrain/processing/fourier.py",
-    "models.joint_recogniser": ("speechbrain/lobes/models/joint_recogniser.py"),
+    "models.joint_recognizer": ("speechbrain/lobes/models/joint_recognizer.py"),
     "models.masks": "speechbrain/lobes/models/masks.py",
     "models.mixture_consistency": (
         "speechbrain/processing/mixture_consistency.py"
@@ -101,6 +103,7 @@ MODULES = {
     ),
     "models.waveform_encoder": "speechbrain/lobes/models/waveform_encoder.py",
     "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
+    "training.results_writer": "speechbrain/utils/results_writer.py",
     "training.history": "speechbrain/utils/history.py",
 }
 
@@ -192,7 +195,9 @@ class Recipe:
 RECIPES = (
     Recipe("FUSS/mixit_separation"),
     Recipe("LibriSpeech/personalized_enhancement", staged=True),
-    Recipe("LibriSpeech/robust_asr", staged=True),
+    Recipe(
+        "LibriSpeech/robust_asr", staged=True, keeps=("outside_recognizer.py",)
+    ),
     Recipe(
         "REAL-M/sisnr_estimation",
         theirs="REAL-M/sisnr-estimation",

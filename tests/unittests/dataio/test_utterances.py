@@ -100,12 +100,12 @@ def test_level_and_snr_hold_over_each_utterance(recordings):
 
 def test_a_share_stays_clean(recordings):
     dataset = UtteranceDataset(
-        **recordings, snr_db=(0.0, 0.0), clean_share=0.25
+        **recordings, snr_db=(0.0, 0.0), clean_probability=0.25
     )
     batch = dataset.__getitems__([Draw(0, seed) for seed in range(200)])
     assert 30 < batch["snr_db"].isinf().sum() < 70
     utterances = NoisyUtterances(
-        **recordings, batch_size=2, snr_db=(0.0, 0.0), clean_share=1.0
+        **recordings, batch_size=2, snr_db=(0.0, 0.0), clean_probability=1.0
     )
     speech = utterances.mix(next(iter(utterances.loader)))
     assert torch.equal(speech.noisy, speech.clean)
@@ -134,7 +134,7 @@ def test_what_is_read_follows_from_the_draws(recordings):
         ({"snr_db": None}, "snr_db is missing"),
         ({"snr_db": (5.0, 0.0)}, "the lower one comes first"),
         ({"speech": []}, "there are no utterances"),
-        ({"clean_share": 2.0}, "clean_share is 2.0"),
+        ({"clean_probability": 2.0}, "clean_probability is 2.0"),
     ],
 )
 def test_wrong_arguments(recordings, options, message):

@@ -98,7 +98,7 @@ BOMBS = {
     "arguments_that_double": "\n".join(
         [f"d0: &d0 {OURS}SpectralGRU"]
         + [
-            f"d{i}: &d{i} {OURS}JointRecogniser [*d{i - 1}, *d{i - 1}]"
+            f"d{i}: &d{i} {OURS}JointRecognizer [*d{i - 1}, *d{i - 1}]"
             for i in range(1, 60)
         ]
     ),

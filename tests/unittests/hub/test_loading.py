@@ -310,15 +310,15 @@ def test_lengths_of_other_mask_networks_fit_their_filters(tmp_path):
             load_folder(tmp_path)
 
 
-def test_the_rate_of_a_recogniser_is_that_of_its_file(tmp_path):
+def test_the_rate_of_a_recognizer_is_that_of_its_file(tmp_path):
     text = """
 sample_rate: 16000
 alphabet: abc
-recogniser: !new:speechbrain_ext.models.ConformerCTC
+recognizer: !new:speechbrain_ext.models.ConformerCTC
   num_tokens: 4
-modules: {recogniser: !ref <recogniser>}
+modules: {recognizer: !ref <recognizer>}
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
-  loadables: {recogniser: !ref <recogniser>}
+  loadables: {recognizer: !ref <recognizer>}
 """
     path = tmp_path / "hyperparams.yaml"
     for rate in ("", "  sample_rate: 8000\n", "  sample_rate: null\n"):
@@ -327,7 +327,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
             load_folder(tmp_path)
     rate = "  sample_rate: 16000\n"
     path.write_text(text.replace("  num_tokens", f"{rate}  num_tokens"))
-    with pytest.raises(FileNotFoundError, match="recogniser.safetensors"):
+    with pytest.raises(FileNotFoundError, match="recognizer.safetensors"):
         load_folder(tmp_path)
 
 

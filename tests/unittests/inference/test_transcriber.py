@@ -129,10 +129,10 @@ def test_unusable_waveforms(waveforms, message):
 HYPERPARAMS = """
 sample_rate: 8000
 alphabet: " ab"
-joint: !new:speechbrain_ext.models.JointRecogniser
+joint: !new:speechbrain_ext.models.JointRecognizer
     enhancer: !new:speechbrain_ext.models.SpectralTDCN
         {num_sources: 1, n_fft: 64, hop: 32, channels: 8, hidden: 8, blocks: 1}
-    recogniser: !new:speechbrain_ext.models.ConformerCTC
+    recognizer: !new:speechbrain_ext.models.ConformerCTC
         num_tokens: 4
         mels: 20
         channels: 4
@@ -241,7 +241,7 @@ def test_folders_that_are_no_transcriber(released, tmp_path):
         pytest.param(lambda x: x * float("nan"), id="not-finite"),
     ],
 )
-def test_recognisers_that_give_another_shape(change):
+def test_recognizers_that_give_another_shape(change):
     class Changed(Pitch):
         def forward(self, waveforms, lengths):
             found = super().forward(waveforms, lengths)

@@ -15,7 +15,7 @@ class JointOutput(NamedTuple):
     Arguments
     ---------
     waveforms : torch.Tensor
-        What was recognised, shape (batch, time): enhanced, if that was asked.
+        What was recognized, shape (batch, time): enhanced, if that was asked.
     recognition : Recognition or None
         Of them.
     """
@@ -24,8 +24,8 @@ class JointOutput(NamedTuple):
     recognition: Recognition | None
 
 
-class JointRecogniser(nn.Module):
-    """An enhancement front end, and a recogniser of what it gives.
+class JointRecognizer(nn.Module):
+    """An enhancement front end, and a recognizer of what it gives.
 
     Parts can be frozen: a frozen part gets no gradient and does as in
     evaluation (no dropout), while gradients pass through it.
@@ -34,13 +34,13 @@ class JointRecogniser(nn.Module):
     ---------
     enhancer : torch.nn.Module
         Any separator with one source: (batch, time) to (batch, 1, time).
-    recogniser : torch.nn.Module
+    recognizer : torch.nn.Module
         (batch, time) and relative lengths to a `Recognition`: `ConformerCTC`.
 
     Example
     -------
     >>> from speechbrain_ext.models import ConformerCTC, SpectralTDCN
-    >>> joint = JointRecogniser(
+    >>> joint = JointRecognizer(
     ...     SpectralTDCN(num_sources=1, channels=8, hidden=8, blocks=1),
     ...     ConformerCTC(
     ...         29, mels=20, channels=4, size=8, layers=1, heads=2,
@@ -52,10 +52,10 @@ class JointRecogniser(nn.Module):
     (torch.Size([2, 4000]), torch.Size([2, 13, 8]))
     """
 
-    def __init__(self, enhancer: nn.Module, recogniser: nn.Module) -> None:
+    def __init__(self, enhancer: nn.Module, recognizer: nn.Module) -> None:
         super().__init__()
         self.enhancer = enhancer
-        self.recogniser = recogniser
+        self.recognizer = recognizer
 
     def train_only(self, parts: Collection[str]) -> None:
         """Freeze all parts but these.
@@ -63,13 +63,13 @@ class JointRecogniser(nn.Module):
         Arguments
         ---------
         parts : collection of str
-            Of "enhancer" and "recogniser".
+            Of "enhancer" and "recognizer".
         """
         for name, part in self.named_children():
             part.requires_grad_(name in parts)
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> "JointRecogniser":
+    def train(self, mode: bool = True) -> "JointRecognizer":
         """Choose training or evaluation; frozen parts stay in evaluation."""
         super().train(mode)
         for part in self.children():
@@ -83,9 +83,9 @@ class JointRecogniser(nn.Module):
         lengths: torch.Tensor,
         *,
         enhance: bool = True,
-        recognise: bool = True,
+        recognize: bool = True,
     ) -> JointOutput:
-        """Enhance and recognise a batch, or do one of the two.
+        """Enhance and recognize a batch, or do one of the two.
 
         Arguments
         ---------
@@ -93,7 +93,7 @@ class JointRecogniser(nn.Module):
             Shape (batch, time), padded with zeros.
         lengths : torch.Tensor
             Shape (batch,), relative to the longest.
-        enhance, recognise : bool
+        enhance, recognize : bool
             What to do.
 
         Returns
@@ -110,5 +110,5 @@ class JointRecogniser(nn.Module):
                 )
             spoken = frame_mask(lengths, waveforms.shape[1])
             waveforms = estimates[:, 0] * spoken
-        recognition = self.recogniser(waveforms, lengths) if recognise else None
+        recognition = self.recognizer(waveforms, lengths) if recognize else None
         return JointOutput(waveforms, recognition)

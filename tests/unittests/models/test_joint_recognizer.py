@@ -1,4 +1,4 @@
-"""Recogniser, and enhancement in front of it."""
+"""Recognizer, and enhancement in front of it."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from speechbrain_ext.models import (
     CharacterTable,
     ConformerCTC,
-    JointRecogniser,
+    JointRecognizer,
     SpectralTDCN,
     frame_mask,
 )
@@ -17,7 +17,7 @@ SIZES = {"mels": 20, "channels": 4, "size": 16, "heads": 2, "feedforward": 16}
 @pytest.fixture
 def joint():
     torch.manual_seed(0)
-    return JointRecogniser(
+    return JointRecognizer(
         SpectralTDCN(num_sources=1, n_fft=64, hop=32, channels=8, hidden=8),
         ConformerCTC(5, layers=1, **SIZES),
     )
@@ -25,23 +25,23 @@ def joint():
 
 def test_padding_changes_next_to_nothing(joint):
     """SpeechBrain's convolutions mirror what lies at the very end."""
-    recogniser = joint.recogniser.eval()
+    recognizer = joint.recognizer.eval()
     waveforms = torch.randn(2, 16000)
     waveforms[1, 8000:] = 0
-    both = recogniser(waveforms, torch.tensor([1.0, 0.5]))
-    alone = recogniser(waveforms[1:, :8000], torch.ones(1))
+    both = recognizer(waveforms, torch.tensor([1.0, 0.5]))
+    alone = recognizer(waveforms[1:, :8000], torch.ones(1))
     difference = (both.frames[1, :26] - alone.frames[0]).abs()
     assert difference[:20].max() < 0.2
-    other = recogniser(waveforms.flip(1), torch.ones(2)).frames[1, :26]
+    other = recognizer(waveforms.flip(1), torch.ones(2)).frames[1, :26]
     assert (other - alone.frames[0]).abs().mean() > 5 * difference.mean()
 
 
 def test_the_level_does_not_matter(joint):
-    recogniser = joint.recogniser.eval()
+    recognizer = joint.recognizer.eval()
     waveforms, lengths = torch.randn(1, 8000), torch.ones(1)
     torch.testing.assert_close(
-        recogniser(0.01 * waveforms, lengths).log_probabilities,
-        recogniser(waveforms, lengths).log_probabilities,
+        recognizer(0.01 * waveforms, lengths).log_probabilities,
+        recognizer(waveforms, lengths).log_probabilities,
         atol=1e-3,
         rtol=1e-3,
     )
@@ -50,39 +50,39 @@ def test_the_level_does_not_matter(joint):
 @pytest.mark.slow
 def test_it_learns_an_utterance(joint):
     table = CharacterTable("abc ")
-    recogniser = joint.recogniser.eval()  # without dropout
+    recognizer = joint.recognizer.eval()  # without dropout
     text, lengths = torch.tensor([table.encode("a cab")]), torch.ones(1)
     tones = torch.sin(torch.arange(1600) * text.T * 0.3).flatten()[None]
-    optimizer = torch.optim.Adam(recogniser.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(recognizer.parameters(), lr=0.01)
     for _ in range(80):
-        found = recogniser(tones, lengths).log_probabilities
+        found = recognizer(tones, lengths).log_probabilities
         loss = torch.nn.functional.ctc_loss(
             found.transpose(0, 1), text, (found.shape[1],), (5,)
         )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    path = recogniser(tones, lengths).log_probabilities[0].argmax(-1)
+    path = recognizer(tones, lengths).log_probabilities[0].argmax(-1)
     assert table.decode(path.tolist()) == "a cab"
 
 
 def test_frozen_parts_get_no_gradient_but_let_it_through(joint):
     joint.train_only(["enhancer"])
     joint.train()
-    assert joint.enhancer.training and not joint.recogniser.training
+    assert joint.enhancer.training and not joint.recognizer.training
     output = joint(torch.randn(2, 4000), torch.ones(2))
     output.recognition.frames.square().sum().backward()
-    assert all(p.grad is None for p in joint.recogniser.parameters())
+    assert all(p.grad is None for p in joint.recognizer.parameters())
     assert any(p.grad.abs().sum() > 0 for p in joint.enhancer.parameters())
-    joint.train_only(["enhancer", "recogniser"])
-    assert joint.recogniser.training
+    joint.train_only(["enhancer", "recognizer"])
+    assert joint.recognizer.training
 
 
 def test_what_is_done_is_chosen(joint):
     waveforms, lengths = torch.randn(2, 4000), torch.tensor([1.0, 0.5])
     output = joint(waveforms, lengths, enhance=False)
     assert output.waveforms is waveforms
-    output = joint(waveforms, lengths, recognise=False)
+    output = joint(waveforms, lengths, recognize=False)
     assert output.recognition is None
     assert not output.waveforms[1, 2000:].any()
     assert output.waveforms[1, :2000].any()

