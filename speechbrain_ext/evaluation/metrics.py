@@ -36,7 +36,7 @@ class Column(NamedTuple):
     better: str
 
 
-#: Every column that `SeparationMetrics` can fill.
+#: Every column that is known: those of `SeparationMetrics`, and of estimators.
 COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", "higher"),
     "si_sdri": Column("SI-SDR improvement", "dB", "higher"),
@@ -55,6 +55,17 @@ COLUMNS = {
     "a_other": Column("Other noise let in (a_other)", "", "lower"),
     "interference_db": Column("Other speech re speech", "dB", "lower"),
     "artifact_db": Column("Artifacts re speech", "dB", "lower"),
+    "pearson": Column("Pearson correlation", "", "higher"),
+    "spearman": Column("Spearman correlation", "", "higher"),
+    "mean_absolute_error": Column("Mean absolute error", "dB", "lower"),
+    "error_within_range": Column(
+        "Mean absolute error within range", "dB", "lower"
+    ),
+    "bias": Column("Bias", "dB", ""),
+    "ratio_within_range": Column("Ratio of sources within range", "", ""),
+    "ratio_below_typical": Column("Ratio below the typical error", "", ""),
+    "kendall": Column("Kendall, order of the separators", "", "higher"),
+    "regret_db": Column("Best separator above the chosen", "dB", "lower"),
 }
 
 # What means something against noisy targets, or without any.

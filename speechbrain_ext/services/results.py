@@ -5,8 +5,10 @@ import json
 import logging
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +22,7 @@ from speechbrain_ext.evaluation.levels import match_mixture_level
 from speechbrain_ext.evaluation.metrics import COLUMNS
 from speechbrain_ext.evaluation.plots import training_curves
 from speechbrain_ext.evaluation.report import Example, results_of, write_report
+from speechbrain_ext.evaluation.scores import without_nan
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import (
     RELEASE,
@@ -37,6 +40,8 @@ from speechbrain_ext.services.run_folder import (
     HISTORY,
     HYPERPARAMS,
     RunFolder,
+    by_corpus,
+    plain_values,
 )
 
 FIGURES = "metrics.json"
@@ -76,11 +81,26 @@ def require_releasable(text: str, description: Path) -> None:
 
 def inference_text(path: Path, description: Mapping) -> str:
     """Compose the hyperparams.yaml of a release."""
+    values = plain_values(path.read_text(encoding="utf-8"))
+    if "hyperparams" in description:
+        template = TEMPLATES.from_string(description["hyperparams"])
+        return template.render(**values) + "\n"
     return inference_hyperparams(
         path,
-        modules=description["modules"],
+        modules=released_modules(description, values),
         values=description.get("values", ["sample_rate"]),
     )
+
+
+def released_modules(description: Mapping, values: Mapping) -> dict[str, str]:
+    """Give the keys of what is released, by the names it is released by."""
+    modules = description["modules"]
+    if not isinstance(modules, Mapping):
+        return {name: name for name in modules}
+    return {
+        name: TEMPLATES.from_string(key).render(**values)
+        for name, key in modules.items()
+    }
 
 
 def make_results(
@@ -106,26 +126,28 @@ def make_results(
     if command is not None:
         with replaced(run.folder / COMMAND) as partial:
             partial.write_text(json.dumps([str(word) for word in command]))
-    summary = write_figures(run)
+    write_figures(run)
     if run.values.get("store_reference"):
-        store_figures(run, summary)
-    write_page(run, summary)
-    print_summary(run, summary)
-    release = make_release(run, summary)
+        store_figures(run)
+    write_page(run)
+    for test in run.shown_tests:
+        print_summary(run, test)
+    release = make_release(run)
+    for name in run.description.get("releases", ()):
+        make_release(run, folder=name, selection=name, tests=[name])
     print(f"Model, figures and page with players: {run.folder}/index.html")
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(run.folder)}")
 
 
-def write_figures(run: RunFolder) -> dict:
-    """Write metrics.json: means of the tests, and what made them."""
-    table = run.table()
+def write_figures(run: RunFolder) -> None:
+    """Write metrics.json: figures of the tests, and what made them."""
     others = {
-        name: {
+        test: {
             column: figures["mean"]
-            for column, figures in run.table(name).summary().items()
+            for column, figures in run.summary(test).items()
         }
-        for name in run.tests[1:]
+        for test in run.tests[1:]
     }
     last = [row for row in run.history if row["stage"] == "train"][-1:]
     info = {
@@ -136,28 +158,36 @@ def write_figures(run: RunFolder) -> dict:
         "skipped_steps": int(last[0].get("skipped_steps") or 0) if last else 0,
         "other_tests": others,
     }
-    table.write_json(run.folder / FIGURES, info=info)
-    return table.summary()
+    content = {
+        "info": info,
+        "rows": len(run.rows_of(run.tests[0])),
+        "metrics": run.summary(),
+    }
+    text = json.dumps(without_nan(content), indent=2, allow_nan=False)
+    with replaced(run.folder / FIGURES) as partial:
+        partial.write_text(
+            f"{text}\n", encoding="utf-8", errors="surrogateescape"
+        )
 
 
-def store_figures(run: RunFolder, summary: Mapping) -> None:
+def store_figures(run: RunFolder) -> None:
     """Keep the figures of this run for others to be compared with."""
     info = json.loads((run.folder / FIGURES).read_text())["info"]
     content = {key: info[key] for key in ("settings", "seed", "other_tests")}
     content["metrics"] = {
-        name: round(figures["mean"], 4) for name, figures in summary.items()
+        name: round(figures["mean"], 4)
+        for name, figures in run.summary().items()
     }
     path = Path(run.values["reference"])
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(without_nan(content), indent=2) + "\n")
     logger.info("Stored the figures of this run in %s", path)
 
 
-def write_page(run: RunFolder, summary: Mapping) -> None:
+def write_page(run: RunFolder) -> None:
     """Write index.html, its plots and its sounds."""
     notes = [render(text, run) for text in run.description.get("notes", ())]
-    stored = run.reference
-    if stored and (other := unlike(run)):
+    if run.reference and (other := unlike(run)):
         notes.append(
             "The stored figures belong to another configuration: "
             f"{', '.join(other)} differ."
@@ -165,9 +195,15 @@ def write_page(run: RunFolder, summary: Mapping) -> None:
     write_report(
         run.folder,
         title=run.description["title"],
-        figures=results_of(
-            summary, references=stored["metrics"] if stored else None
-        ),
+        figures=[
+            replace(figure, name=f"{test}: {figure.name}")
+            if run.shown_tests[1:]
+            else figure
+            for test in run.shown_tests
+            for figure in results_of(
+                run.summary(test), references=run.stored(test)
+            )
+        ],
         notes=notes,
         plots=draw_plots(run),
         examples=read_examples(run),
@@ -192,9 +228,15 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
     for plot in run.description.get("plots", ()):
         module, _, name = plot["draw"].rpartition(".")
         draw = getattr(importlib.import_module(module), name)
-        path = run.folder / plot["file"]
-        if draw(path, run) is not None:
-            plots.append((path, plot["caption"]))
+        for test in run.tests if plot.get("each_test") else [None]:
+            path, caption = run.folder / plot["file"], plot["caption"]
+            arguments = []
+            if test is not None:
+                ending = re.sub(r"\W+", "_", test)
+                path = path.with_stem(f"{path.stem}_{ending}")
+                arguments, caption = [test], f"{test}: {caption}"
+            if draw(path, run, *arguments) is not None:
+                plots.append((path, caption))
     return plots
 
 
@@ -237,36 +279,49 @@ def read_sound(path: Path) -> torch.Tensor:
 
 def render(text: str, run: RunFolder, **more: object) -> str:
     """Fill in a text of report.yaml."""
-    filled = TEMPLATES.from_string(text).render(**run.values, **more)
+    filled = TEMPLATES.from_string(text).render({**run.values, **more})
     if "\n" in text.strip():
         return filled
     return " ".join(filled.split())
 
 
-def make_release(run: RunFolder, summary: Mapping) -> Path:
-    """Make the release folder of the selected checkpoint.
+def make_release(
+    run: RunFolder,
+    *,
+    folder: str = RELEASE,
+    selection: str | None = None,
+    tests: Sequence[str] | None = None,
+) -> Path:
+    """Make the release folder of a checkpoint.
 
     Arguments
     ---------
     run : RunFolder
         With checkpoints in its folder `save`.
-    summary : Mapping
-        From `ScoreTable.summary`.
+    folder : str
+        Below that of the run.
+    selection : str, optional
+        What chooses the checkpoint; by default as the run says.
+    tests : sequence of str, optional
+        Whose figures the card tells; by default those that the page shows.
 
     Returns
     -------
     folder : Path
         For `python -m speechbrain_ext.hub`.
     """
-    modules = run.description["modules"]
-    weights = read_checkpoint(run, modules)
+    selection = selection or run.values["selection"]
+    tests = run.shown_tests if tests is None else tests
+    weights = read_checkpoint(run, selection)
     parameters = sum(
         value.numel() for part in weights.values() for value in part.values()
     )
+    corpus = describe_corpus(run.values.get("prepare", {}))
     more = {
         "parameters": parameters,
         "trained_on": run.training_data(),
-        "corpus": describe_corpus(run.values.get("prepare", {})),
+        "corpus": corpus,
+        "selection": selection,
     }
     texts = {
         name: render(text, run, **more)
@@ -278,19 +333,14 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
         **texts,
         command=training_command(arguments or [HYPERPARAMS], root="."),
         metrics=[
-            Metric(
-                name=COLUMNS[name].label,
-                value=round(figures["mean"], 3),
-                dataset=more["corpus"]["name"],
-                unit=COLUMNS[name].unit,
-                split=run.values.get("test_split") or "test",
-            )
-            for name, figures in summary.items()
+            card_metric(run, test, name, figures["mean"], corpus["name"])
+            for test in tests
+            for name, figures in run.summary(test).items()
             if name in COLUMNS and math.isfinite(figures["mean"])
         ],
     )
     return build_release(
-        run.folder / RELEASE,
+        run.folder / folder,
         hyperparams=inference_text(run.folder / HYPERPARAMS, run.description),
         modules={
             name: SimpleNamespace(state_dict=lambda part=part: part)
@@ -300,33 +350,71 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
     )
 
 
-def read_checkpoint(run: RunFolder, modules: Sequence[str]) -> dict:
-    """Read the weights of the selected checkpoint, by module."""
-    save = run.folder / "save"
-    found = None
+def card_metric(
+    run: RunFolder, test: str, name: str, value: float, corpus: str
+) -> Metric:
+    """Put a figure into words; a test of one corpus begins with its name."""
+    label, unit, _ = COLUMNS[name]
+    splits = by_corpus(run.values.get("test_split") or "test")
+    split = " and ".join(dict.fromkeys(splits.values()))
+    own, _, group = test.partition(", ")
+    if own in by_corpus(run.values.get("test_data")):
+        corpus, split = own, splits.get(own, split)
+        label += f", {group}" if group else ""
+    return Metric(
+        name=label,
+        value=round(value, 3),
+        dataset=corpus,
+        unit=unit,
+        split=split,
+    )
+
+
+def read_checkpoint(run: RunFolder, selection: str) -> dict:
+    """Read the weights of a checkpoint, by the names of the release."""
+    save, found = run.folder / "save", None
     if save.is_dir():
-        found = Checkpointer(save).find_checkpoint(
-            min_key=run.values["selection"]
-        )
+        found = Checkpointer(save).find_checkpoint(min_key=selection)
     if found is None:
         raise FileNotFoundError(f"{save} holds no checkpoint to release")
-    return {name: read_weights(found.paramfiles[name]) for name in modules}
+    weights = {}
+    for name, key in released_modules(run.description, run.values).items():
+        if name in found.paramfiles:
+            weights[name] = read_weights(found.paramfiles[name])
+            continue
+        # a part of what the checkpoint holds
+        whole, _, part = key.partition(".")
+        weights[name] = {
+            weight.removeprefix(f"{part}."): value
+            for weight, value in read_weights(found.paramfiles[whole]).items()
+            if weight.startswith(f"{part}.")
+        }
+    return weights
 
 
 def describe_corpus(prepare: Mapping) -> dict:
     """Tell the name of a corpus, and the line that opens its module."""
-    name = prepare.get("module", "").rpartition(".")[2]
-    if not prepare.get("module", "").startswith("speechbrain_ext."):
+    module = prepare.get("module", "")
+    if prepare and not module:
+        several = [describe_corpus(part) for part in prepare.values()]
+        lines = dict.fromkeys(part["description"] for part in several)
+        return {
+            "name": " and ".join(prepare),
+            "description": " ".join(filter(None, lines)),
+        }
+    name = module.rpartition(".")[2]
+    if not module.startswith("speechbrain_ext."):
         return {"name": name.removesuffix("_prepare"), "description": ""}
-    module = importlib.import_module(prepare["module"])
-    return {"name": name, "description": module.__doc__.splitlines()[0]}
+    text = importlib.import_module(module).__doc__
+    return {"name": name, "description": text.splitlines()[0]}
 
 
-def print_summary(run: RunFolder, summary: Mapping) -> None:
-    """Print the headline figures beside the stored ones."""
-    stored = run.reference
+def print_summary(run: RunFolder, test: str) -> None:
+    """Print the headline figures of a test beside the stored ones."""
+    stored, summary = run.stored(test), run.summary(test)
     heads = ["this run", "stored", "difference"] if stored else ["this run"]
-    print("\n" + " " * 28 + "".join(f"{head:>12s}" for head in heads))
+    title = test if run.shown_tests[1:] else ""
+    print(f"\n{title:28s}" + "".join(f"{head:>12s}" for head in heads))
     for name in run.description["headline"]:
         if name not in summary:
             continue
@@ -334,7 +422,8 @@ def print_summary(run: RunFolder, summary: Mapping) -> None:
         mean = summary[name]["mean"]
         line = f"{label:28s}{mean:9.2f} {unit:2s}"
         if stored:
-            other = stored["metrics"].get(name, math.nan)
+            other = stored.get(name)
+            other = math.nan if other is None else other
             line += f"{other:9.2f} {unit:2s}{mean - other:+9.2f} {unit:2s}"
         print(line)
     if stored and (other := unlike(run)):

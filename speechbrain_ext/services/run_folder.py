@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
 HISTORY = "history.csv"
 # columns of the test results that are no scores
-NAMES = ("id", "source", "test")
+NAMES = ("id", "source", "test", "separator")
 
 
 class RunFolder:
@@ -91,16 +92,49 @@ class RunFolder:
         """Names of the tests, in their order; the first is the main one."""
         return list(dict.fromkeys(row.get("test", "") for row in self.results))
 
+    def rows_of(self, test: str) -> list[dict]:
+        """Rows of the results of one test."""
+        return [row for row in self.results if row.get("test", "") == test]
+
     def table(self, test: str | None = None) -> ScoreTable:
         """Collect the scores of one test, by default of the main one."""
         test = self.tests[0] if test is None else test
         table = ScoreTable()
-        for row in self.results:
-            if row.get("test", "") == test:
-                scores = {k: v for k, v in row.items() if k not in NAMES}
-                source = row.get("source", 0)
-                table.add(utterance=row["id"], source=source, **scores)
+        for row in self.rows_of(test):
+            scores = {k: v for k, v in row.items() if k not in NAMES}
+            source = row.get("source", 0)
+            table.add(utterance=row["id"], source=source, **scores)
         return table
+
+    def summary(self, test: str | None = None) -> dict[str, dict]:
+        """Sum up one test, by default the main one.
+
+        Returns
+        -------
+        figures : dict
+            As `ScoreTable.summary` gives them, or as the function that the
+            key `summary` of the description names gives them.
+        """
+        test = self.tests[0] if test is None else test
+        if "summary" not in self.description:
+            return self.table(test).summary()
+        module, _, name = self.description["summary"].rpartition(".")
+        sum_up = getattr(importlib.import_module(module), name)
+        return sum_up(self.rows_of(test), self.values)
+
+    @property
+    def shown_tests(self) -> list[str]:
+        """Names of the tests that the page and the card tell about."""
+        every = self.description.get("every_test", False)
+        return self.tests if every else self.tests[:1]
+
+    def stored(self, test: str) -> dict:
+        """Stored means of a test by column; empty if there are none."""
+        if not self.reference:
+            return {}
+        if test == self.tests[0]:
+            return self.reference["metrics"]
+        return self.reference["other_tests"].get(test, {})
 
     @functools.cached_property
     def reference(self) -> dict | None:
@@ -120,19 +154,24 @@ class RunFolder:
             "recordings", "speakers", "hours" of speech; "noises", and
             "licenses", of all.
         """
-        rows = {}
-        for kind, key in (("speech", "train_data"), ("noise", "train_noise")):
-            path, split = self.values.get(key), self.values.get("train_split")
-            if path is not None and Path(path).is_file():
-                every = read_recordings(
-                    path, root=self.values.get("data_folder")
-                )
-                rows[kind] = [
+        tables = by_corpus(self.values.get("train_data"))
+        noises = by_corpus(self.values.get("train_noise")) or tables
+        splits = by_corpus(self.values.get("train_split"))
+        roots = by_corpus(
+            self.values.get("data_root") or self.values.get("data_folder")
+        )
+        rows = {"speech": [], "noise": []}
+        for kind, found in (("speech", tables), ("noise", noises)):
+            for corpus, path in found.items():
+                if not Path(path).is_file():
+                    continue
+                split = splits.get(corpus, "")
+                rows[kind] += [
                     row
-                    for row in every
+                    for row in read_recordings(path, root=roots.get(corpus))
                     if row.kind in ("", kind) and row.split in ("", split)
                 ]
-        speech, noise = rows.get("speech", []), rows.get("noise", [])
+        speech, noise = rows["speech"], rows["noise"]
         return {
             "recordings": len(speech),
             "speakers": len({row.speaker for row in speech}),
@@ -142,6 +181,13 @@ class RunFolder:
                 {row.licence or "not stated" for row in (*speech, *noise)}
             ),
         }
+
+
+def by_corpus(value: object) -> Mapping:
+    """Give what an option says of each corpus; of a single one at ""."""
+    if isinstance(value, Mapping):
+        return value
+    return {} if value is None else {"": value}
 
 
 def read_rows(path: Path) -> list[dict]:
