@@ -4,7 +4,6 @@ from speechbrain_ext.corpora import (
     folder,
     fsd50k,
     fuss,
-    librimix,
     librispeech,
     librispeech_users,
     mini,
@@ -14,14 +13,12 @@ from speechbrain_ext.corpora import (
     user,
     voxceleb,
     wham,
-    whamr,
 )
 
 __all__ = [
     "folder",
     "fsd50k",
     "fuss",
-    "librimix",
     "librispeech",
     "librispeech_users",
     "mini",
@@ -31,5 +28,4 @@ __all__ = [
     "user",
     "voxceleb",
     "wham",
-    "whamr",
 ]

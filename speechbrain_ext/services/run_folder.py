@@ -129,7 +129,7 @@ class RunFolder:
         return self.tests if every else self.tests[:1]
 
     def stored(self, test: str) -> dict:
-        """Stored means of a test by column; empty if there are none."""
+        """Give stored means of a test by column; empty if there are none."""
         if not self.reference:
             return {}
         if test == self.tests[0]:

@@ -100,7 +100,7 @@ class SISNREstimation(SkipNonFinite, sb.Brain):
         """
         errors = []
         for name, (estimated, true, typical) in zip(
-            self.pool.names, predictions
+            self.pool.names, predictions, strict=True
         ):
             values = {"predicted": estimated, "true": true}
             if typical is not None:
