@@ -69,7 +69,8 @@ def require_releasable(text: str, description: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, HYPERPARAMS)
         path.write_text(text, encoding="utf-8")
-        path.write_text(inference_text(path, told), encoding="utf-8")
+        released = inference_text(path, told, plain_values(text))
+        path.write_text(released, encoding="utf-8")
         try:
             read_plan(Path(place))
         except ValueError as error:
@@ -79,9 +80,8 @@ def require_releasable(text: str, description: Path) -> None:
             )
 
 
-def inference_text(path: Path, description: Mapping) -> str:
+def inference_text(path: Path, description: Mapping, values: Mapping) -> str:
     """Compose the hyperparams.yaml of a release."""
-    values = plain_values(path.read_text(encoding="utf-8"))
     if "hyperparams" in description:
         template = TEMPLATES.from_string(description["hyperparams"])
         return template.render(**values) + "\n"
@@ -341,7 +341,9 @@ def make_release(
     )
     return build_release(
         run.folder / folder,
-        hyperparams=inference_text(run.folder / HYPERPARAMS, run.description),
+        hyperparams=inference_text(
+            run.folder / HYPERPARAMS, run.description, run.values
+        ),
         modules={
             name: SimpleNamespace(state_dict=lambda part=part: part)
             for name, part in weights.items()

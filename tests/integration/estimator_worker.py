@@ -1,32 +1,32 @@
-"""Run the estimator's training, and save the parameters of this rank.
+"""Run a recipe in this process, and save the parameters of this rank.
 
-[torchrun ...] python estimator_worker.py OUTPUT HPARAMS_FILE [--key=value]
+torchrun ... estimator_worker.py OUTPUT HPARAMS_FILE [--key=value]
 """
 
-import importlib
 import os
 import sys
 from pathlib import Path
 
+import speechbrain as sb
 import torch
+
+from speechbrain_ext.services.launcher import launch
 
 
 def main():
-    """Train, save what this process holds, then evaluate."""
+    """Launch; save what this process holds once it is trained, and end."""
     output, arguments = Path(sys.argv[1]), sys.argv[2:]
-    sys.path.insert(0, str(Path(arguments[0]).resolve().parents[1]))
-    recipe = importlib.import_module("train")
-    train = recipe.train
+    fit = sb.Brain.fit
 
-    def train_and_save(hparams, run_opts, pool):
-        brain = train(hparams, run_opts, pool)
-        parameters = hparams["estimator"].state_dict()
+    def fit_and_save(brain, *loaders):
+        fit(brain, *loaders)
         rank = os.environ.get("RANK", 0)
-        torch.save(parameters, output / f"rank{rank}.pt")
-        return brain
+        torch.save(brain.modules.state_dict(), output / f"rank{rank}.pt")
+        torch.distributed.destroy_process_group()
+        sys.exit()
 
-    recipe.train = train_and_save
-    recipe.main(arguments)
+    sb.Brain.fit = fit_and_save
+    launch(arguments[0], arguments[1:])
 
 
 if __name__ == "__main__":
