@@ -388,7 +388,7 @@ def test_mistakes_are_told_together(tmp_path):
             ["rooms: reverberate needs", "test_split: minni is not in"],
         ),
         # before the training
-        ([], ["members: there is no separator", "unseen: there is no"]),
+        ([], ["members: there is no separator", "test_members: there is no"]),
     ):
         with pytest.raises(ValueError) as raised:
             start("sisnr_mini.yaml", [*mini, *options])

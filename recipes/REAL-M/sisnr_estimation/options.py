@@ -46,8 +46,8 @@ def find_conflicts(values):
             f"snr_min: {values['snr_min']:g} is not below snr_max, "
             f"{values['snr_max']:g}"
         )
-    if not isinstance(values["unseen"], list | None):
-        mistakes.append(f"unseen: {values['unseen']!r} is no list, nor null")
+    if not isinstance(values["test_members"], list | None):
+        mistakes.append("test_members: it is no list, nor null")
     if not isinstance(values["members"], list):
         mistakes.append(f"members: {values['members']!r} is no list")
     elif not values["members"]:
@@ -80,7 +80,7 @@ def find_data_conflicts(values):
 def find_unusable(values):
     """List separators that are not there or have another sample rate."""
     mistakes = []
-    for key in ("members", "unseen"):
+    for key in ("members", "test_members"):
         for name in values[key] or ():
             try:
                 load_separator(

@@ -222,7 +222,7 @@ def load_pools(hparams):
     number = 1 if hparams["strategy"] == "single" else len(members)
     groups = {
         "members": members[:number],
-        "unseen": members[number:] + list(hparams["unseen"] or ()),
+        "unseen": members[number:] + list(hparams["test_members"] or ()),
     }
     return {
         group: SeparatorPool({n: hparams["load_separator"](n) for n in names})
