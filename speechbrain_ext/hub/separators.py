@@ -7,6 +7,7 @@ import torch
 
 from speechbrain_ext.hub.download import fetch_prefixed
 from speechbrain_ext.hub.loading import load_folder
+from speechbrain_ext.models.separator_pool import Unprocessed
 
 
 def load_separator(
@@ -18,7 +19,8 @@ def load_separator(
     ---------
     name : str
         A folder below `folder` in hub layout, or REPOSITORY:PREFIX for one of
-        the separators that a hub repository keeps side by side.
+        the separators that a hub repository keeps side by side; or
+        unprocessed, for the mixture itself.
     folder : str or PathLike
         Where trained separators are; downloads are kept there, too.
     sample_rate : int
@@ -42,6 +44,8 @@ def load_separator(
     Traceback (most recent call last):
     FileNotFoundError: there is no separator /nowhere/dprnn
     """
+    if name == "unprocessed":
+        return Unprocessed()
     path = Path(folder) / name
     if ":" in name:
         repository, _, prefix = name.partition(":")

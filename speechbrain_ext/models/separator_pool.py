@@ -7,6 +7,25 @@ import torch
 from torch import nn
 
 
+class Unprocessed(nn.Module):
+    """The mixture itself in place of every source: the worst separator.
+
+    Example
+    -------
+    >>> Unprocessed()(torch.ones(1, 2))
+    tensor([[[1., 1.],
+             [1., 1.]]])
+    """
+
+    def __init__(self, num_sources: int = 2) -> None:
+        super().__init__()
+        self.num_sources = num_sources
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        """Give the mixture (batch, time) as (batch, sources, time)."""
+        return mixture[:, None].expand(-1, self.num_sources, -1)
+
+
 class SeparatorPool:
     """Frozen separators, one of which is chosen for every mixture.
 
@@ -20,13 +39,9 @@ class SeparatorPool:
 
     Example
     -------
-    >>> class Halves(nn.Module):
-    ...     def forward(self, mixture):
-    ...         return mixture[:, None].repeat(1, 2, 1) / 2
-    >>> pool = SeparatorPool({"halves": Halves()})
-    >>> pool.separate(torch.ones(1, 2), [0])
-    tensor([[[0.5000, 0.5000],
-             [0.5000, 0.5000]]])
+    >>> pool = SeparatorPool({"unprocessed": Unprocessed()})
+    >>> pool.separate(torch.ones(3, 8), [0, 0, 0]).shape
+    torch.Size([3, 2, 8])
     """
 
     def __init__(
