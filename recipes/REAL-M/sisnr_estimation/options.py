@@ -34,7 +34,6 @@ RULES = {
     "selection": ["absolute_error_db", "last"],
     "keep_checkpoints": ["selected", "all"],
     "log_interval": (int, 1, None),
-    "store_reference": [True, False],
 }
 
 
