@@ -246,9 +246,9 @@ class Ablation:
                 continue
             content = json.loads((folder / FIGURES).read_text())
             means = {
-                name: round(content["metrics"][name]["mean"], 4)
+                name: round(mean, 4)
                 for name in self.plan["metrics"]
-                if content["metrics"].get(name, {}).get("mean") is not None
+                if (mean := find_mean(content, name)) is not None
             }
             found = {
                 "settings": self.shared(content["info"]["settings"]),
@@ -337,6 +337,22 @@ class Ablation:
             module, _, name = place.rpartition(".")
             getattr(importlib.import_module(module), name)(Path(folder), rows)
         return text
+
+
+def find_mean(content: Mapping, name: str) -> float | None:
+    """Find a mean in metrics.json; a name may begin with that of a test.
+
+    Example
+    -------
+    >>> content = {"metrics": {"si_sdr": {"mean": 9.0}},
+    ...            "info": {"other_tests": {"5 dB": {"si_sdr": 7.0}}}}
+    >>> find_mean(content, "si_sdr"), find_mean(content, "5 dB: si_sdr")
+    (9.0, 7.0)
+    """
+    test, _, name = name.rpartition(": ")
+    if test:
+        return content["info"]["other_tests"].get(test, {}).get(name)
+    return content["metrics"].get(name, {}).get("mean")
 
 
 def cells(row: Mapping, table: Mapping) -> Iterator[str]:

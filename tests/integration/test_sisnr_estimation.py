@@ -13,10 +13,11 @@ import sys
 import pytest
 import speechbrain as sb
 import torch
-from commands import ROOT, run, table_rows
+from commands import ROOT, table_rows
 from estimator_folders import write_estimator
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hub_server import Hub
+from ranks import train_in_processes
 from trees import make_librimix, make_whamr
 
 from speechbrain_ext.__main__ import main as service
@@ -44,7 +45,6 @@ SMALL = {
     "num_workers": 0,
 }
 SMALL_POOL = {**SMALL, "number_of_epochs": 3, "batches_per_epoch": 2}
-WORKER = "tests/integration/estimator_worker.py"
 REPOSITORY = "speechbrain/REAL-M-sisnr-estimator-training"
 
 
@@ -351,16 +351,8 @@ def test_an_interrupted_pool_resumes(pool, trees, tmp_path, monkeypatch):
 def test_two_processes_end_with_the_same_parameters(pool, trees, tmp_path):
     name = "sisnr_mini.yaml"
     words = words_of(name, trees, tmp_path / "out")
-    run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node=2", ROOT / WORKER, tmp_path),
-            *(RECIPE / "hparams" / name, *words),
-        ]
-    )
-    first, second = (
-        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-        for rank in (0, 1)
+    first, second = train_in_processes(
+        RECIPE / "hparams" / name, words, tmp_path
     )
     assert_same(first, second)
     # written by one process
