@@ -85,7 +85,8 @@ def main(arguments):
         if script.with_name("report.yaml").is_file():
             from speechbrain_ext.services.launcher import launch
 
-            launch(hparams_file, arguments[1:])
+            words = [word for word in arguments[1:] if word != "--traceback"]
+            launch(hparams_file, words)
             return
         sys.argv = [str(script), str(hparams_file), *arguments[1:]]
         # modules of the recipe come first, as where a script is started

@@ -1,9 +1,12 @@
-"""Commands on what recipes leave: results pages and ablations.
+"""Commands on what recipes leave: results pages, ablations, listening tests.
 
 python -m speechbrain_ext report OUTPUT_FOLDER
 python -m speechbrain_ext ablation recipes/DATASET/TASK/ablation.yaml
+python -m speechbrain_ext listening make RECORDINGS --separators SOURCE ...
+python -m speechbrain_ext word_errors MANIFEST --separators SOURCE ...
 """
 
+import importlib
 import sys
 
 from speechbrain_ext.console import MISTAKE, Parser, readable_errors
@@ -29,11 +32,15 @@ def report(words):
         store_figures(arguments.folder, arguments.store)
 
 
+# each is the `main` of a module of its name
+SERVICES = ("ablation", "listening", "word_errors")
+
+
 def main():
     """Run the command that is named first."""
     words = [word for word in sys.argv[1:] if word != "--traceback"]
     command = words[0] if words else ""
-    if command not in ("report", "ablation"):
+    if command not in ("report", *SERVICES):
         print(__doc__)
         asked = command in ("-h", "--help")
         sys.exit(0 if asked else MISTAKE)
@@ -41,9 +48,8 @@ def main():
         if command == "report":
             report(words[1:])
         else:
-            from speechbrain_ext.services.ablation import main as ablation
-
-            ablation(words[1:])
+            name = f"speechbrain_ext.services.{command}"
+            importlib.import_module(name).main(words[1:])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from speechbrain_ext.corpora import (
     folder,
     fsd50k,
     fuss,
-    librimix,
     librispeech,
     librispeech_users,
     mini,
@@ -13,14 +12,12 @@ from speechbrain_ext.corpora import (
     realm,
     user,
     voxceleb,
-    whamr,
 )
 
 __all__ = [
     "folder",
     "fsd50k",
     "fuss",
-    "librimix",
     "librispeech",
     "librispeech_users",
     "mini",
@@ -29,5 +26,4 @@ __all__ = [
     "realm",
     "user",
     "voxceleb",
-    "whamr",
 ]

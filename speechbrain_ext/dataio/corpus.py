@@ -49,8 +49,8 @@ class CorpusMixtures:
         Whether speech is put into rooms; the targets are then reverberant.
     room_split : str, optional
         Of the rooms; by default that of the speech.
-    dry_share : float
-        Share of the sources that stay dry all the same.
+    dry_ratio : float
+        Ratio of the sources that stay dry all the same.
     speed_range, equalizer_db : float
         See `SourceAugmentation`; 0 for none.
     seed : int
@@ -89,7 +89,7 @@ class CorpusMixtures:
         alternate_sexes: bool = False,
         reverberate: bool = False,
         room_split: str | None = None,
-        dry_share: float = 0.0,
+        dry_ratio: float = 0.0,
         speed_range: float = 0.0,
         equalizer_db: float = 0.0,
         seed: int = 0,
@@ -97,8 +97,8 @@ class CorpusMixtures:
         world_size: int = 1,
         num_workers: int = 0,
     ) -> None:
-        if not 0 <= dry_share < 1:
-            raise ValueError(f"dry_share is {dry_share}; it lies in [0, 1)")
+        if not 0 <= dry_ratio < 1:
+            raise ValueError(f"dry_ratio is {dry_ratio}; it lies in [0, 1)")
         samples = int(segment_seconds * sample_rate)
         self.mixing = mixing
         self.augmentation = None
@@ -127,7 +127,7 @@ class CorpusMixtures:
                 read("rir", rooms, room_split or split)
             )
             # a dry source is one whose room is a single impulse
-            dry = round(len(responses) * dry_share / (1 - dry_share))
+            dry = round(len(responses) * dry_ratio / (1 - dry_ratio))
             impulses = torch.zeros(dry, responses.shape[1])
             impulses[:, 0] = 1.0
             self.impulse_responses = torch.cat((responses, impulses))

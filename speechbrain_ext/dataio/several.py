@@ -1,6 +1,6 @@
 """Batches from several corpora, each from one of them, picked at random."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -149,3 +149,48 @@ class SeveralCorpora:
     def mix(self, batch: dict) -> Mixtures:
         """Mix a batch of sources on the device, as its corpus does."""
         return self.corpora[batch["corpus"]].mix(batch)
+
+
+def mix_corpora(
+    make: Callable[..., CorpusMixtures],
+    speech: Mapping[str, str],
+    *,
+    noise: Mapping[str, str] | None = None,
+    split: Mapping[str, str] | None = None,
+    data_root: Mapping[str, str] | None = None,
+    **options,
+) -> dict[str, CorpusMixtures]:
+    """Make the mixtures of each of several corpora.
+
+    Arguments
+    ---------
+    make : Callable
+        `CorpusMixtures`, or what makes them with some options.
+    speech : mapping
+        Corpus to its table of recordings.
+    noise, split, data_root : mapping, optional
+        Corpus to what `CorpusMixtures` takes by these names.
+    **options
+        For all corpora.
+
+    Returns
+    -------
+    mixtures : dict
+        By corpus.
+
+    Example
+    -------
+    >>> found = mix_corpora(dict, {"a": "a.csv"}, split={"a": "test"}, seed=1)
+    >>> found["a"]["speech"], found["a"]["split"], found["a"]["seed"]
+    ('a.csv', 'test', 1)
+    """
+    return {
+        corpus: make(
+            speech=table,
+            noise=(noise or {}).get(corpus),
+            split=(split or {}).get(corpus),
+            data_root=(data_root or {}).get(corpus),
+            **options,
+        )
+        for corpus, table in speech.items()
+    }

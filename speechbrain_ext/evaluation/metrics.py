@@ -36,7 +36,7 @@ class Column(NamedTuple):
     better: str
 
 
-#: Every column that `SeparationMetrics` can fill, and those of recognition.
+#: Every column that is known: of separation, recognition and estimators.
 COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", "higher"),
     "si_sdri": Column("SI-SDR improvement", "dB", "higher"),
@@ -58,6 +58,17 @@ COLUMNS = {
     "wer": Column("Word error rate", "%", "lower"),
     "cer": Column("Character error rate", "%", "lower"),
     "agreement": Column("Tokens as in clean speech", "", "higher"),
+    "pearson": Column("Pearson correlation", "", "higher"),
+    "spearman": Column("Spearman correlation", "", "higher"),
+    "mean_absolute_error": Column("Mean absolute error", "dB", "lower"),
+    "error_within_range": Column(
+        "Mean absolute error within range", "dB", "lower"
+    ),
+    "bias": Column("Bias", "dB", ""),
+    "ratio_within_range": Column("Ratio of sources within range", "", ""),
+    "ratio_below_typical": Column("Ratio below the typical error", "", ""),
+    "kendall": Column("Kendall, order of the separators", "", "higher"),
+    "regret_db": Column("Best separator above the chosen", "dB", "lower"),
 }
 
 

@@ -1,4 +1,4 @@
-"""A network that judges a separation without references."""
+"""A network that scores a separation without references."""
 
 import torch
 from speechbrain.nnet.containers import Sequential
@@ -74,27 +74,6 @@ class SISNREstimator(nn.Module):
             sigm=nn.Sigmoid(),
         )
 
-    def compress(self, snr: torch.Tensor) -> torch.Tensor:
-        """Map dB to 0 (snr_min and below) ... 1 (snr_max and above).
-
-        Arguments
-        ---------
-        snr : torch.Tensor
-            Any shape, in dB.
-
-        Returns
-        -------
-        compressed : torch.Tensor
-            Same shape.
-
-        Example
-        -------
-        >>> SISNREstimator().compress(torch.tensor([-5.0, 5.0, 50.0]))
-        tensor([0.0000, 0.5000, 1.0000])
-        """
-        span = self.snr_max - self.snr_min
-        return ((snr - self.snr_min) / span).clamp(0, 1)
-
     def predict(
         self, mixture: torch.Tensor, estimates: torch.Tensor
     ) -> torch.Tensor:
@@ -122,8 +101,8 @@ class SISNREstimator(nn.Module):
         batch, sources, time = estimates.shape
         pairs = torch.stack(
             (
-                standardise(estimates),
-                standardise(mixture)[:, None].expand_as(estimates),
+                standardize(estimates),
+                standardize(mixture)[:, None].expand_as(estimates),
             ),
             dim=2,
         )
@@ -188,7 +167,7 @@ class SISNREstimator(nn.Module):
         return snr, (span * outputs[..., 1]).masked_fill(silent, span)
 
 
-def standardise(signals: torch.Tensor) -> torch.Tensor:
+def standardize(signals: torch.Tensor) -> torch.Tensor:
     """Bring signals to zero mean and unit deviation; silence to zeros.
 
     Arguments
@@ -198,12 +177,12 @@ def standardise(signals: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    standardised : torch.Tensor
+    standardized : torch.Tensor
         Same shape, float32.
 
     Example
     -------
-    >>> standardise(torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]))
+    >>> standardize(torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]))
     tensor([[-1.,  0.,  1.],
             [ 0.,  0.,  0.]])
     """
@@ -278,6 +257,6 @@ def require_shapes(mixture: torch.Tensor, estimates: torch.Tensor) -> None:
         )
     if mixture.shape[1] < SHORTEST:
         raise ValueError(
-            f"{mixture.shape[1]} samples are too short to be judged; at "
+            f"{mixture.shape[1]} samples are too short to be scored; at "
             f"least {SHORTEST} are needed"
         )

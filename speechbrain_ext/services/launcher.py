@@ -29,10 +29,8 @@ from speechbrain_ext.services.identity import (
     require_same_run,
     run_identity,
 )
-from speechbrain_ext.services.results import (
-    make_results,
-    require_releasable,
-)
+from speechbrain_ext.services.release import require_releasable
+from speechbrain_ext.services.results import make_results
 from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
 from speechbrain_ext.services.stages import (
     find_stages,
@@ -74,10 +72,11 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     folder = Path(command.checked.values["output_folder"])
     claim = None
     if main:
-        require_releasable(command.checked.text, script.with_name(DESCRIPTION))
+        description = find_description(script)
+        require_releasable(command.checked.text, description)
         claim = claim_output(folder)
         identify(command, folder, declared)
-        describe(script, hparams_file, folder)
+        describe(description, hparams_file, folder)
     if hasattr(declared, "list_stages"):
         # finished stages of another run are in the output folder
         command.words.append("--start_from=null")
@@ -90,8 +89,20 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
 
 
 def find_script(hparams_file: str | os.PathLike) -> Path:
-    """Find the script of the recipe that a hyperparameter file belongs to."""
-    return Path(hparams_file).resolve().parent.parent / "train.py"
+    """Find the script of the recipe that a hyperparameter file belongs to.
+
+    It is the one that the file's name begins with, such as pool.py for
+    pool_mini.yaml, and train.py where there is none.
+    """
+    path = Path(hparams_file).resolve()
+    named = path.parent.parent / f"{path.stem.partition('_')[0]}.py"
+    return named if named.is_file() else named.with_name("train.py")
+
+
+def find_description(script: Path) -> Path:
+    """Find what a script's results page tells: report[_SCRIPT].yaml."""
+    own = script.with_name(f"report_{script.stem}.yaml")
+    return own if own.is_file() else script.with_name(DESCRIPTION)
 
 
 def check_recipe(
@@ -108,15 +119,17 @@ def check_recipe(
     -------
     command : CheckedCommand
     declared : module
-        The recipe's options.py.
+        The recipe's options.py, or what its SCRIPTS hold for the script.
 
     Raises
     ------
     ValueError
         Naming every option with a mistake.
     """
-    recipe = find_script(hparams_file).parent
+    script = find_script(hparams_file)
+    recipe = script.parent
     declared = load_options(recipe / "options.py")
+    declared = getattr(declared, "SCRIPTS", {}).get(script.stem, declared)
     command = check_command_line(
         [str(hparams_file), *words],
         declared.RULES,
@@ -148,11 +161,13 @@ def find_places(values: Mapping, staged: bool = False) -> dict[str, Path]:
 
 
 def describe(
-    script: Path, hparams_file: str | os.PathLike, folder: Path
+    description: Path, hparams_file: str | os.PathLike, folder: Path
 ) -> None:
     """Leave what the results page needs to know in the output folder."""
-    shutil.copyfile(script.with_name(DESCRIPTION), folder / DESCRIPTION)
-    stored = script.parent / "reference" / f"{Path(hparams_file).stem}.json"
+    shutil.copyfile(description, folder / DESCRIPTION)
+    stored = (
+        description.parent / "reference" / f"{Path(hparams_file).stem}.json"
+    )
     if stored.is_file():
         shutil.copyfile(stored, folder / REFERENCE)
 
@@ -237,11 +252,12 @@ def prepare_data(text: str) -> list[Path]:
 
 
 def find_nodes(node: object, key: str) -> Iterator[object]:
-    """Find what stands at a key, at any depth."""
+    """Find what is built at a key, at any depth; or in a mapping there."""
     if isinstance(node, Mapping):
         for name, value in node.items():
             if name == key:
-                yield value
+                plain = isinstance(value, Mapping) and not value.tag.value
+                yield from value.values() if plain else [value]
             else:
                 yield from find_nodes(value, key)
 

@@ -1,19 +1,16 @@
-"""Results page, figures and release, of what a run left in its folder."""
+"""Figures and results page, of what a run left in its folder."""
 
 import importlib
 import json
 import math
 import os
-import tempfile
+import re
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
-import jinja2
 import soundfile
 import torch
-from ruamel.yaml import YAML
-from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.evaluation.levels import match_mixture_level
 from speechbrain_ext.evaluation.metrics import COLUMNS, column_of
@@ -21,78 +18,18 @@ from speechbrain_ext.evaluation.plots import training_curves
 from speechbrain_ext.evaluation.report import Example, results_of, write_report
 from speechbrain_ext.evaluation.scores import without_nan
 from speechbrain_ext.files import replaced
-from speechbrain_ext.hub import (
-    RELEASE,
-    Card,
-    Metric,
-    build_release,
-    inference_hyperparams,
-    publish_command,
-    training_command,
-)
-from speechbrain_ext.hub.loading import read_plan
-from speechbrain_ext.hub.weights import read_weights
+from speechbrain_ext.hub import publish_command
 from speechbrain_ext.services.identity import differences
+from speechbrain_ext.services.release import make_release
 from speechbrain_ext.services.run_folder import (
+    COMMAND,
     HISTORY,
-    HYPERPARAMS,
     RunFolder,
-    plain_values,
+    render,
 )
 from speechbrain_ext.services.stages import FOLDER
 
 FIGURES = "metrics.json"
-COMMAND = "command.json"
-TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
-
-
-def require_releasable(text: str, description: Path) -> None:
-    """Raise if the model of a run could not be released.
-
-    Arguments
-    ---------
-    text : str
-        Hyperparameters, references resolved.
-    description : Path
-        The recipe's report.yaml, whose `modules` are released.
-
-    Raises
-    ------
-    ValueError
-        Saying what the release's hyperparams.yaml may not hold.
-    """
-    told = YAML(typ="safe").load(description.read_text(encoding="utf-8"))
-    modules = released_modules(told, plain_values(text))
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place, HYPERPARAMS)
-        path.write_text(text, encoding="utf-8")
-        path.write_text(inference_text(path, told, modules), encoding="utf-8")
-        try:
-            read_plan(Path(place))
-        except ValueError as error:
-            said = str(error).replace(f"{place}{os.sep}", "")
-            raise ValueError(f"the model could not be released: {said}") from (
-                error
-            )
-
-
-def released_modules(description: Mapping, values: Mapping) -> list[str]:
-    """Name the modules that are released; which may depend on options."""
-    return [
-        TEMPLATES.from_string(name).render(**values)
-        for name in description["modules"]
-    ]
-
-
-def inference_text(
-    path: Path, description: Mapping, modules: Sequence[str]
-) -> str:
-    """Compose the hyperparams.yaml of a release."""
-    return inference_hyperparams(
-        path,
-        modules=modules,
-        values=description.get("values", ["sample_rate"]),
-    )
 
 
 def make_results(
@@ -121,23 +58,31 @@ def make_results(
     summary = write_figures(run)
     write_page(run, summary)
     print_summary(run, summary)
-    release = make_release(run, summary)
+    release = make_release(run)
+    for name in run.description.get("releases", ()):
+        make_release(run, folder=name, selection=name, test=name)
     print(f"Model, figures and page with players: {run.folder}/index.html")
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(run.folder)}")
 
 
 def write_figures(run: RunFolder) -> dict:
-    """Write metrics.json: means of the tests, and what made them."""
-    summary = run.summary()
+    """Write metrics.json: figures of the tests, and what made them.
+
+    Returns
+    -------
+    summary : dict
+        What the page shows, the headline first.
+    """
+    summary = run.summary() | run.course()
     others = {}
     if not run.description.get("every_test"):
         others = {
-            name: {
+            test: {
                 column: figures["mean"]
-                for column, figures in run.table(name).summary().items()
+                for column, figures in run.sum_up(test).items()
             }
-            for name in run.tests[1:]
+            for test in run.tests[1:]
         }
     last = [row for row in run.history if row["stage"] == "train"][-1:]
     info = {
@@ -148,14 +93,20 @@ def write_figures(run: RunFolder) -> dict:
         "skipped_steps": int(last[0].get("skipped_steps") or 0) if last else 0,
         "stages": run.stages,
         "other_tests": others,
+        "each": run.each,
     }
-    content = {"info": info, "rows": len(run.table()), "metrics": summary}
+    content = {
+        "info": info,
+        "rows": len(run.rows_of(run.tests[0])),
+        "metrics": summary,
+    }
     text = json.dumps(without_nan(content), indent=2, allow_nan=False)
     with replaced(run.folder / FIGURES) as partial:
         partial.write_text(
             f"{text}\n", encoding="utf-8", errors="surrogateescape"
         )
-    return summary
+    first = [n for n in run.description["headline"] if n in summary]
+    return {name: summary[name] for name in first} | summary
 
 
 def store_figures(folder: str | os.PathLike, path: str | os.PathLike) -> None:
@@ -225,62 +176,88 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
     for plot in run.description.get("plots", ()):
         module, _, name = plot["draw"].rpartition(".")
         draw = getattr(importlib.import_module(module), name)
-        path = run.folder / plot["file"]
-        if draw(path, run) is not None:
-            plots.append((path, plot["caption"]))
+        for test in run.tests if plot.get("each_test") else [None]:
+            path, caption = run.folder / plot["file"], plot["caption"]
+            arguments = []
+            if test is not None:
+                ending = re.sub(r"\W+", "_", test)
+                path = path.with_stem(f"{path.stem}_{ending}")
+                arguments, caption = [test], f"{test}: {caption}"
+            if draw(path, run, *arguments) is not None:
+                plots.append((path, caption))
     return plots
 
 
-def read_examples(run: RunFolder) -> list[Example]:
-    """Read the test mixtures that the run kept for listening.
+def examples_by_name(run: RunFolder) -> dict[str, list[dict]]:
+    """Give the rows of what may be listened to, in the order of the folders.
 
-    They are the first of the main test, then those of the other tests, where
+    These are the first of the main test, then those of the other tests, where
     all tests are shown.
     """
     rows, number = {}, run.values.get("examples")
     for test in run.tests:
         found = {}
-        for row in run.results:
-            if row.get("test", "") == test:
-                found.setdefault(row["id"], []).append(row)
+        for row in run.rows_of(test):
+            found.setdefault(row["id"], []).append(row)
         if not run.description.get("every_test"):
-            rows = found
-            break
+            return found
         for name in list(found)[:number]:
             rows[f"{test}: {name}"] = found[name]
-    examples = []
-    for name, folder in zip(
-        rows, sorted((run.folder / "examples").glob("[0-9]*")), strict=False
-    ):
+    return rows
+
+
+def read_examples(run: RunFolder) -> list[Example]:
+    """Read the test mixtures that the run kept for listening."""
+    rows, examples = examples_by_name(run), []
+    shown = run.description.get("scores")
+    level = run.description.get("constants", {}).get("match_level", True)
+    places = sorted((run.folder / "examples").glob("[0-9]*"))
+    names = list(rows)
+    for number, folder in enumerate(places[: len(names)]):
+        told = folder / "id.txt"
+        name = told.read_text("utf-8") if told.is_file() else names[number]
         mixture = read_sound(folder / "mixture.wav")
         estimates, references = (
             [read_sound(path) for path in sorted(folder.glob(f"{kind}_*.wav"))]
             for kind in ("estimate", "reference")
         )
+        estimates = torch.stack(estimates)
+        if level:
+            estimates = match_mixture_level(
+                estimates=estimates, mixture=mixture
+            )
+        found = rows.get(name, [])[: len(estimates)]
+        scores = [
+            {
+                key: value
+                for key, value in row.items()
+                if isinstance(value, float) and (not shown or key in shown)
+            }
+            for row in found
+        ]
+        if run.description.get("example") and not references:
+            scores = []
+        more = [{}] * (len(estimates) - len(scores)) if scores else []
         examples.append(
             Example(
                 name=name,
                 mixture=mixture,
-                estimates=match_mixture_level(
-                    estimates=torch.stack(estimates), mixture=mixture
-                ),
+                estimates=estimates,
                 references=torch.stack(references) if references else None,
                 sample_rate=run.values["sample_rate"],
-                scores=[
-                    {k: v for k, v in row.items() if isinstance(v, float)}
-                    for row in rows[name]
-                ],
-                note=describe_words(rows[name][0]),
+                scores=scores + more,
+                note=describe_example(run, found),
             )
         )
     return examples
 
 
-def describe_words(row: Mapping) -> str:
-    """Tell what was said and heard, where words were recognized."""
-    if "hypothesis" not in row:
-        return ""
-    return f"Said: {row['reference']}. Heard: {row['hypothesis']}."
+def describe_example(run: RunFolder, rows: Sequence[Mapping]) -> str:
+    """Tell what was said and heard, or what report.yaml says of examples."""
+    if rows and "hypothesis" in rows[0]:
+        row = rows[0]
+        return f"Said: {row['reference']}. Heard: {row['hypothesis']}."
+    return render(run.description.get("example", ""), run)
 
 
 def read_sound(path: Path) -> torch.Tensor:
@@ -288,111 +265,14 @@ def read_sound(path: Path) -> torch.Tensor:
     return torch.from_numpy(soundfile.read(path, dtype="float32")[0])
 
 
-def render(text: str, run: RunFolder, **more: object) -> str:
-    """Fill in a text of report.yaml."""
-    filled = TEMPLATES.from_string(text).render(**run.values, **more)
-    if "\n" in text.strip():
-        return filled
-    return " ".join(filled.split())
-
-
-def make_release(run: RunFolder, summary: Mapping) -> Path:
-    """Make the release folder of the selected checkpoint.
-
-    Arguments
-    ---------
-    run : RunFolder
-        With checkpoints in its folder `save`.
-    summary : Mapping
-        From `ScoreTable.summary`.
-
-    Returns
-    -------
-    folder : Path
-        For `python -m speechbrain_ext.hub`.
-    """
-    modules = released_modules(run.description, run.values)
-    weights = read_checkpoint(run, modules)
-    parameters = sum(
-        value.numel() for part in weights.values() for value in part.values()
-    )
-    more = {
-        "parameters": parameters,
-        "trained_on": run.training_data(),
-        "corpus": describe_corpus(run.values.get("prepare", {})),
-        "stages": run.stages,
-    }
-    texts = {
-        name: render(text, run, **more) if isinstance(text, str) else text
-        for name, text in run.description["card"].items()
-    }
-    split = run.values.get("test_split") or "test"
-    command = run.folder / COMMAND
-    arguments = json.loads(command.read_text()) if command.is_file() else []
-    card = Card(
-        **texts,
-        command=training_command(arguments or [HYPERPARAMS], root="."),
-        metrics=[
-            Metric(
-                name=column_of(name).label,
-                value=round(figures["mean"], 3),
-                dataset=more["corpus"]["name"],
-                unit=column_of(name).unit,
-                split=split if isinstance(split, str) else ", ".join(split),
-            )
-            for name, figures in summary.items()
-            if base_of(name) in run.description.get("card_metrics", COLUMNS)
-            and base_of(name) in COLUMNS
-            and math.isfinite(figures["mean"])
-        ],
-    )
-    return build_release(
-        run.folder / RELEASE,
-        hyperparams=inference_text(
-            run.folder / HYPERPARAMS, run.description, modules
-        ),
-        modules={
-            name: SimpleNamespace(state_dict=lambda part=part: part)
-            for name, part in weights.items()
-        },
-        card=card,
-    )
-
-
-def read_checkpoint(run: RunFolder, modules: Sequence[str]) -> dict:
-    """Read the weights of the selected checkpoint, by module."""
-    save = run.folder / "save"
-    found = None
-    if save.is_dir():
-        found = Checkpointer(save).find_checkpoint(
-            min_key=run.values["selection"]
-        )
-    if found is None:
-        raise FileNotFoundError(f"{save} holds no checkpoint to release")
-    return {name: read_weights(found.paramfiles[name]) for name in modules}
-
-
-def base_of(name: str) -> str:
-    """Give the name of a score without that of its test."""
-    return name.partition(",")[0]
-
-
-def describe_corpus(prepare: Mapping) -> dict:
-    """Tell the name of a corpus, and the line that opens its module."""
-    name = prepare.get("module", "").rpartition(".")[2]
-    if not prepare.get("module", "").startswith("speechbrain_ext."):
-        return {"name": name.removesuffix("_prepare"), "description": ""}
-    module = importlib.import_module(prepare["module"])
-    return {"name": name, "description": module.__doc__.splitlines()[0]}
-
-
 def print_summary(run: RunFolder, summary: Mapping) -> None:
     """Print the headline figures beside the stored ones."""
     stored = run.reference
     headline = run.description["headline"]
+    base = {name: name.partition(",")[0] for name in summary}
     shown = sorted(
-        (name for name in summary if base_of(name) in headline),
-        key=lambda name: headline.index(base_of(name)),
+        (name for name in summary if base[name] in headline),
+        key=lambda name: headline.index(base[name]),
     )
     width = max([28, *(len(column_of(name).label) + 1 for name in shown)])
     heads = ["this run", "stored", "difference"] if stored else ["this run"]
@@ -402,8 +282,14 @@ def print_summary(run: RunFolder, summary: Mapping) -> None:
         mean = summary[name]["mean"]
         line = f"{label:{width}s}{mean:9.2f} {unit:2s}"
         if stored:
-            other = stored["metrics"].get(name, math.nan)
+            other = stored["metrics"].get(name)
+            other = math.nan if other is None else other
             line += f"{other:9.2f} {unit:2s}{mean - other:+9.2f} {unit:2s}"
         print(line)
+    for name, groups in run.each.items():
+        for group, values in groups.items():
+            label = COLUMNS.get(name, (name,))[0]
+            average = statistics.fmean(values)
+            print(f"{label}, {group}: {average:.2f} over {len(values)} tests")
     if stored and (other := unlike(run)):
         print(f"stored: of another configuration: {', '.join(other)} differ")

@@ -2,16 +2,17 @@
 
 import csv
 import functools
+import importlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import jinja2
 from ruamel.yaml import YAML
 
-from speechbrain_ext.dataio.recordings import read_recordings
+from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.evaluation.scores import ScoreTable
 from speechbrain_ext.services.identity import (
     RUN,
@@ -20,14 +21,15 @@ from speechbrain_ext.services.identity import (
 )
 from speechbrain_ext.services.stages import FINISHED, FOLDER
 
-EXPRESSIONS = jinja2.Environment(undefined=jinja2.StrictUndefined)
+TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
 HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
 HISTORY = "history.csv"
 REFERENCE = "reference.json"
+COMMAND = "command.json"
 # columns of the test results that are no scores
-NAMES = ("id", "source", "test", "reference", "hypothesis")
+NAMES = ("id", "source", "test", "separator", "reference", "hypothesis")
 
 
 class RunFolder:
@@ -100,18 +102,22 @@ class RunFolder:
         """Names of the tests, in their order; the first is the main one."""
         return list(dict.fromkeys(row.get("test", "") for row in self.results))
 
-    def table(self, test: str | None = None) -> ScoreTable:
-        """Collect the scores of one test, by default of the main one."""
-        test = self.tests[0] if test is None else test
+    def rows_of(self, test: str) -> list[dict]:
+        """Rows of the results of one test."""
+        return [row for row in self.results if row.get("test", "") == test]
+
+    def table(self, *tests: str) -> ScoreTable:
+        """Collect the scores of some tests, by default of the main one."""
         table = ScoreTable()
-        for row in self.results:
-            if row.get("test", "") == test:
+        for test in tests or self.tests[:1]:
+            for row in self.rows_of(test):
                 scores = {k: v for k, v in row.items() if k not in NAMES}
+                name = f"{test} {row['id']}" if tests[1:] else row["id"]
                 source = row.get("source", 0)
-                table.add(utterance=row["id"], source=source, **scores)
+                table.add(utterance=name, source=source, **scores)
         return table
 
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, dict]:
         """Sum up the scores of the main test, or of every one by its name.
 
         Returns
@@ -121,24 +127,30 @@ class RunFolder:
             the name of the test follows that of the score: "wer, 5 dB".
         """
         if not self.description.get("every_test"):
-            return self._summary(self.tests[:1])
+            return self.sum_up(*self.tests[:1])
         groups = {name: [name] for name in self.tests}
         for name, rule in self.description.get("groups", {}).items():
-            among = EXPRESSIONS.compile_expression(rule)
+            among = TEMPLATES.compile_expression(rule)
             groups[name] = [test for test in self.tests if among(test=test)]
         return {
             f"{score}, {name}": figures
             for name, tests in groups.items()
-            for score, figures in self._summary(tests).items()
+            for score, figures in self.sum_up(*tests).items()
         }
 
-    def _summary(self, tests: Sequence[str]) -> dict:
-        """Sum up the scores of some tests, and ratios of their sums."""
-        table = ScoreTable()
-        for test in tests:
-            for row in self.table(test).rows:
-                row = {**row, "utterance": f"{test} {row['utterance']}"}
-                table.add(**row)
+    def sum_up(self, *tests: str) -> dict[str, dict]:
+        """Sum up some tests together.
+
+        The function that the description names as `summary` may do it; else
+        they are means, and `ratios` of sums, in percent.
+        """
+        place = self.description.get("summary")
+        if place is not None:
+            module, _, name = place.rpartition(".")
+            rows = [row for test in tests for row in self.rows_of(test)]
+            found = getattr(importlib.import_module(module), name)
+            return found(rows, self.values)
+        table = self.table(*tests)
         summary = table.summary()
         for name, (above, below) in self.description.get("ratios", {}).items():
             percent = 100 * sum(table.values(above)) / sum(table.values(below))
@@ -146,6 +158,35 @@ class RunFolder:
             summary[name] = {**figures, "std": math.nan}
             del summary[below]
         return summary
+
+    def course(self) -> dict[str, dict]:
+        """Sum up the columns of the training that report.yaml asks for."""
+        table = ScoreTable()
+        for number, row in enumerate(self.history):
+            if row["stage"] == "train":
+                scores = {
+                    name: row[name]
+                    for name in self.description.get("course", ())
+                    if row.get(name)
+                }
+                table.add(utterance=str(number), source=0, **scores)
+        return table.summary()
+
+    @property
+    def each(self) -> dict[str, dict[str, list[float]]]:
+        """Scores of every row of the main test, in the order of their ids.
+
+        Of the columns that report.yaml lists under `each`: by what stands
+        before the first slash of an id, such as the speaker.
+        """
+        found = {}
+        rows = self.rows_of(self.tests[0]) if self.tests else []
+        for name in self.description.get("each", ()):
+            groups = found.setdefault(name, {})
+            for row in sorted(rows, key=lambda row: row["id"]):
+                group = row["id"].partition("/")[0]
+                groups.setdefault(group, []).append(round(row[name], 3))
+        return found
 
     @functools.cached_property
     def stages(self) -> dict[str, dict]:
@@ -173,32 +214,83 @@ class RunFolder:
         -------
         data : dict
             "recordings", "speakers", "hours" of speech; "noises", and
-            "licenses", of all.
+            "licenses", of both; "kinds", all there are, to "recordings",
+            "hours" and "licenses".
         """
-        rows = {}
-        for kind, key in (("speech", "train_data"), ("noise", "train_noise")):
-            path, split = self.values.get(key), self.values.get("train_split")
+        rows, kinds = {"speech": [], "noise": []}, {}
+        for kind, table, split, root in self._training_tables():
             splits = split if isinstance(split, list) else [split]
-            root = self.values.get("data_folder")
-            if kind == "noise":
-                root = self.values.get("noise_folder") or root
-            if path is not None and Path(path).is_file():
-                rows[kind] = [
-                    row
-                    for row in read_recordings(path, root=root)
-                    if row.kind in ("", kind)
-                    and (split is None or row.split in ("", *splits))
-                ]
-        speech, noise = rows.get("speech", []), rows.get("noise", [])
+            every = [
+                row
+                for row in read_recordings(table, root=root)
+                if split is None or row.split in ("", *splits)
+            ]
+            # a user's noisy recordings are mixtures
+            fitting = [row for row in every if row.kind in ("", kind)]
+            rows[kind] += fitting or (every if kind == "speech" else [])
+            for row in every:
+                kinds.setdefault(row.kind, {})[row.id] = row
+        speech, noise = rows["speech"], rows["noise"]
         return {
             "recordings": len(speech),
             "speakers": len({row.speaker for row in speech}),
             "hours": sum(row.seconds for row in speech) / 3600,
             "noises": len(noise),
-            "licenses": sorted(
-                {row.licence or "not stated" for row in (*speech, *noise)}
+            "licenses": licenses_of((*speech, *noise)),
+            "kinds": {
+                kind: {
+                    "recordings": len(found),
+                    "hours": sum(r.seconds for r in found.values()) / 3600,
+                    "licenses": licenses_of(found.values()),
+                }
+                for kind, found in sorted(kinds.items())
+            },
+        }
+
+    def _training_tables(self) -> Iterator[tuple]:
+        """Yield kind, table, split and root of the tables that are there."""
+        values = self.values
+        split = values.get("train_split")
+        sources = {
+            "speech": (values.get("train_data"), split),
+            "noise": (
+                values.get("train_noise") or values.get("train_data"),
+                values.get("train_noise_split", split),
             ),
         }
+        for kind, told in self.description.get("trained_on", {}).items():
+            sources[kind] = [
+                TEMPLATES.from_string(text).render(**values) or None
+                for text in told
+            ]
+        root = values.get("data_root") or values.get("data_folder")
+        noise_root = values.get("noise_folder") or root
+        for kind, (tables, splits) in sources.items():
+            place = noise_root if kind == "noise" else root
+            splits, places = by_corpus(splits), by_corpus(place)
+            for corpus, table in by_corpus(tables).items():
+                if Path(table).is_file():
+                    yield kind, table, splits.get(corpus), places.get(corpus)
+
+
+def render(text: str, run: RunFolder, **more: object) -> str:
+    """Fill in a text of report.yaml."""
+    filled = TEMPLATES.from_string(text).render({**run.values, **more})
+    if "\n" in text.strip():
+        return filled
+    return " ".join(filled.split())
+
+
+def licenses_of(rows: Iterable[Recording]) -> list[str]:
+    """List the licenses of recordings, each once."""
+    return sorted({row.licence or "not stated" for row in rows})
+
+
+def by_corpus(value: object) -> Mapping:
+    """Give what an option says of each corpus; of a single one at ""."""
+    if isinstance(value, Mapping):
+        return value
+    return {} if value is None else {"": value}
 
 
 def read_rows(path: Path) -> list[dict]:

@@ -6,6 +6,7 @@ into a run, or never.
 """
 
 import difflib
+import functools
 import io
 import os
 import re
@@ -51,11 +52,18 @@ _PlainConstructor.add_multi_constructor("!", lambda loader, tag, node: None)
 
 
 def _read_tree(path: str | os.PathLike) -> Mapping:
-    """Read the top level of a file with its tags."""
+    """Read the top level of a file with its tags; it is not to be changed."""
     try:
-        tree = YAML().load(Path(path).read_text(encoding="utf-8"))
-    except OSError:
-        raise
+        return _parse(Path(path).read_text(encoding="utf-8"), path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def _parse(text: str, path: str | os.PathLike) -> Mapping:
+    """Parse YAML of a path, once for all that ask."""
+    try:
+        tree = YAML().load(text)
     except Exception as error:
         raise ValueError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(tree, Mapping):

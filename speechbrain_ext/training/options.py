@@ -159,7 +159,8 @@ def _read_value(key: str, text: str, default: object, rule: object) -> object:
     path = is_path(key) and not isinstance(default, Mapping)
     if (
         path
-        or _TEXT.fullmatch(key)
+        # "{" begins a mapping of corpora to their splits
+        or (_TEXT.fullmatch(key) and not text.lstrip().startswith("{"))
         or isinstance(default, str)
         or _tag_of(default) == "!PLACEHOLDER"
     ):

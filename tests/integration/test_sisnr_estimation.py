@@ -1,61 +1,50 @@
-"""The blind SI-SNR estimator's recipe: its pool, every file, its tools."""
+"""The blind SI-SNR estimator's recipe: its pool, every file, its commands."""
 
+import contextlib
 import csv
-import importlib.util
+import functools
+import io
 import json
 import math
 import re
 import shlex
-import shutil
 import sys
 
 import pytest
+import speechbrain as sb
 import torch
-from commands import (
-    ROOT,
-    import_from,
-    kill_at,
-    mistake_in,
-    run,
-    table_rows,
-    train_command,
-)
+from commands import ROOT, table_rows
 from estimator_folders import write_estimator
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hub_server import Hub
+from ranks import train_in_processes
 from trees import make_librimix, make_whamr
 
+from speechbrain_ext.__main__ import main as service
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import SISNREstimator
-from speechbrain_ext.models import SpectralConvTasNet
+from speechbrain_ext.services.launcher import launch
+from speechbrain_ext.training import History
 
 pytestmark = pytest.mark.slow
 
 RECIPE = ROOT / "recipes/REAL-M/sisnr_estimation"
-ROWS = table_rows(RECIPE.name)
-POOL = {
-    "pool_epochs": 3,
-    "pool_batches": 2,
-    "pool_batch_size": 2,
-    "pool_segment_seconds": 0.5,
-    "valid_batch_size": 2,
-    "valid_batches": 1,
-    "separators": "{convtasnet: {channels: 8, hidden: 8, blocks: 2}}",
+ROWS = {
+    row["Hparam_file"].split("/")[-1]: row for row in table_rows(RECIPE.name)
 }
 SMALL = {
-    **POOL,
     "batch_size": 2,
     "segment_seconds": 0.5,
     "number_of_epochs": 2,
     "batches_per_epoch": 3,
+    "valid_batch_size": 2,
+    "valid_batches": 1,
     "test_batches": 1,
     "test_segment_seconds": 0.5,
-    "log_interval": 1,
     "num_workers": 0,
-    "encoder": "{channels: 8}",
 }
-WORKER = "tests/integration/estimator_worker.py"
+SMALL_POOL = {**SMALL, "number_of_epochs": 3, "batches_per_epoch": 2}
 REPOSITORY = "speechbrain/REAL-M-sisnr-estimator-training"
 
 
@@ -77,352 +66,223 @@ def trees(tmp_path_factory, recordings, prepared):
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_environment():
+    """What is installed is listed once, for all runs."""
+    describe = sb.utils.logger.get_environment_description
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            sb.utils.logger,
+            "get_environment_description",
+            functools.lru_cache(describe),
+        )
+        yield
+
+
+def words_of(name, trees, folder, **options):
+    """Options of a row of the table that make it short."""
+    flags = ROWS[name]["test_debug_flags"].replace("tests/tmp", str(trees))
+    small = SMALL_POOL if name.startswith("pool") else SMALL
+    if not name.startswith("pool"):
+        small = {**small, "log_interval": 1}
+    options = {**small, "output_folder": folder, **options}
+    return [
+        *(f"--{key}={value}" for key, value in options.items()),
+        "--noprogressbar",
+        *shlex.split(flags),
+    ]
+
+
+def start(name, words):
+    """Launch a file in this process; return what it prints."""
+    path, output = sys.path.copy(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output):
+            launch(RECIPE / "hparams" / name, words)
+    finally:
+        sys.path[:] = path
+    return output.getvalue()
+
+
 @pytest.fixture(scope="module")
 def pool(trees):
-    """The pool that pool.py trains, and what it said."""
-    command = [
-        sys.executable,
-        RECIPE / "pool.py",
-        RECIPE / "hparams/sisnr_mini.yaml",
-        "--noprogressbar",
-        "--only=convtasnet",
-        f"--prepared_folder={trees}/data/mini_8000",
-        f"--pool_folder={trees}/pool",
-        *(f"--{key}={value}" for key, value in POOL.items()),
-    ]
-    return command, run(command)
-
-
-def test_the_pool_keeps_first_middle_and_last(pool, trees):
-    command, output = pool
-    weights = []
-    for name, epoch in (("first", 1), ("middle", 2), ("last", 3)):
-        folder = trees / "pool/convtasnet" / name
-        separator = load_folder(folder).separator()
-        weights.append(torch.cat([p.flatten() for p in separator.parameters()]))
-        assert (
-            f"convtasnet, epoch {epoch}" in (folder / "README.md").read_text()
-        )
-        assert f"epoch {epoch}, valid: SI-SDR" in output
-    assert not any(
-        torch.equal(weights[a], weights[b]) for a, b in ((0, 1), (1, 2))
+    """What the pool of `mini` leaves, and what it says."""
+    folder = trees / "pool/convtasnet"
+    return folder, start(
+        "pool_mini.yaml", words_of("pool_mini.yaml", trees, folder)
     )
-    # what is finished is left alone
-    again = run(command)
-    assert "is trained already" in again
-    assert "epoch 1" not in again
 
 
-def test_an_unknown_separator_is_told(pool):
-    command, _ = pool
-    pool_script = import_from(RECIPE, "pool")
-    output = mistake_in(pool_script, [*command[2:], "--only=convtasnet,blstn"])
-    assert "only: blstn is none of" in output
-
-
-def load_data_module():
-    """The recipe's data.py, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(
-        "sisnr_data", RECIPE / "data.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_mixture_is_separated_by_its_own_member(pool, trees):
-    names = [f"convtasnet/{name}" for name in ("first", "middle", "last")]
-    members = load_data_module().Pool(
-        names, folder=trees / "pool", sample_rate=8000
-    )
-    mixture = torch.randn(4, 2000)
-    estimates = members.separate(mixture, [2, 0, 2, 1])
-    for item, member in enumerate((2, 0, 2, 1)):
-        expected = members.modules[member](mixture[item : item + 1])[0]
-        torch.testing.assert_close(estimates[item], expected)
-    # validation of batches of two asks all three
-    turns = [members.in_turn(batch=b, size=2).tolist() for b in range(3)]
-    assert turns == [[0, 1], [2, 0], [1, 2]]
-
-
-def test_a_separator_of_another_kind_is_no_member(pool, trees, tmp_path):
-    data = load_data_module()
-    shutil.copytree(trees / "pool/convtasnet/last", tmp_path / "other")
-    path = tmp_path / "other/hyperparams.yaml"
-    text = path.read_text()
-    path.write_text(text.replace("sample_rate: 8000", "sample_rate: 16000"))
-    with pytest.raises(ValueError, match="works at 16000 Hz, sample_rate is"):
-        data.Pool(["other"], folder=tmp_path, sample_rate=8000)
-    write_estimator(tmp_path / "estimator")
-    with pytest.raises(ValueError, match="estimator holds no separator"):
-        data.Pool(["estimator"], folder=tmp_path, sample_rate=8000)
-    members = data.Pool(["other"], folder=tmp_path, sample_rate=16000)
-    members.modules[0] = SpectralConvTasNet(3, channels=4, hidden=4, blocks=1)
-    with pytest.raises(ValueError, match="other gives 3 sources"):
-        members.separate(torch.randn(1, 800), [0])
-
-
-@pytest.fixture
-def hub(tmp_path):
-    """A hub with the nine separators of the published repository."""
+@pytest.fixture(scope="module")
+def runs(trees, pool, tmp_path_factory):
+    """Folder of every file of the estimator, and what it says."""
+    folder = tmp_path_factory.mktemp("runs")
     server = Hub()
-    write_folder(tmp_path / "published", *LAYOUTS["conv_tasnet"])
+    write_folder(folder / "published", *LAYOUTS["conv_tasnet"])
+    files = ["hyperparams.yaml", *(f"{piece}.ckpt" for piece in PIECES)]
+    # the nine separators of the published repository
     server.add(
         REPOSITORY,
         {
-            f"{kind}{number}_{file}": (
-                tmp_path / "published" / file
-            ).read_bytes()
+            f"{kind}{number}_{file}": (folder / "published" / file).read_bytes()
             for kind in ("sepformer", "dprnn", "convtasnet")
             for number in (1, 2, 3)
-            for file in (
-                "hyperparams.yaml",
-                *(f"{piece}.ckpt" for piece in PIECES),
-            )
+            for file in files
         },
     )
-    yield server
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in {
+            "ENDPOINT": server.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": server.url
+            + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_CACHE": str(folder / "hub"),
+            "HF_HUB_DISABLE_XET": True,
+        }.items():
+            patch.setattr(f"huggingface_hub.constants.{key}", value)
+        found = {
+            name: (
+                folder / name,
+                start(name, words_of(name, trees, folder / name)),
+            )
+            for name in ROWS
+            if name.startswith("sisnr")
+        }
+    assert server.asked("HEAD", "dprnn2_masknet.ckpt")
     server.close()
+    return found
+
+
+def check_files(name, folder):
+    """What the table says that a run leaves is there."""
+    checks = re.fullmatch(
+        r"file_exists=\[(.*)\]", ROWS[name]["test_debug_checks"]
+    )
+    for file in checks[1].split(","):
+        assert (folder / file).stat().st_size > 0, file
+
+
+def check_pool(name, folder):
+    """First, middle and last model are there, and are what they say."""
+    check_files(name, folder)
+    weights = []
+    for kept in ("first", "middle", "last"):
+        separator = load_folder(folder / kept).separator()
+        weights.append(torch.cat([p.flatten() for p in separator.parameters()]))
+        card = (folder / kept / "README.md").read_text()
+        assert f"convtasnet, {kept} epoch of 3" in card
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+    content = json.loads((folder / "metrics.json").read_text())
+    assert math.isfinite(content["metrics"]["si_sdr"]["mean"])
+    assert list(content["info"]["other_tests"]) == ["middle", "first"]
+
+
+def test_the_pool_keeps_first_middle_and_last(pool):
+    folder, output = pool
+    check_pool("pool_mini.yaml", folder)
+    assert re.search(r"first +this run\nSI-SDR", output)
+    steps = [row["step"] for row in read(folder / "history.csv")]
+    assert steps == ["2", "2", "4", "4", "6", "6"]
+
+
+def test_a_pool_of_ones_own_recordings(trees, tmp_path):
+    words = words_of("pool_folder.yaml", trees, tmp_path)
+    start("pool_folder.yaml", words)
+    check_pool("pool_folder.yaml", tmp_path)
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(
-    "row", ROWS, ids=lambda row: row["Hparam_file"].split("/")[-1]
+    ("name", "corpora"),
+    [
+        ("sisnr_mini.yaml", ["mini"]),
+        ("sisnr_folder.yaml", ["mini", "folder"]),
+        ("sisnr_librimix_whamr.yaml", ["librimix", "whamr"]),
+    ],
+    ids=["mini", "folder", "official"],
 )
-def test_hparams_file_trains_and_reports(
-    row, trees, pool, hub, tmp_path, capsys
-):
-    flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
-    options = dict(SMALL)
-    published = "librimix" in row["Hparam_file"]
-    if published:
-        del options["separators"]
-    output = run(
-        [
-            *train_command(
-                ROOT / row["Hparam_file"],
-                **options,
-                output_folder=tmp_path / "out",
-            ),
-            "--noprogressbar",
-            *shlex.split(flags),
-        ],
-        HF_ENDPOINT=hub.url,
-        HF_HOME=str(tmp_path / "hub"),
-        HF_HUB_DISABLE_XET="1",
-    )
-    folder = tmp_path / "out"
-    checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
-    for name in checks[1].split(","):
-        assert (folder / name).stat().st_size > 0, name
+def test_hparams_file_trains_and_reports(name, corpora, runs, capsys):
+    folder, output = runs[name]
+    check_files(name, folder)
     content = json.loads((folder / "metrics.json").read_text())
     info = content["info"]
     assert (info["steps"], info["skipped_steps"]) == (6, 0)
-    corpora = {
-        "sisnr_mini.yaml": ["mini"],
-        "sisnr_folder.yaml": ["mini", "folder"],
-    }
-    name = row["Hparam_file"].split("/")[-1]
-    assert list(content["corpora"]) == corpora.get(name, ["librimix", "whamr"])
-    rows = list(csv.DictReader(open(folder / "sources.csv", newline="")))
-    groups = ["members"] if published else ["members", "unseen"]
-    for corpus, figures in content["corpora"].items():
-        assert list(figures) == groups
-        for group, values in figures.items():
-            keys = ["mean_absolute_error"]
-            if not published:  # those here are not trained: below the range
-                keys += ["pearson", "spearman"]
-            assert all(math.isfinite(values[key]) for key in keys)
-            mine = [
-                r for r in rows if (r["corpus"], r["group"]) == (corpus, group)
-            ]
-            # two sources of two mixtures for every separator
-            assert len(mine) == values["count"] == 4 * len(values["separators"])
-            assert f"{corpus}, {group}" in output
-    if published:
-        assert len(info["members"]) == 9
-        assert hub.asked("HEAD", "dprnn2_masknet.ckpt")
-    with open(folder / "history.csv", newline="") as file:
-        history = list(csv.DictReader(file))
-    assert [line["stage"] for line in history].count("valid") == 2
-    check_release(folder, content, output)
-    publish_main([str(folder), "--repo", "me/estimator", "--dry_run"])
-    assert "encoder_out.safetensors" in capsys.readouterr().out
+    groups = {
+        "sisnr_mini.yaml": {"members": 1, "unseen": 2},  # strategy: single
+        "sisnr_folder.yaml": {"members": 2, "unseen": 1},
+        "sisnr_librimix_whamr.yaml": {"members": 9},
+    }[name]
+    tests = [f"{corpus}, {group}" for corpus in corpora for group in groups]
+    assert list(info["other_tests"]) == tests[1:]
+    rows = read(folder / "test_results.csv")
+    for test in tests:
+        figures = info["other_tests"].get(test)
+        if figures is None:
+            figures = {k: v["mean"] for k, v in content["metrics"].items()}
+        assert math.isfinite(figures["mean_absolute_error"])
+        # two sources of two mixtures for every separator
+        mine = [row for row in rows if row["test"] == test]
+        assert len(mine) == 4 * groups[test.split(", ")[1]]
+        assert f"\n{test} " in output
+    history = read(folder / "history.csv")
+    assert [row["stage"] for row in history].count("valid") == 2
+    check_release(folder, tests, info["selection"])
+    if name == "sisnr_mini.yaml":
+        assert len(list((folder / "save").glob("CKPT*"))) == 2
+        publish_main([str(folder), "--repo", "me/estimator", "--dry_run"])
+        assert "encoder_out.safetensors" in capsys.readouterr().out
 
 
-def check_release(folder, content, output):
+def check_release(folder, tests, selection):
     """The release gives what the selected checkpoint gives."""
-    assert str(folder / "release") in output
-    estimator = SISNREstimator.from_hparams(folder / "release")
-    low, high = content["info"]["range_db"]
-    module = estimator.module
-    assert (module.snr_min, module.snr_max) == (low, high)
-    (checkpoint, *_) = sorted(
+    module = SISNREstimator.from_hparams(folder / "release").module
+    checkpoint = min(
         (folder / "save").glob("CKPT*"),
-        key=lambda path: error_of(path),
+        key=lambda path: float(
+            re.search(rf"{selection}: (\S+)", (path / "CKPT.yaml").read_text())[
+                1
+            ]
+        ),
     )
     saved = torch.load(checkpoint / "estimator.ckpt", weights_only=True)
     for name, weight in module.state_dict().items():
         assert torch.equal(weight, saved[name]), name
     card = (folder / "release/README.md").read_text()
-    name = "mean absolute error within range, separators of the training"
-    corpora = content["corpora"]
-    for corpus, groups in corpora.items():
-        error = groups["members"]["error_within_range"]
-        if error is not None:
-            assert (
-                f"| {corpus} | test | {name} | {round(error, 3):g} dB" in card
-            )
-    assert f"made on the fly of {' and '.join(corpora)}" in card
+    for test in tests:
+        corpus, group = test.split(", ")
+        assert f"| {corpus} | test | Mean absolute error, {group} |" in card
 
 
-def error_of(checkpoint):
-    text = (checkpoint / "CKPT.yaml").read_text()
-    return float(re.search(r"absolute_error_db: (\S+)", text)[1])
-
-
-def test_a_missing_pool_is_told_before_the_training(trees, tmp_path):
-    command = train_command(
-        RECIPE / "hparams/sisnr_mini.yaml",
-        **SMALL,
-        output_folder=tmp_path,
-        pool_folder=tmp_path / "none",
-        prepared_folder=trees / "data/mini_8000",
-    )
-    output = mistake_in(import_from(RECIPE, "train"), command[2:])
-    assert "there is no separator" in output
-    assert "train the pool first: python recipes/REAL-M" in output
-
-
-def test_mistakes_are_told_together(tmp_path):
-    recipe = import_from(RECIPE, "train")
-    options = {"members": "[]", "snr_db": "5", "output_folder": tmp_path}
-    mini = RECIPE / "hparams/sisnr_mini.yaml"
-    command = train_command(mini, strategy="both", **options)
-    output = mistake_in(recipe, command[2:])
-    assert "strategy: 'both' is none of 'pool', 'single'" in output
-    output = mistake_in(recipe, train_command(mini, **options)[2:])
-    assert "members: at least one separator is needed" in output
-    assert "snr_db: 5 is no list" in output
-
-
-def test_a_listening_test_is_made_and_read(pool, trees, tmp_path):
-    script = [sys.executable, RECIPE / "listening.py"]
-    separators = [trees / f"pool/convtasnet/{n}" for n in ("first", "last")]
-    write_estimator(tmp_path / "estimator")
-    output = run(
-        [
-            *(*script, "make", trees / "recordings/test", "--count=5"),
-            *("--separators", *separators, f"--folder={tmp_path}/page"),
-            f"--estimator={tmp_path}/estimator",
-        ]
-    )
-    assert "5 of 22 separations" in output
-    items = list(
-        csv.DictReader(open(tmp_path / "page/predictions.csv", newline=""))
-    )
-    assert len(items) == 5
-    lines = [f"ann,{item['item']},{k % 5 + 1}" for k, item in enumerate(items)]
-    (tmp_path / "ann.csv").write_text(
-        "\n".join(["listener,item,score", *lines]) + "\n"
-    )
-    output = run([*script, "plot", tmp_path / "page", tmp_path / "ann.csv"])
-    assert "5 items, 1 listeners: Pearson" in output
-    assert (tmp_path / "page/listeners.png").stat().st_size > 0
-
-
-def test_word_errors_beside_scores(pool, trees, tmp_path):
-    pytest.importorskip("faster_whisper")
-    pytest.importorskip("jiwer")
-    write_estimator(tmp_path / "estimator")
-    output = run(
-        [
-            *(sys.executable, RECIPE / "word_errors.py"),
-            trees / "data/mini_8000/manifest.csv",
-            *("--separators", trees / "pool/convtasnet/last"),
-            *("--mixtures=2", f"--json={tmp_path}/errors.json"),
-            f"--estimator={tmp_path}/estimator",
-        ]
-    )
-    rows = json.loads((tmp_path / "errors.json").read_text())
-    assert [row["separator"][:5] for row in rows] == ["(the ", str(trees)[:5]]
-    assert rows[0]["predicted"] is None
-    assert -10 < rows[1]["predicted"] < 20
-    assert all(0 < row["wer"] < 3 for row in rows)
-    assert re.search(r"on \d\d words", output)
-
-
-def test_another_range_does_not_go_on_with_a_run(pool, trees, tmp_path):
-    command = train_command(
-        RECIPE / "hparams/sisnr_mini.yaml",
-        **{**SMALL, "number_of_epochs": 1},
-        members="[convtasnet/last, convtasnet/first]",
-        strategy="single",
-        unseen="null",
-        output_folder=tmp_path,
-        pool_folder=trees / "pool",
-        prepared_folder=trees / "data/mini_8000",
-    )
-    output = run([*command, "--noprogressbar"])
-    content = json.loads((tmp_path / "metrics.json").read_text())
-    assert content["info"]["members"] == ["convtasnet/last"]
-    # what is not used is not met
-    groups = content["corpora"]["mini"]
-    assert list(groups["members"]["separators"]) == ["convtasnet/last"]
-    assert list(groups["unseen"]["separators"]) == ["convtasnet/first"]
-    command.append("--learning_rate=0.5")
-    output = mistake_in(import_from(RECIPE, "train"), command[2:])
-    assert "holds a run with another learning_rate; going on" in output
-
-
-def mini_command(trees, folder, **options):
-    """A short training on `mini`, with the pool of one network."""
-    return train_command(
-        RECIPE / "hparams/sisnr_mini.yaml",
-        **{**SMALL, **options},
-        members="[convtasnet/last, convtasnet/first]",
-        unseen="[convtasnet/middle]",
-        output_folder=folder,
-        pool_folder=trees / "pool",
-        prepared_folder=trees / "data/mini_8000",
-    ) + ["--noprogressbar"]
-
-
-def test_uncertainty_and_the_figures_of_another_run(pool, trees, tmp_path):
-    stored = tmp_path / "stored.json"
-    command = mini_command(
-        trees, tmp_path / "out", estimator="{uncertainty: true}"
-    )
-    output = run([*command, f"--store_reference={stored}"])
-    assert re.search(r"off by less than the typical error: +\d+%", output)
-    figures = json.loads(stored.read_text())["corpora"]["mini"]["members"]
-    assert 0 <= figures["share_below_typical"] <= 1
-    assert "separators" not in figures
-    with open(tmp_path / "out/sources.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+def test_the_typical_error_is_a_second_output(runs, trees):
+    folder, output = runs["sisnr_folder.yaml"]
+    rows = read(folder / "test_results.csv")
     assert all(0 < float(row["typical"]) < 30 for row in rows)
-    mine = [row for row in rows if row["group"] == "members"]
-    below = [
-        abs(float(row["predicted"]) - max(float(row["true"]), -10))
-        < float(row["typical"])
-        for row in mine
-    ]
-    assert sum(below) / len(below) == pytest.approx(
-        figures["share_below_typical"], abs=1e-4
-    )
-    # the finished run is evaluated again, beside what was stored
-    output = run([*command, f"--reference={stored}"])
-    assert "mini, members (pool)" in output
+    assert "Ratio below the typical error" in output
+    card = (folder / "release/README.md").read_text()
+    assert "Ratio below the typical error, members" in card
+    # and the figures are those that another run is compared with
+    stored = json.loads((trees / "stored.json").read_text())
+    assert 0 <= stored["metrics"]["ratio_below_typical"] <= 1
+    _, output = runs["sisnr_mini.yaml"]
+    value = stored["metrics"]["mean_absolute_error"]
+    line = re.search(r"Mean absolute error +(.*)", output)[1]
+    assert f"{value:.2f} dB" in line
+    assert "uncertainty" in re.search("stored: of another .*", output)[0]
 
 
-def test_speechbrain_loads_the_release(pool, trees, tmp_path):
-    """Ours, of spectrograms; its pooling adds noise of about 1e-5."""
+def test_speechbrain_loads_the_release(runs, tmp_path):
+    """Its pooling adds noise of about 1e-5."""
     from speechbrain.inference.metrics import SNREstimator
 
-    run(mini_command(trees, tmp_path, number_of_epochs=1))
+    folder, _ = runs["sisnr_mini.yaml"]
     theirs = SNREstimator.from_hparams(
-        str(tmp_path / "release"), savedir=str(tmp_path / "theirs")
+        str(folder / "release"), savedir=str(tmp_path / "theirs")
     )
-    ours = SISNREstimator.from_hparams(tmp_path / "release")
+    ours = SISNREstimator.from_hparams(folder / "release")
     torch.manual_seed(0)
     estimates = torch.randn(1, 2, 8000)
     mixture = estimates.sum(1)
@@ -433,50 +293,146 @@ def test_speechbrain_loads_the_release(pool, trees, tmp_path):
     torch.testing.assert_close(found[None], expected, atol=0.01, rtol=0)
 
 
-def test_two_processes_end_with_the_same_parameters(pool, trees, tmp_path):
-    command = mini_command(trees, tmp_path / "out")
-    run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node=2", ROOT / WORKER, tmp_path, *command[2:]),
-        ]
+def newest(folder, name):
+    """The weights of the last checkpoint."""
+    files = sorted((folder / "save").glob(f"CKPT*/{name}.ckpt"))
+    return torch.load(
+        max(files, key=lambda path: path.stat().st_mtime_ns),
+        weights_only=True,
     )
-    first, second = (
-        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True)
-        for rank in (0, 1)
-    )
-    assert_same(first, second)
-    with open(tmp_path / "out/history.csv", newline="") as file:
-        steps = [line["step"] for line in csv.DictReader(file)]
-    # written by one process
-    assert steps == ["1", "2", "3", "3", "4", "5", "6", "6"]
-
-
-def test_a_killed_run_goes_on(pool, trees, tmp_path):
-    options = {
-        "batches_per_epoch": 40,
-        "ckpt_interval_minutes": 0,
-        "ckpt_interval_steps": 3,
-    }
-    weights = []
-    for name in ("whole", "parts"):
-        folder = tmp_path / name
-        folder.mkdir()
-        command = mini_command(trees, folder / "out", **options)
-        command[1:2] = [ROOT / WORKER, folder]
-        if name == "parts":
-            kill_at(50, command, folder / "out/history.csv")
-        run(command)
-        weights.append(torch.load(folder / "rank0.pt", weights_only=True))
-    assert_same(*weights)
-    histories = [
-        (tmp_path / name / "out/history.csv").read_bytes()
-        for name in ("whole", "parts")
-    ]
-    assert histories[0] == histories[1]
 
 
 def assert_same(first, second):
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
+
+
+def interrupt(monkeypatch, name, words, row):
+    """Launch, and interrupt the run when it writes a row of its history."""
+    write = History.write
+
+    def write_or_stop(history, **values):
+        if len(history.rows) == row:
+            raise KeyboardInterrupt
+        return write(history, **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "write", write_or_stop)
+        with pytest.raises(KeyboardInterrupt):
+            start(name, words)
+
+
+def test_an_interrupted_run_resumes(runs, trees, tmp_path, monkeypatch):
+    name, (whole, _) = "sisnr_mini.yaml", runs["sisnr_mini.yaml"]
+    steps = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 2}
+    words = words_of(name, trees, tmp_path, **steps)
+    # within the first epoch, and within the second
+    for row in (2, 6):
+        interrupt(monkeypatch, name, words, row)
+    words.append("--learning_rate=0.5")
+    with pytest.raises(ValueError, match="a run with another learning_rate"):
+        start(name, words)
+    start(name, words[:-1])
+    assert_same(newest(whole, "estimator"), newest(tmp_path, "estimator"))
+    for file in ("history.csv", "test_results.csv"):
+        assert (tmp_path / file).read_bytes() == (whole / file).read_bytes()
+
+
+def test_an_interrupted_pool_resumes(pool, trees, tmp_path, monkeypatch):
+    words = words_of("pool_mini.yaml", trees, tmp_path)
+    interrupt(monkeypatch, "pool_mini.yaml", words, 2)
+    start("pool_mini.yaml", words)
+    assert_same(newest(pool[0], "separator"), newest(tmp_path, "separator"))
+    for file in ("history.csv", "test_results.csv"):
+        assert (tmp_path / file).read_bytes() == (pool[0] / file).read_bytes()
+
+
+def test_two_processes_end_with_the_same_parameters(pool, trees, tmp_path):
+    name = "sisnr_mini.yaml"
+    words = words_of(name, trees, tmp_path / "out")
+    first, second = train_in_processes(
+        RECIPE / "hparams" / name, words, tmp_path
+    )
+    assert_same(first, second)
+    # written by one process
+    steps = [row["step"] for row in read(tmp_path / "out/history.csv")]
+    assert steps == ["1", "2", "3", "3", "4", "5", "6", "6"]
+
+
+def test_mistakes_are_told_together(tmp_path):
+    mini = [f"--output_folder={tmp_path}", f"--pool_folder={tmp_path}/none"]
+    for options, messages in (
+        (
+            ["--strategy=both", "--snr_max=-70"],
+            ["strategy: 'both' is none of", "snr_max: -70.0 is below -60"],
+        ),
+        (
+            ["--members=[]", "--snr_db=5", "--snr_max=-20"],
+            [
+                "members: at least one separator is needed",
+                "snr_db: 5 is no list",
+                "snr_min: -10 is not below snr_max, -20",
+            ],
+        ),
+        (
+            ["--rooms=null", "--test_split={minni: test}"],
+            ["rooms: reverberate needs", "test_split: minni is not in"],
+        ),
+        # before the training
+        ([], ["members: there is no separator", "test_members: there is no"]),
+    ):
+        with pytest.raises(ValueError) as raised:
+            start("sisnr_mini.yaml", [*mini, *options])
+        for message in messages:
+            assert message in str(raised.value)
+    with pytest.raises(ValueError, match="separator: 'blstn' is none of sepf"):
+        start("pool_mini.yaml", [mini[0], "--separator=blstn"])
+
+
+def test_a_listening_test_is_made_and_read(
+    pool, trees, tmp_path, monkeypatch, capsys
+):
+    write_estimator(tmp_path / "estimator")
+
+    def say(*words):
+        words = ["-m", "listening", *map(str, words)]
+        monkeypatch.setattr(sys, "argv", words)
+        service()
+        return capsys.readouterr().out
+
+    output = say(
+        *("make", trees / "recordings/test", "--count=5"),
+        *("--separators", pool[0] / "first", pool[0] / "last"),
+        *(f"--folder={tmp_path}/page", f"--estimator={tmp_path}/estimator"),
+    )
+    assert "5 of 22 separations" in output
+    items = read(tmp_path / "page/predictions.csv")
+    assert len(items) == 5
+    lines = [f"ann,{item['item']},{k % 5 + 1}" for k, item in enumerate(items)]
+    (tmp_path / "ann.csv").write_text(
+        "\n".join(["listener,item,score", *lines]) + "\n"
+    )
+    output = say("plot", tmp_path / "page", tmp_path / "ann.csv")
+    assert "5 items, 1 listeners: Pearson" in output
+    assert (tmp_path / "page/listeners.png").stat().st_size > 0
+
+
+def test_word_errors_beside_scores(pool, trees, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("faster_whisper")
+    pytest.importorskip("jiwer")
+    write_estimator(tmp_path / "estimator")
+    words = [
+        *("-m", "word_errors", trees / "data/mini_8000/manifest.csv"),
+        *("--separators", pool[0] / "last", "--mixtures=2"),
+        f"--json={tmp_path}/errors.json",
+        f"--estimator={tmp_path}/estimator",
+    ]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+    service()
+    rows = json.loads((tmp_path / "errors.json").read_text())
+    assert [row["separator"][:5] for row in rows] == ["(the ", str(trees)[:5]]
+    assert rows[0]["predicted"] is None
+    assert -10 < rows[1]["predicted"] < 20
+    assert all(0 < row["wer"] < 3 for row in rows)
+    assert re.search(r"on \d\d words", capsys.readouterr().out)

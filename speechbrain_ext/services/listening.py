@@ -1,27 +1,24 @@
-#!/usr/bin/env python3
-"""Make a listening test, and compare what listeners say with the estimator.
+"""A listening test, and what its listeners say beside the estimator's scores.
 
-    python recipes/REAL-M/sisnr_estimation/listening.py make MIXTURES \
+    python -m speechbrain_ext listening make MIXTURES \
         --separators SOURCE ... --folder results/listening
-    python recipes/REAL-M/sisnr_estimation/listening.py plot \
-        results/listening scores_*.csv
+    python -m speechbrain_ext listening plot results/listening scores_*.csv
 
 `make` separates the recordings of a folder by every separator, and writes a
 page with some of the separations, drawn so that the estimator's scores are
-spread evenly, as in the paper (50 of them).  Listeners give 1 to 5 points
-and send the CSV file that the page saves; `plot` draws them against the
-scores (the paper's Fig. 4) and prints the correlations.
-
-Start reading at the bottom.
+spread evenly (the paper of REAL-M has 50 of them). Listeners give 1 to 5
+points and send the CSV file that the page saves; `plot` draws them against
+the scores (the paper's Fig. 4) and prints the correlations.
 """
 
-import sys
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.console import Parser, readable_errors
+from speechbrain_ext.console import Parser
 from speechbrain_ext.evaluation import (
     ListeningItem,
     choose_uniformly,
@@ -36,18 +33,8 @@ from speechbrain_ext.inference.sisnr_estimator import SHIPPED
 from speechbrain_ext.outputs import mark_folder
 
 
-def separate(arguments):
-    """Separate and score every recording by every separator.
-
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        Of `make`.
-
-    Returns
-    -------
-    items : list of ListeningItem
-    """
+def separate(arguments: argparse.Namespace) -> list[ListeningItem]:
+    """Separate and score every recording by every separator."""
     estimator = SISNREstimator.from_hparams(arguments.estimator)
     separators = [
         Separator.from_hparams(source) for source in arguments.separators
@@ -80,7 +67,7 @@ def separate(arguments):
     return items
 
 
-def make(arguments):
+def make(arguments: argparse.Namespace) -> None:
     """Write the page."""
     mark_folder(arguments.folder, "listening")
     with torch.inference_mode():
@@ -103,7 +90,7 @@ def make(arguments):
     )
 
 
-def plot(arguments):
+def plot(arguments: argparse.Namespace) -> None:
     """Draw the listeners' scores against the estimator's."""
     comparison = compare_with_listeners(arguments.folder, arguments.scores)
     path = Path(arguments.folder) / "listeners.png"
@@ -120,9 +107,13 @@ def plot(arguments):
         )
 
 
-def main(arguments):
-    """Run one of the two commands."""
-    parser = Parser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    """Make a listening test, or compare its scores with the estimator's."""
+    parser = Parser(
+        prog="python -m speechbrain_ext listening",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True)
     making = commands.add_parser("make")
     making.set_defaults(run=make)
@@ -137,10 +128,5 @@ def main(arguments):
     plotting.set_defaults(run=plot)
     plotting.add_argument("folder", help="what `make` wrote")
     plotting.add_argument("scores", nargs="+", help="CSV files")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(words)
     options.run(options)
-
-
-if __name__ == "__main__":
-    with readable_errors():
-        main(sys.argv[1:])

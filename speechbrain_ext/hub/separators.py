@@ -1,0 +1,65 @@
+"""Loading the separators of a pool."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from speechbrain_ext.hub.download import fetch_prefixed
+from speechbrain_ext.hub.loading import load_folder
+from speechbrain_ext.models.separator_pool import Unprocessed
+
+
+def load_separator(
+    name: str, *, folder: str | os.PathLike, sample_rate: int
+) -> torch.nn.Module:
+    """Load a separator without running what its files say.
+
+    Arguments
+    ---------
+    name : str
+        A folder below `folder` in hub layout, or REPOSITORY:PREFIX for one of
+        the separators that a hub repository keeps side by side; or
+        unprocessed, for the mixture itself.
+    folder : str or PathLike
+        Where trained separators are; downloads are kept there, too.
+    sample_rate : int
+        Of the mixtures, in Hz.
+
+    Returns
+    -------
+    separator : torch.nn.Module
+        Mixtures (batch, time) to estimates (batch, sources, time).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it holds no separator, or one for another sample rate.
+
+    Example
+    -------
+    >>> load_separator("dprnn", folder="/nowhere", sample_rate=8000)
+    Traceback (most recent call last):
+    FileNotFoundError: there is no separator /nowhere/dprnn
+    """
+    if name == "unprocessed":
+        return Unprocessed()
+    path = Path(folder) / name
+    if ":" in name:
+        repository, _, prefix = name.partition(":")
+        path = fetch_prefixed(repository, prefix, Path(folder) / repository)
+    elif not path.is_dir():
+        raise FileNotFoundError(f"there is no separator {path}")
+    loaded = load_folder(path)
+    separator = loaded.separator()
+    if separator is None:
+        raise ValueError(f"{path} holds no separator")
+    rate = loaded.hparams.get("sample_rate", sample_rate)
+    if rate != sample_rate:
+        raise ValueError(
+            f"{path} works at {rate} Hz, and sample_rate is {sample_rate}; "
+            "take separators of that rate"
+        )
+    return separator

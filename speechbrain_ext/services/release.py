@@ -1,0 +1,233 @@
+"""The release of a run: its selected model, with a card.
+
+Nothing that the files of a run say is built, but for what the hub's list of
+classes allows.
+"""
+
+import importlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+from ruamel.yaml import YAML
+from speechbrain.utils.checkpoints import Checkpointer
+
+from speechbrain_ext.evaluation.metrics import COLUMNS, column_of
+from speechbrain_ext.hub import (
+    RELEASE,
+    Card,
+    Metric,
+    build_release,
+    inference_hyperparams,
+    training_command,
+)
+from speechbrain_ext.hub.loading import read_plan
+from speechbrain_ext.hub.weights import read_weights
+from speechbrain_ext.services.run_folder import (
+    COMMAND,
+    HYPERPARAMS,
+    TEMPLATES,
+    RunFolder,
+    by_corpus,
+    plain_values,
+    render,
+)
+
+
+def require_releasable(text: str, description: Path) -> None:
+    """Raise if the model of a run could not be released.
+
+    Arguments
+    ---------
+    text : str
+        Hyperparameters, references resolved.
+    description : Path
+        The recipe's report.yaml, whose `modules` are released.
+
+    Raises
+    ------
+    ValueError
+        Saying what the release's hyperparams.yaml may not hold.
+    """
+    told = YAML(typ="safe").load(description.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, HYPERPARAMS)
+        path.write_text(text, encoding="utf-8")
+        released = inference_text(path, told, plain_values(text))
+        path.write_text(released, encoding="utf-8")
+        try:
+            read_plan(Path(place))
+        except ValueError as error:
+            said = str(error).replace(f"{place}{os.sep}", "")
+            raise ValueError(f"the model could not be released: {said}") from (
+                error
+            )
+
+
+def released_modules(description: Mapping, values: Mapping) -> dict[str, str]:
+    """Give the keys of what is released, by the names it is released by."""
+    modules = description["modules"]
+    if not isinstance(modules, Mapping):
+        modules = {name: name for name in modules}
+    return {
+        TEMPLATES.from_string(name).render(**values): (
+            TEMPLATES.from_string(key).render(**values)
+        )
+        for name, key in modules.items()
+    }
+
+
+def inference_text(path: Path, description: Mapping, values: Mapping) -> str:
+    """Compose the hyperparams.yaml of a release."""
+    if "hyperparams" in description:
+        template = TEMPLATES.from_string(description["hyperparams"])
+        return template.render(**values) + "\n"
+    text = inference_hyperparams(
+        path,
+        modules=released_modules(description, values),
+        values=description.get("values", ["sample_rate"]),
+    )
+    constants = description.get("constants", {}).items()
+    return "".join(f"{k}: {json.dumps(v)}\n" for k, v in constants) + text
+
+
+def make_release(
+    run: RunFolder,
+    *,
+    folder: str = RELEASE,
+    selection: str | None = None,
+    test: str | None = None,
+) -> Path:
+    """Make the release folder of a checkpoint.
+
+    Arguments
+    ---------
+    run : RunFolder
+        With checkpoints in its folder `save`.
+    folder : str
+        Below that of the run.
+    selection : str, optional
+        What chooses the checkpoint; by default as the run says.
+    test : str, optional
+        Whose figures the card tells; by default those that the page shows.
+
+    Returns
+    -------
+    folder : Path
+        For `python -m speechbrain_ext.hub`.
+    """
+    selection = selection or run.values["selection"]
+    weights = read_checkpoint(run, selection)
+    corpus = describe_corpus(run.values.get("prepare", {}))
+    more = {
+        "parameters": sum(
+            value.numel()
+            for part in weights.values()
+            for value in part.values()
+        ),
+        "trained_on": run.training_data(),
+        "corpus": corpus,
+        "selection": selection,
+        "stages": run.stages,
+    }
+    texts = {
+        name: render(text, run, **more) if isinstance(text, str) else text
+        for name, text in run.description["card"].items()
+    }
+    command = run.folder / COMMAND
+    arguments = json.loads(command.read_text()) if command.is_file() else []
+    shown = run.description.get("card_metrics", COLUMNS)
+    card = Card(
+        **texts,
+        command=training_command(arguments or [HYPERPARAMS], root="."),
+        metrics=[
+            card_metric(run, name, figures["mean"], corpus["name"])
+            for name, figures in run.summary().items()
+            if name.partition(",")[0] in shown
+            and name.partition(",")[0] in COLUMNS
+            and math.isfinite(figures["mean"])
+            and (test is None or name.partition(", ")[2] == test)
+        ],
+    )
+    return build_release(
+        run.folder / folder,
+        hyperparams=inference_text(
+            run.folder / HYPERPARAMS, run.description, run.values
+        ),
+        modules={
+            name: SimpleNamespace(state_dict=lambda part=part: part)
+            for name, part in weights.items()
+        },
+        card=card,
+    )
+
+
+def card_metric(run: RunFolder, name: str, value: float, corpus: str) -> Metric:
+    """Put a figure into words; a test of one corpus begins with its name."""
+    label, unit, _ = column_of(name)
+    splits = by_corpus(run.values.get("test_split") or "test")
+    names = [
+        part
+        for split in splits.values()
+        for part in (split if isinstance(split, list) else [split])
+    ]
+    split = ", ".join(dict.fromkeys(names))
+    _, _, test = name.partition(", ")
+    own, _, group = test.partition(", ")
+    if own and own in by_corpus(run.values.get("test_data")):
+        base, corpus, split = (
+            name.partition(",")[0],
+            own,
+            splits.get(own, split),
+        )
+        label = COLUMNS[base].label + (f", {group}" if group else "")
+    return Metric(
+        name=label,
+        value=round(value, 3),
+        dataset=corpus,
+        unit=unit,
+        split=split,
+    )
+
+
+def read_checkpoint(run: RunFolder, selection: str) -> dict:
+    """Read the weights of a checkpoint, by the names of the release."""
+    save, found = run.folder / "save", None
+    if save.is_dir():
+        found = Checkpointer(save).find_checkpoint(min_key=selection)
+    if found is None:
+        raise FileNotFoundError(f"{save} holds no checkpoint to release")
+    weights = {}
+    for name, key in released_modules(run.description, run.values).items():
+        if name in found.paramfiles:
+            weights[name] = read_weights(found.paramfiles[name])
+            continue
+        # a part of what the checkpoint holds
+        whole, _, part = key.partition(".")
+        weights[name] = {
+            weight.removeprefix(f"{part}."): value
+            for weight, value in read_weights(found.paramfiles[whole]).items()
+            if weight.startswith(f"{part}.")
+        }
+    return weights
+
+
+def describe_corpus(prepare: Mapping) -> dict:
+    """Tell the name of a corpus, and the line that opens its module."""
+    module = prepare.get("module", "")
+    if prepare and not module:
+        several = [describe_corpus(part) for part in prepare.values()]
+        lines = dict.fromkeys(part["description"] for part in several)
+        return {
+            "name": " and ".join(prepare),
+            "description": " ".join(filter(None, lines)),
+        }
+    name = module.rpartition(".")[2]
+    if not module.startswith("speechbrain_ext."):
+        return {"name": name.removesuffix("_prepare"), "description": ""}
+    text = importlib.import_module(module).__doc__
+    return {"name": name, "description": text.splitlines()[0]}
