@@ -14,7 +14,7 @@ from speechbrain_ext.console import printable
 # as they are written, whatever they look like.
 _PATH = re.compile(
     r"\w*_folder|folder_prepared|manifest|labels|start_from|predictor"
-    r"|estimator|purification|reference|store_reference"
+    r"|estimator|purification"
 )
 _TEXT = re.compile(r"\w*_split")
 _FOLDER = re.compile(r"\w*_folder|folder_prepared|manifest")

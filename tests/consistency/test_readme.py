@@ -33,7 +33,8 @@ def test_the_headline_figures_are_the_stored_ones(readme):
         stored = json.loads((RECIPE / f"reference/{name}.json").read_text())
         figures = stored["metrics"]
         row = (
-            f"| {stored['scer_weight']:g} | {figures['si_sdri']:.2f} dB "
+            f"| {stored['settings']['scer_weight']:g} "
+            f"| {figures['si_sdri']:.2f} dB "
             f"| {figures['residual_noise_db']:.2f} dB "
             f"| {figures['a_own']:.2f} / {figures['a_other']:.2f} |"
         )
