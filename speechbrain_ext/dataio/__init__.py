@@ -22,7 +22,7 @@ from speechbrain_ext.dataio.noisy_user import (
     generator_for,
     simulate_user,
 )
-from speechbrain_ext.dataio.ready_mixtures import ReadyMixtures
+from speechbrain_ext.dataio.ready_mixtures import ClipSampler, ReadyMixtures
 from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,
@@ -38,11 +38,7 @@ from speechbrain_ext.dataio.samplers import (
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.several import SeveralCorpora
 from speechbrain_ext.dataio.sound_mixtures import SoundMixtures
-from speechbrain_ext.dataio.sound_samplers import (
-    ClipSampler,
-    SoundDraw,
-    SoundSampler,
-)
+from speechbrain_ext.dataio.sound_samplers import SoundDraw, SoundSampler
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
 from speechbrain_ext.dataio.utterances import (
     NoisyUtteranceBatch,

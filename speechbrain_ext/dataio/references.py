@@ -31,7 +31,11 @@ class ReferencedMixture(NamedTuple):
 
 
 def find_references(
-    manifest: str | os.PathLike, *, split: str, required: bool = True
+    manifest: str | os.PathLike,
+    *,
+    split: str | None = None,
+    root: str | os.PathLike | None = None,
+    required: bool = True,
 ) -> list[ReferencedMixture]:
     """Find the mixtures of a split, each with its references.
 
@@ -39,8 +43,10 @@ def find_references(
     ---------
     manifest : str or PathLike
         What a corpus's `prepare` wrote.
-    split : str
-        Of the mixtures.
+    split : str, optional
+        Of the mixtures; None takes all.
+    root : str or PathLike, optional
+        What ``$data_root`` in the table stands for.
     required : bool
         Whether a mixture without references is an error.
 
@@ -74,14 +80,16 @@ def find_references(
     ['event/a/dog', 'noise/a/rain']
     """
     groups, mixtures = defaultdict(list), []
-    for recording in read_recordings(manifest, split=split):
-        name = recording.id.partition("/")[2]
-        if recording.kind == "mixture":
+    for recording in read_recordings(manifest, split=split, root=root):
+        name = recording.id.partition("/")[2] or recording.id
+        if recording.kind in ("", "mixture"):
             mixtures.append((name, recording))
         else:
             groups[name.rpartition("/")[0]].append(recording)
     if not mixtures:
-        raise ValueError(f"{manifest} has no mixtures in the split {split!r}")
+        raise ValueError(
+            f"{manifest} has no mixtures{f' of {split}' if split else ''}"
+        )
     for name, mixture in mixtures:
         if required and name not in groups:
             raise ValueError(

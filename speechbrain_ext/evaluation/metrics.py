@@ -36,7 +36,7 @@ class Column(NamedTuple):
     better: str
 
 
-#: Every column that `SeparationMetrics` can fill.
+#: Every column of the test results: what it is called on a page.
 COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", "higher"),
     "si_sdri": Column("SI-SDR improvement", "dB", "higher"),
@@ -55,6 +55,36 @@ COLUMNS = {
     "a_other": Column("Other noise let in (a_other)", "", "lower"),
     "interference_db": Column("Other speech re speech", "dB", "lower"),
     "artifact_db": Column("Artifacts re speech", "dB", "lower"),
+    "si_snr": Column("SI-SNR", "dB", "higher"),
+    "si_snri": Column("SI-SNR improvement", "dB", "higher"),
+    "msi": Column(
+        "MSi: SI-SNR improvement, clips of 2 to 4 sources", "dB", "higher"
+    ),
+    "one_source": Column("1S: SI-SNR, clips of one source", "dB", "higher"),
+    "msi_all": Column(
+        "MSi, sources without an active output counted too", "dB", "higher"
+    ),
+    "one_source_all": Column("1S, counted likewise", "dB", "higher"),
+    "si_snri_2": Column("MSi, clips of 2 sources", "dB", "higher"),
+    "si_snri_3": Column("MSi, clips of 3 sources", "dB", "higher"),
+    "si_snri_4": Column("MSi, clips of 4 sources", "dB", "higher"),
+    "under": Column(
+        "Under-separated clips: fewer active outputs than sources",
+        "",
+        "lower",
+    ),
+    "equal": Column("Equally separated clips", "", "higher"),
+    "over": Column(
+        "Over-separated clips: more active outputs than sources", "", "lower"
+    ),
+    "outputs": Column("Active outputs of a clip", "", ""),
+    "mixit_loss": Column("Loss of MixIT on pairs of clips", "dB", "lower"),
+    "least_squares_missed": Column(
+        "Examples of the training that least squares misassigned", "", ""
+    ),
+    "least_squares_cost_db": Column(
+        "What least squares would have cost on average", "dB", ""
+    ),
 }
 
 # What means something against noisy targets, or without any.

@@ -111,7 +111,7 @@ def make_results(
         store_figures(run, summary)
     write_page(run, summary)
     print_summary(run, summary)
-    release = make_release(run, summary)
+    release = make_release(run, run.table().summary())
     print(f"Model, figures and page with players: {run.folder}/index.html")
     print(f"Model to publish: {release}, by the command")
     print(f"  {publish_command(run.folder)}")
@@ -136,8 +136,9 @@ def write_figures(run: RunFolder) -> dict:
         "skipped_steps": int(last[0].get("skipped_steps") or 0) if last else 0,
         "other_tests": others,
     }
-    table.write_json(run.folder / FIGURES, info=info)
-    return table.summary()
+    course = run.course()
+    table.write_json(run.folder / FIGURES, info=info, more=course)
+    return table.summary() | course
 
 
 def store_figures(run: RunFolder, summary: Mapping) -> None:
@@ -200,31 +201,39 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
 
 def read_examples(run: RunFolder) -> list[Example]:
     """Read the test mixtures that the run kept for listening."""
-    rows = {}
+    rows, shown = {}, run.description.get("scores")
     for row in run.results:
         if row.get("test", "") == run.tests[0]:
-            rows.setdefault(row["id"], []).append(
-                {k: v for k, v in row.items() if isinstance(v, float)}
-            )
-    examples = []
-    for name, folder in zip(
-        rows, sorted((run.folder / "examples").glob("*")), strict=False
-    ):
+            scores = {
+                name: value
+                for name, value in row.items()
+                if isinstance(value, float) and (not shown or name in shown)
+            }
+            rows.setdefault(row["id"], []).append(scores)
+    examples, names = [], list(rows)
+    places = sorted((run.folder / "examples").glob("[0-9]*"))
+    for number, folder in enumerate(places[: len(names)]):
+        told = folder / "id.txt"
+        name = told.read_text("utf-8") if told.is_file() else names[number]
         mixture = read_sound(folder / "mixture.wav")
         estimates, references = (
             [read_sound(path) for path in sorted(folder.glob(f"{kind}_*.wav"))]
             for kind in ("estimate", "reference")
         )
+        estimates = torch.stack(estimates)
+        if run.values.get("match_level", True):
+            estimates = match_mixture_level(
+                estimates=estimates, mixture=mixture
+            )
+        scores = rows.get(name, [])[: len(estimates)]
         examples.append(
             Example(
                 name=name,
                 mixture=mixture,
-                estimates=match_mixture_level(
-                    estimates=torch.stack(estimates), mixture=mixture
-                ),
+                estimates=estimates,
                 references=torch.stack(references) if references else None,
                 sample_rate=run.values["sample_rate"],
-                scores=rows[name],
+                scores=scores + [{}] * (len(estimates) - len(scores)),
             )
         )
     return examples
@@ -269,7 +278,7 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
         "corpus": describe_corpus(run.values.get("prepare", {})),
     }
     texts = {
-        name: render(text, run, **more)
+        name: render(text, run, **more) if isinstance(text, str) else text
         for name, text in run.description["card"].items()
     }
     command = run.folder / COMMAND

@@ -63,11 +63,12 @@ class RunFolder:
 
     @functools.cached_property
     def results(self) -> list[dict]:
-        """Rows of the test results, scores as numbers."""
+        """Rows of the test results; scores are numbers, or left out."""
         return [
             {
-                name: cell if name in NAMES else float(cell or "nan")
+                name: cell if name in NAMES else float(cell)
                 for name, cell in row.items()
+                if cell or name in NAMES
             }
             for row in read_rows(self.folder / RESULTS)
         ]
@@ -93,6 +94,19 @@ class RunFolder:
                 table.add(utterance=row["id"], source=source, **scores)
         return table
 
+    def course(self) -> dict:
+        """Sum up the columns of the training that report.yaml asks for."""
+        table = ScoreTable()
+        for number, row in enumerate(self.history):
+            if row["stage"] == "train":
+                scores = {
+                    name: row[name]
+                    for name in self.description.get("course", ())
+                    if row.get(name)
+                }
+                table.add(utterance=str(number), source=0, **scores)
+        return table.summary()
+
     @functools.cached_property
     def reference(self) -> dict | None:
         """The stored figures that this run is compared with, if any."""
@@ -109,20 +123,22 @@ class RunFolder:
         -------
         data : dict
             "recordings", "speakers", "hours" of speech; "noises", and
-            "licenses", of all.
+            "licenses", of both; "kinds", all there are, to "recordings",
+            "hours" and "licenses".
         """
-        rows = {}
+        rows, kinds = {}, {}
         for kind, key in (("speech", "train_data"), ("noise", "train_noise")):
             path, split = self.values.get(key), self.values.get("train_split")
             if path is not None and Path(path).is_file():
                 every = read_recordings(
                     path, root=self.values.get("data_folder")
                 )
+                split_rows = [row for row in every if row.split in ("", split)]
                 rows[kind] = [
-                    row
-                    for row in every
-                    if row.kind in ("", kind) and row.split in ("", split)
+                    row for row in split_rows if row.kind in ("", kind)
                 ]
+                for row in split_rows:
+                    kinds.setdefault(row.kind, {})[row.id] = row
         speech, noise = rows.get("speech", []), rows.get("noise", [])
         return {
             "recordings": len(speech),
@@ -132,6 +148,16 @@ class RunFolder:
             "licenses": sorted(
                 {row.licence or "not stated" for row in (*speech, *noise)}
             ),
+            "kinds": {
+                kind: {
+                    "recordings": len(found),
+                    "hours": sum(r.seconds for r in found.values()) / 3600,
+                    "licenses": sorted(
+                        {r.licence or "not stated" for r in found.values()}
+                    ),
+                }
+                for kind, found in sorted(kinds.items())
+            },
         }
 
 
