@@ -1,6 +1,7 @@
 """From a manifest to mixtures: segments, samplers and mixing."""
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
+from speechbrain_ext.dataio.clip_sampler import ClipSampler
 from speechbrain_ext.dataio.corpus import CorpusMixtures
 from speechbrain_ext.dataio.manifest import write_manifest
 from speechbrain_ext.dataio.mixed_sounds import MixedSounds
@@ -22,7 +23,7 @@ from speechbrain_ext.dataio.noisy_user import (
     generator_for,
     simulate_user,
 )
-from speechbrain_ext.dataio.ready_mixtures import ClipSampler, ReadyMixtures
+from speechbrain_ext.dataio.ready_mixtures import ReadyMixtures
 from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.references import (
     ReferencedMixture,

@@ -68,23 +68,13 @@ COLUMNS = {
     "si_snri_2": Column("MSi, clips of 2 sources", "dB", "higher"),
     "si_snri_3": Column("MSi, clips of 3 sources", "dB", "higher"),
     "si_snri_4": Column("MSi, clips of 4 sources", "dB", "higher"),
-    "under": Column(
-        "Under-separated clips: fewer active outputs than sources",
-        "",
-        "lower",
-    ),
-    "equal": Column("Equally separated clips", "", "higher"),
-    "over": Column(
-        "Over-separated clips: more active outputs than sources", "", "lower"
-    ),
+    "under": Column("Under-separated clips (ratio)", "", "lower"),
+    "equal": Column("Equally separated clips (ratio)", "", "higher"),
+    "over": Column("Over-separated clips (ratio)", "", "lower"),
     "outputs": Column("Active outputs of a clip", "", ""),
     "mixit_loss": Column("Loss of MixIT on pairs of clips", "dB", "lower"),
-    "least_squares_missed": Column(
-        "Examples of the training that least squares misassigned", "", ""
-    ),
-    "least_squares_cost_db": Column(
-        "What least squares would have cost on average", "dB", ""
-    ),
+    "least_squares_missed": Column("Least squares wrong (ratio)", "", ""),
+    "least_squares_cost_db": Column("Least squares, added loss", "dB", ""),
 }
 
 # What means something against noisy targets, or without any.

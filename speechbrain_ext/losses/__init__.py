@@ -4,6 +4,10 @@ Against targets or mixtures in dB; mean square errors, the penalties of MixIT
 and the contrastive losses have units of their own.
 """
 
+from speechbrain_ext.losses.active_outputs import (
+    ActiveOutputs,
+    active_outputs,
+)
 from speechbrain_ext.losses.contrastive import (
     cbpc,
     info_nce,
@@ -37,7 +41,9 @@ from speechbrain_ext.losses.universal_separation import (
 )
 
 __all__ = [
+    "ActiveOutputs",
     "EXACT_LIMIT",
+    "active_outputs",
     "align",
     "average_scores",
     "check_least_squares",

@@ -27,7 +27,7 @@ class ResultsWriter:
     >>> writer.add("a", [{"si_sdr": 9.0}], mixture=sound, estimate=[sound])
     >>> writer.write()
     >>> (writer.folder / "test_results.csv").read_text().split()
-    ['id,source,test,si_sdr', 'a,0,test,9.0']
+    ['id,source,test,si_sdr', '00000_a,0,test,9.0']
     """
 
     def __init__(self, folder, sample_rate, examples=0):
@@ -38,7 +38,7 @@ class ResultsWriter:
 
     def clear(self):
         """Forget what was added."""
-        self.rows, self.kept = [], {}
+        self.mixtures, self.rows, self.kept = 0, [], {}
 
     def add(self, name, scores, *, test="test", kind=0, **signals):
         """Add a row for every source of a mixture.
@@ -46,7 +46,7 @@ class ResultsWriter:
         Arguments
         ---------
         name : str
-            Of the mixture, unique within the test.
+            Of the mixture; its number in all tests goes before it.
         scores : sequence of dict
             For every source, column to value; sources may have different ones.
         test : str
@@ -58,7 +58,8 @@ class ResultsWriter:
             "mixture" of shape (time,); "estimate" and, where they exist,
             "reference", for every source. Without estimates nothing is kept.
         """
-        name = name.replace("/", "-")
+        name = f"{self.mixtures:05d}_{name}".replace("/", "-")
+        self.mixtures += 1
         for source, score in enumerate(scores):
             row = {"id": name, "source": source, "test": test}
             self.rows.append({**row, **score})

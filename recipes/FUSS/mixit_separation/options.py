@@ -49,7 +49,7 @@ SOME_RULES = {
     "condition": ["dry", "reverb"],
 }
 # what a run may resume with another value of
-FREE = ("results", "active_outputs", "solver_check", "match_level", "variant")
+FREE = ("results", "solver_check", "match_level", "variant")
 MOST_SOURCES = 4  # of the test, and of supervised training
 
 

@@ -24,6 +24,7 @@ from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.dataio.mixing import pair_targets
+from speechbrain_ext.losses.active_outputs import active_outputs
 from speechbrain_ext.losses.mixit import check_least_squares, mixit
 from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.semantic import semantic
@@ -76,12 +77,7 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
             values[name] = value.detach()
             objective = objective + ramp * weight * value
         if self.checks_solver(stage):
-            found = check_least_squares(
-                estimates=estimates,
-                mixtures=pair_targets(mixtures.mixture),
-                snr_max=self.hparams.snr_max,
-            )
-            values.update(found)
+            values.update(self.compare_solvers(estimates, mixtures))
         if stage == sb.Stage.VALID and mixtures.references is not None:
             singles = self.modules.separator(mixtures.mixture)
             for row in self.measure(singles, mixtures):
@@ -144,6 +140,14 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
         wanted = self.hparams.solver_check and self.hparams.objective == "mixit"
         return wanted and (due or stage != sb.Stage.TRAIN)
 
+    def compare_solvers(self, estimates, mixtures):
+        """Tell how often least squares would have been wrong, and its cost."""
+        return check_least_squares(
+            estimates=estimates,
+            mixtures=pair_targets(mixtures.mixture),
+            snr_max=self.hparams.snr_max,
+        )
+
     def measure(self, estimates, mixtures):
         """Compare separated single mixtures with their references."""
         return universal_figures(
@@ -160,7 +164,7 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
                 row, estimates[place], mixtures.references[place]
             )
             self.hparams.results.add(
-                self.name_clip(ids, place),
+                ids[place],
                 source_scores(row),
                 kind=row["references"],
                 mixture=mixtures.mixture[place],
@@ -172,21 +176,16 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
     def score_blindly(self, ids, losses, mixtures):
         """Add a row for every clip: the loss of its pair, active outputs."""
         estimates = self.modules.separator(mixtures.mixture)
-        order, active = self.hparams.active_outputs(estimates=estimates)
+        order, active = active_outputs(estimates=estimates)
         for place, loss in enumerate(losses.repeat_interleave(2).tolist()):
             found = order[place][active[place][order[place]]]
             self.hparams.results.add(
-                self.name_clip(ids, place),
+                ids[place],
                 [{"mixit_loss": loss, "outputs": len(found)}],
                 kind=len(found),
                 mixture=mixtures.mixture[place],
                 estimate=estimates[place][found],
             )
-
-    def name_clip(self, ids, place):
-        """Name a clip by its number in the test and what is in it."""
-        number = (self.step - 1) * self.hparams.test_batch_size + place
-        return f"{number:05d}_{ids[place]}"
 
     def on_stage_start(self, stage, epoch=None):
         """Begin the figures of a validation or a test."""
@@ -234,12 +233,7 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
 
 
 def dataio_prep(hparams):
-    """Make the mixtures of every stage; only training varies them.
-
-    The training sees no references unless it is supervised: it then has
-    mixtures like those of the test, since no mixtures of mixtures raise the
-    number of their sources.
-    """
+    """Make the mixtures of every stage; only training varies them."""
     mixit_pairs = hparams["objective"] == "mixit"
     make = (
         hparams["mixtures"] if mixit_pairs else hparams["supervised_mixtures"]
