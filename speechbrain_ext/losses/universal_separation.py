@@ -113,7 +113,8 @@ def source_scores(row):
         For each active reference, in order; a clip without any has one
         without scores.
 
-        si_snr, si_snri : of the output that the source was assigned, in dB.
+        si_snr : of the output that the source was assigned, in dB.
+        si_snri : its improvement, in clips of several sources.
         msi, msi_all : SI-SNR improvement, in clips of 2 to 4 sources;
             si_snri_2, si_snri_3 and si_snri_4 are "msi" by their number.
         one_source, one_source_all : SI-SNR, in clips of one source (1S).
@@ -138,7 +139,9 @@ def source_scores(row):
     for after, better, paired in zip(
         row["si_snr"], row["si_snri"], row["paired"], strict=True
     ):
-        score = {"si_snr": after, "si_snri": better}
+        score = {"si_snr": after}
+        if count > 1:
+            score["si_snri"] = better
         if count == 1:
             score["one_source_all"] = after
         elif count in SEVERAL:

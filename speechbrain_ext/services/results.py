@@ -138,7 +138,9 @@ def write_figures(run: RunFolder) -> dict:
     }
     course = run.course()
     table.write_json(run.folder / FIGURES, info=info, more=course)
-    return table.summary() | course
+    summary = table.summary() | course
+    first = [n for n in run.description["headline"] if n in summary]
+    return {name: summary[name] for name in first} | summary
 
 
 def store_figures(run: RunFolder, summary: Mapping) -> None:

@@ -446,7 +446,7 @@ def test_a_last_clip_without_a_partner_is_left_out(clips, tmp_path):
         ready(clips, paired=True)
     only = [r for r in read_recordings(clips) if r.id == "mixture/1"]
     write_manifest(tmp_path / "one.csv", only)
-    with pytest.raises(ValueError, match="has one mixture in the split"):
+    with pytest.raises(ValueError, match="has one mixture of train"):
         ready(tmp_path / "one.csv", references=False, paired=True, batch_size=2)
 
 
