@@ -220,6 +220,71 @@ def least_squares_of_run(path, run):
     return training_curves(path, history=rows) if rows else None
 
 
+def draw_ablation(folder, rows):
+    """Draw MSi against 1S, and the separations, of each corpus.
+
+    Arguments
+    ---------
+    folder : Path
+        Where the PNG files are written.
+    rows : sequence of dict
+        From `speechbrain_ext.services.ablation.Ablation.rows`.
+    """
+    for corpus in sorted({row["factors"]["corpus"] for row in rows}):
+        mine = [row for row in rows if row["factors"]["corpus"] == corpus]
+        known = [
+            row for row in mine if {"msi", "one_source"} <= set(row["mean"])
+        ]
+        if known:
+            msi_against_one_source(
+                folder / f"ablation_msi_{corpus}.png", arms=_lines(known)
+            )
+        separation_shares(
+            folder / f"ablation_separation_{corpus}.png",
+            arms=[
+                {
+                    "name": _name(row, weight=True),
+                    **{name: row["mean"][name] for name in SEPARATIONS},
+                }
+                for row in mine
+            ],
+        )
+
+
+def _lines(rows):
+    """Group rows into lines over the weights; plain MixIT is weight 0."""
+    lines = {}
+    for row in rows:
+        lines.setdefault((row["factors"]["outputs"], _name(row)), []).append(
+            row
+        )
+    plain = {
+        row["factors"]["outputs"]: row
+        for row in rows
+        if row["factors"]["loss"] == "plain"
+    }
+    found = []
+    for (outputs, name), line in lines.items():
+        if line[0]["factors"]["weight"] and outputs in plain:
+            line = [plain[outputs], *line]
+        found.append(
+            {
+                "name": name,
+                "weights": [row["factors"]["weight"] or None for row in line],
+                "one_source": [row["mean"]["one_source"] for row in line],
+                "msi": [row["mean"]["msi"] for row in line],
+            }
+        )
+    return found
+
+
+def _name(row, weight=False):
+    """Name a row of an ablation."""
+    factors = row["factors"]
+    shown = f" {factors['weight']:g}" if weight and factors["weight"] else ""
+    return f"{row['labels']['loss']}{shown}, M = {factors['outputs']}"
+
+
 def _draw_share(axes, index, left, share, name):
     """Draw one part of a bar, with its number where there is room."""
     colour, hatch = _LOOKS[name]

@@ -267,7 +267,7 @@ def test_mistakes_are_named():
 
 def test_least_squares_is_compared_with_the_exact_assignment():
     # outputs that are still mixed: least squares is often wrong
-    estimates, mixtures, _ = outputs(6, batch=16, noise=3.0, residue=0.5)
+    estimates, mixtures, _ = outputs(6, batch=16, noise=1.5, residue=0.5)
     signals = {"estimates": estimates, "mixtures": mixtures, "snr_max": 20.0}
     exact, least_squares = (
         mixit(**signals, solver=solver)[0]
