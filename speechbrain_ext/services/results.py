@@ -76,11 +76,13 @@ def require_releasable(text: str, description: Path) -> None:
 
 def inference_text(path: Path, description: Mapping) -> str:
     """Compose the hyperparams.yaml of a release."""
-    return inference_hyperparams(
+    found = inference_hyperparams(
         path,
         modules=description["modules"],
         values=description.get("values", ["sample_rate"]),
     )
+    more = description.get("release", {})
+    return "".join(f"{k}: {v}\n" for k, v in more.items()) + found
 
 
 def make_results(
@@ -223,7 +225,7 @@ def read_examples(run: RunFolder) -> list[Example]:
             for kind in ("estimate", "reference")
         )
         estimates = torch.stack(estimates)
-        if run.values.get("match_level", True):
+        if run.description.get("release", {}).get("match_level", True):
             estimates = match_mixture_level(
                 estimates=estimates, mixture=mixture
             )

@@ -20,7 +20,6 @@ RULES = {
     "penalty_end": (float, 0, 1),
     "consistency": ["learned", "uniform", "none"],
     "num_sources": (int, 2, None),
-    "match_level": [True, False],
     "selection": ["objective", "last"],
     "keep_checkpoints": ["selected", "all"],
     "number_of_epochs": (int, 1, None),
@@ -49,7 +48,7 @@ SOME_RULES = {
     "condition": ["dry", "reverb"],
 }
 # what a run may resume with another value of
-FREE = ("results", "solver_check", "match_level", "variant")
+FREE = ("results", "solver_check", "variant")
 MOST_SOURCES = 4  # of the test, and of supervised training
 
 
