@@ -37,7 +37,7 @@ def find_references(
     root: str | os.PathLike | None = None,
     required: bool = True,
 ) -> list[ReferencedMixture]:
-    """Find the mixtures of a split, each with its references.
+    r"""Find the mixtures of a split, each with its references.
 
     Arguments
     ---------
@@ -65,17 +65,12 @@ def find_references(
 
     Example
     -------
-    >>> from speechbrain_ext.dataio.manifest import write_manifest
-    >>> path = getfixture("tmp_path") / "manifest.csv"
+    >>> path = getfixture("tmp_path") / "test.csv"
     >>> ids = ["mixture/a", "event/a/dog", "noise/a/rain", "noise/b/sea"]
-    >>> write_manifest(
-    ...     path,
-    ...     [
-    ...         Recording(i, f"/{i}.wav", 8, 8000, i.split("/")[0], "test")
-    ...         for i in ids
-    ...     ],
-    ... )
-    >>> (found,) = find_references(path, split="test")
+    >>> rows = [f"{i},{i}.wav,8,8000,{i.split('/')[0]}" for i in ids]
+    >>> header = "ID,wav,samples,sample_rate,kind"
+    >>> _ = path.write_text("\n".join([header, *rows]))
+    >>> (found,) = find_references(path)
     >>> [recording.id for recording in found.references]
     ['event/a/dog', 'noise/a/rain']
     """
