@@ -223,7 +223,6 @@ def _request(candidate: Candidate, sample_rate: int) -> dict:
         "mtime_ns": time,
         "sample_rate": sample_rate,
         "channel": candidate.channel,
-        "may_be_silent": candidate.may_be_silent,
     }
 
 
@@ -245,7 +244,6 @@ def _convert(
                 candidate.source_path,
                 sample_rate=sample_rate,
                 channel=candidate.channel,
-                allow_silence=candidate.may_be_silent,
             )
         except UnusableAudio as error:
             return outcome | {

@@ -31,12 +31,6 @@ class Candidate:
         and 1 %; 0 where that is not known.
     channel : int, optional
         The channel to keep, from 0; by default the mean of all.
-    may_be_silent : bool
-        Whether the file is usable if it is silent, as the reference of a
-        source that says nothing in its mixture.
-    together : str
-        Name shared by files that are of use only together, such as a mixture
-        and its references: if one is skipped, all are. Empty for none.
     make : Callable, optional
         Gives the waveform at the rate that is prepared, float, where a sound
         is made by code and not read.
@@ -59,8 +53,6 @@ class Candidate:
     licence: str = ""
     seconds: float = 0.0
     channel: int | None = None
-    may_be_silent: bool = False
-    together: str = ""
     make: Callable[[], np.ndarray] | None = None
 
     def __post_init__(self):

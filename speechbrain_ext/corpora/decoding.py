@@ -237,7 +237,6 @@ def decode(
     *,
     sample_rate: int,
     channel: int | None = None,
-    allow_silence: bool = False,
 ) -> Decoded:
     """Decode a file to mono at one rate, or say why it is not usable.
 
@@ -253,8 +252,6 @@ def decode(
         Rate of the result, in Hz.
     channel : int, optional
         The channel to keep, from 0. By default the mean of all channels.
-    allow_silence : bool
-        Whether a silent file is usable.
 
     Returns
     -------
@@ -292,8 +289,7 @@ def decode(
             time += len(piece)
             if time > most:
                 raise too_long
-    if not allow_silence:
-        blocks.require_sound()
+    blocks.require_sound()
     # the pieces go as the waveform grows: it is in memory once
     waveform = np.empty(time, np.float32)
     while pieces:

@@ -126,19 +126,12 @@ def find_reasons(
     -------
     reasons : dict
     """
-    reasons, broken = {}, {}
+    reasons = {}
     for candidate in candidates:
         outcome = outcomes[candidate.id]
         reasons[candidate.id] = outcome["reason"] or _shortage(
             candidate, outcome["samples"] / sample_rate, minimum_seconds
         )
-        if reasons[candidate.id] and candidate.together:
-            broken.setdefault(candidate.together, candidate.id)
-    for candidate in candidates:
-        if not reasons[candidate.id] and candidate.together in broken:
-            reasons[candidate.id] = (
-                f"belongs to {broken[candidate.together]}, which is not usable"
-            )
     return reasons
 
 

@@ -1,6 +1,7 @@
 """From a manifest to mixtures: segments, samplers and mixing."""
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
+from speechbrain_ext.dataio.clip_sampler import ClipSampler
 from speechbrain_ext.dataio.corpus import CorpusMixtures, read_impulse_responses
 from speechbrain_ext.dataio.manifest import write_manifest
 from speechbrain_ext.dataio.mixed_sounds import MixedSounds
@@ -37,11 +38,7 @@ from speechbrain_ext.dataio.samplers import (
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.several import SeveralCorpora
 from speechbrain_ext.dataio.sound_mixtures import SoundMixtures
-from speechbrain_ext.dataio.sound_samplers import (
-    ClipSampler,
-    SoundDraw,
-    SoundSampler,
-)
+from speechbrain_ext.dataio.sound_samplers import SoundDraw, SoundSampler
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
 from speechbrain_ext.dataio.utterances import (
     NoisyUtteranceBatch,

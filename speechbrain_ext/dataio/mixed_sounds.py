@@ -1,5 +1,6 @@
 """What mixtures made on the fly and clips that are mixtures share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +52,43 @@ def require_even(batch_size, paired):
         )
 
 
-def require_rate(manifest, reader, sample_rate):
+def require_rate(data, reader, sample_rate):
     """Refuse recordings of another rate than the one asked for."""
     if reader.sample_rate != sample_rate:
         raise ValueError(
-            f"{manifest} holds recordings at {reader.sample_rate} Hz; "
+            f"{data} holds recordings at {reader.sample_rate} Hz; "
             f"sample_rate is {sample_rate}: prepare the corpus again, into "
             "another folder"
         )
+
+
+def class_table(
+    labels: Sequence[Sequence[str]], classes: Sequence[str]
+) -> torch.Tensor:
+    """Turn names of classes into a table of 0 and 1.
+
+    Arguments
+    ---------
+    labels : sequence of sequence of str
+        Of each recording.
+    classes : sequence of str
+        All of them.
+
+    Returns
+    -------
+    table : torch.Tensor
+        Shape (recordings, classes).
+
+    Example
+    -------
+    >>> class_table([["b"], [], ["a", "b"]], ["a", "b"])
+    tensor([[0., 1.],
+            [0., 0.],
+            [1., 1.]])
+    """
+    places = {name: place for place, name in enumerate(classes)}
+    table = torch.zeros(len(labels), len(classes))
+    for row, names in zip(table, labels, strict=True):
+        for name in names:
+            row[places[name]] = 1
+    return table

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from speechbrain_ext.dataio.clip_sampler import ClipSampler
 from speechbrain_ext.dataio.mixed_sounds import MixtureBatches
 from speechbrain_ext.dataio.mixing import LEAST_POWER, add_noise
 from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.samplers import Draw
 from speechbrain_ext.dataio.segments import SegmentReader
-from speechbrain_ext.dataio.sound_samplers import ClipSampler
 from speechbrain_ext.dataio.sources import make_loader
 
 

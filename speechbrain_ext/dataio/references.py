@@ -31,16 +31,22 @@ class ReferencedMixture(NamedTuple):
 
 
 def find_references(
-    manifest: str | os.PathLike, *, split: str, required: bool = True
+    manifest: str | os.PathLike,
+    *,
+    split: str | None = None,
+    root: str | os.PathLike | None = None,
+    required: bool = True,
 ) -> list[ReferencedMixture]:
-    """Find the mixtures of a split, each with its references.
+    r"""Find the mixtures of a split, each with its references.
 
     Arguments
     ---------
     manifest : str or PathLike
         What a corpus's `prepare` wrote.
-    split : str
-        Of the mixtures.
+    split : str, optional
+        Of the mixtures; None takes all.
+    root : str or PathLike, optional
+        What ``$data_root`` in the table stands for.
     required : bool
         Whether a mixture without references is an error.
 
@@ -59,29 +65,26 @@ def find_references(
 
     Example
     -------
-    >>> from speechbrain_ext.dataio.manifest import write_manifest
-    >>> path = getfixture("tmp_path") / "manifest.csv"
+    >>> path = getfixture("tmp_path") / "test.csv"
     >>> ids = ["mixture/a", "event/a/dog", "noise/a/rain", "noise/b/sea"]
-    >>> write_manifest(
-    ...     path,
-    ...     [
-    ...         Recording(i, f"/{i}.wav", 8, 8000, i.split("/")[0], "test")
-    ...         for i in ids
-    ...     ],
-    ... )
-    >>> (found,) = find_references(path, split="test")
+    >>> rows = [f"{i},{i}.wav,8,8000,{i.split('/')[0]}" for i in ids]
+    >>> header = "ID,wav,samples,sample_rate,kind"
+    >>> _ = path.write_text("\n".join([header, *rows]))
+    >>> (found,) = find_references(path)
     >>> [recording.id for recording in found.references]
     ['event/a/dog', 'noise/a/rain']
     """
     groups, mixtures = defaultdict(list), []
-    for recording in read_recordings(manifest, split=split):
-        name = recording.id.partition("/")[2]
-        if recording.kind == "mixture":
+    for recording in read_recordings(manifest, split=split, root=root):
+        name = recording.id.partition("/")[2] or recording.id
+        if recording.kind in ("", "mixture"):
             mixtures.append((name, recording))
         else:
             groups[name.rpartition("/")[0]].append(recording)
     if not mixtures:
-        raise ValueError(f"{manifest} has no mixtures in the split {split!r}")
+        raise ValueError(
+            f"{manifest} has no mixtures{f' of {split}' if split else ''}"
+        )
     for name, mixture in mixtures:
         if required and name not in groups:
             raise ValueError(

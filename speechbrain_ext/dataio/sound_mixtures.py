@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from speechbrain_ext.dataio.mixed_sounds import (
     MixedSounds,
     MixtureBatches,
+    class_table,
     require_even,
     require_rate,
 )
 from speechbrain_ext.dataio.mixing import LEVEL_DB, scale_to_level
 from speechbrain_ext.dataio.recordings import read_recordings
 from speechbrain_ext.dataio.segments import SegmentReader
-from speechbrain_ext.dataio.sound_datasets import SoundDataset, class_table
+from speechbrain_ext.dataio.sound_datasets import SoundDataset
 from speechbrain_ext.dataio.sound_samplers import SoundSampler
 from speechbrain_ext.dataio.sources import make_loader
 
@@ -28,26 +29,29 @@ class SoundMixtures(MixtureBatches):
 
     Arguments
     ---------
-    manifest : str or PathLike
+    data : str or PathLike
         What a corpus's `prepare` wrote: events with labels, and speech or
         noise, as far as they are wanted.
-    split : str
-        Of all of them.
+    split : str, optional
+        Of all of them; None takes all.
+    data_root : str or PathLike, optional
+        What ``$data_root`` in the table stands for.
     sample_rate : int
         In Hz.
-    clip_seconds : float
+    segment_seconds : float
         Length of the mixtures.
     batch_size : int
         Mixtures in a batch.
     batches : int
         Batches in an epoch, for each process.
-    single_share, most_sources, most_voices, voice_share, noise_share
+    single_ratio, most_sources, most_voices : float, int, int
+    voice_probability, noise_probability : float
         Which sounds stand in a mixture: see `SoundSampler`.
-    level_range_db : float
+    gain_db : float
         The level of a source varies by so much up and down.
-    noise_snr_db : sequence of float or None
+    snr_db : sequence of float or None
         Lowest and highest ratio of all other sources together to the noise;
-        needed if noise_share is above 0.
+        needed if noise_probability is above 0.
     max_sources : int, optional
         Silent references are added up to this number; `most_sources` unless
         given.
@@ -74,25 +78,26 @@ class SoundMixtures(MixtureBatches):
     Raises
     ------
     FileNotFoundError, ValueError
-        If the manifest is not there, or lacks what is asked for.
+        If the table is not there, or lacks what is asked for.
     """
 
     def __init__(
         self,
-        manifest: str | os.PathLike,
+        data: str | os.PathLike,
         *,
-        split: str,
+        split: str | None = None,
+        data_root: str | os.PathLike | None = None,
         sample_rate: int,
-        clip_seconds: float,
+        segment_seconds: float,
         batch_size: int,
         batches: int,
-        single_share: float,
+        single_ratio: float,
         most_sources: int,
         most_voices: int = 1,
-        voice_share: float = 0.3,
-        level_range_db: float = 5.0,
-        noise_snr_db: Sequence[float] | None = None,
-        noise_share: float = 0.0,
+        voice_probability: float = 0.3,
+        gain_db: float = 5.0,
+        snr_db: Sequence[float] | None = None,
+        noise_probability: float = 0.0,
         max_sources: int | None = None,
         references: bool = True,
         paired: bool = False,
@@ -102,39 +107,40 @@ class SoundMixtures(MixtureBatches):
         num_workers: int = 0,
     ) -> None:
         require_even(batch_size, paired)
-        if noise_share and noise_snr_db is None:
+        if noise_probability and snr_db is None:
             raise ValueError(
-                f"noise_share is {noise_share} and noise_snr_db null; give the "
-                "lowest and the highest SNR, or set noise_share to 0"
+                f"noise_probability is {noise_probability} and snr_db null; "
+                "give the lowest and the highest SNR, or set "
+                "noise_probability to 0"
             )
-        everything = read_recordings(manifest)
+        everything = read_recordings(data, root=data_root)
         recordings = [
             recording
             for recording in everything
-            if recording.split == split
-            and recording.kind in ("speech", "event", "noise")
+            if split is None or recording.split in ("", split)
+            if recording.kind in ("speech", "event", "noise")
         ]
         try:
             sampler = SoundSampler(
                 recordings,
                 batch_size=batch_size,
                 batches=batches,
-                single_share=single_share,
+                single_ratio=single_ratio,
                 most_sources=most_sources,
                 most_voices=most_voices,
-                voice_share=voice_share,
-                noise_share=noise_share,
+                voice_probability=voice_probability,
+                noise_probability=noise_probability,
                 seed=seed or 0,
                 rank=rank,
                 world_size=world_size,
             )
         except ValueError as error:
-            raise ValueError(f"{manifest}, split {split!r}: {error}") from error
+            raise ValueError(f"{data}, split {split!r}: {error}") from error
         names = {r.label for r in everything if r.kind == "event"}
         self.classes = [SPEECH, *sorted(names - {SPEECH, ""})]
         dataset = SoundDataset(
             SegmentReader(
-                recordings, segment_samples=int(clip_seconds * sample_rate)
+                recordings, segment_samples=int(segment_seconds * sample_rate)
             ),
             labels=class_table(
                 [
@@ -144,10 +150,10 @@ class SoundMixtures(MixtureBatches):
                 self.classes,
             ),
             max_sources=max_sources or most_sources,
-            level_range_db=level_range_db,
-            noise_snr_db=noise_snr_db,
+            gain_db=gain_db,
+            snr_db=snr_db,
         )
-        require_rate(manifest, dataset.reader, sample_rate)
+        require_rate(data, dataset.reader, sample_rate)
         self.references = references
         self.loader = make_loader(dataset, sampler, num_workers=num_workers)
 

@@ -1,4 +1,4 @@
-"""Which sounds stand in a mixture, and which clips in a batch."""
+"""Which sounds stand in a mixture."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from speechbrain_ext.dataio.recordings import Recording
-from speechbrain_ext.dataio.samplers import Draw, SharedSampler
+from speechbrain_ext.dataio.samplers import SharedSampler
 
 
 class SoundDraw(NamedTuple):
@@ -30,14 +30,14 @@ class SoundSampler(SharedSampler):
 
     These invariants hold for every epoch, and are tested under these numbers:
 
-    1. Of all mixtures of the epoch, over all ranks, the share `single_share`
+    1. Of all mixtures of the epoch, over all ranks, `single_ratio` of them
        holds one source; each of the numbers 2 to `most_sources` has an equal
-       share of the others. Counts are right to one mixture.
+       part of the others. Counts are right to one mixture.
     2. No event class and no speaker stands twice in a mixture, and at most
        `most_voices` speakers do.
     3. A mixture of several sources holds a noise in place of one of them with
-       the probability `noise_share`; no mixture holds two. The noise is not
-       of the class of an event beside it.
+       the probability `noise_probability`; no mixture holds two. The noise is
+       not of the class of an event beside it.
     4. No recording stands in two mixtures that are summed (0 with 1, 2 with
        3, ...), unless its class or speaker has no other.
     5. The epoch follows from `seed` and its number; another one is another.
@@ -56,16 +56,16 @@ class SoundSampler(SharedSampler):
         Mixtures in a batch.
     batches : int
         For each rank in an epoch.
-    single_share : float
-        Share of the mixtures with one source, from 0 to 1. MixIT learns
+    single_ratio : float
+        Ratio of mixtures with one source, from 0 to 1. MixIT learns
         nothing from one source each, and little from always two.
     most_sources : int
         In a mixture.
     most_voices : int
         Speakers in a mixture.
-    voice_share : float
+    voice_probability : float
         Probability that a source is a voice, as long as there may be more.
-    noise_share : float
+    noise_probability : float
         See 3.
     seed, rank, world_size : int
         See `SharedSampler`.
@@ -83,8 +83,8 @@ class SoundSampler(SharedSampler):
     ...     for c in "abcd"
     ... ]
     >>> sampler = SoundSampler(
-    ...     recordings, batch_size=4, batches=1, single_share=0.5,
-    ...     most_sources=2, voice_share=0.0,
+    ...     recordings, batch_size=4, batches=1, single_ratio=0.5,
+    ...     most_sources=2, voice_probability=0.0,
     ... )
     >>> sorted(len(draw.indices) for draw in next(iter(sampler)))
     [1, 1, 2, 2]
@@ -96,24 +96,24 @@ class SoundSampler(SharedSampler):
         *,
         batch_size: int,
         batches: int,
-        single_share: float,
+        single_ratio: float,
         most_sources: int,
         most_voices: int = 1,
-        voice_share: float = 0.3,
-        noise_share: float = 0.0,
+        voice_probability: float = 0.3,
+        noise_probability: float = 0.0,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__(batches, seed=seed, rank=rank, world_size=world_size)
-        shares = {
-            "single_share": single_share,
-            "voice_share": voice_share,
-            "noise_share": noise_share,
+        ratios = {
+            "single_ratio": single_ratio,
+            "voice_probability": voice_probability,
+            "noise_probability": noise_probability,
         }
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} is {share}; it lies from 0 to 1")
+        for name, ratio in ratios.items():
+            if not 0 <= ratio <= 1:
+                raise ValueError(f"{name} is {ratio}; it lies from 0 to 1")
         if most_sources < 2 or batch_size < 1 or most_voices < 0:
             raise ValueError(
                 f"most_sources is {most_sources}, batch_size {batch_size} and "
@@ -125,16 +125,16 @@ class SoundSampler(SharedSampler):
             raise ValueError(
                 "there are no sound events; give recordings of the kind event"
             )
-        if voice_share and most_voices and not self.voices:
+        if voice_probability and most_voices and not self.voices:
             raise ValueError(
-                "there is no speech; add some, or set voice_share to 0"
+                "there is no speech; add some, or set voice_probability to 0"
             )
-        if noise_share and not self.noises:
+        if noise_probability and not self.noises:
             raise ValueError(
-                "there is no noise; add some, or set noise_share to 0"
+                "there is no noise; add some, or set noise_probability to 0"
             )
         most_voices = min(most_voices, len(self.voices))
-        most_voices *= voice_share > 0
+        most_voices *= voice_probability > 0
         if most_sources > len(self.events) + most_voices:
             raise ValueError(
                 f"most_sources is {most_sources}; {len(self.events)} event "
@@ -142,11 +142,11 @@ class SoundSampler(SharedSampler):
                 "classes, or make most_sources smaller"
             )
         self.batch_size = batch_size
-        self.single_share = single_share
+        self.single_ratio = single_ratio
         self.most_sources = most_sources
         self.most_voices = most_voices
-        self.voice_share = voice_share
-        self.noise_share = noise_share
+        self.voice_probability = voice_probability
+        self.noise_probability = noise_probability
 
     def __iter__(self) -> Iterator[list[SoundDraw]]:
         generator = self.generator()
@@ -165,9 +165,9 @@ class SoundSampler(SharedSampler):
     def _counts(self, total):
         """Return how many sources each of all mixtures has, sorted."""
         several = self.most_sources - 1
-        share = (1 - self.single_share) / several
-        shares = [self.single_share, *[share] * several]
-        ends = np.round(np.cumsum(shares) * total).astype(int)
+        ratio = (1 - self.single_ratio) / several
+        ratios = [self.single_ratio, *[ratio] * several]
+        ends = np.round(np.cumsum(ratios) * total).astype(int)
         numbers = np.diff(ends, prepend=0)
         return np.repeat(np.arange(1, self.most_sources + 1), numbers)
 
@@ -185,9 +185,9 @@ class SoundSampler(SharedSampler):
 
     def _draw_mixture(self, size, generator, taken):
         """Draw one mixture's recordings, others than those taken."""
-        noisy = size > 1 and generator.random() < self.noise_share
+        noisy = size > 1 and generator.random() < self.noise_probability
         sounds = size - noisy
-        voices = int(generator.binomial(sounds, self.voice_share))
+        voices = int(generator.binomial(sounds, self.voice_probability))
         voices = min(voices, self.most_voices)
         voices = max(voices, sounds - len(self.events))
         chosen = [
@@ -208,68 +208,6 @@ class SoundSampler(SharedSampler):
         )
 
 
-class ClipSampler(SharedSampler):
-    """Batches of whole clips: at random for training, or in their order.
-
-    At random, the counts of two clips differ by at most 1. In their order they
-    end with the last clip, however many batches were asked for, and the last
-    batch may be smaller.
-
-    Arguments
-    ---------
-    number : int
-        Clips.
-    batch_size : int
-        Clips in a batch.
-    batches : int
-        For each rank in an epoch.
-    shuffle : bool
-        At random.
-    seed, rank, world_size : int
-        See `SharedSampler`.
-
-    Example
-    -------
-    >>> sampler = ClipSampler(5, batch_size=2, batches=9, shuffle=False)
-    >>> [[draw.index for draw in batch] for batch in sampler]
-    [[0, 1], [2, 3], [4]]
-    """
-
-    def __init__(
-        self,
-        number: int,
-        *,
-        batch_size: int,
-        batches: int,
-        shuffle: bool = True,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        if not shuffle:
-            batches = min(batches, -(-number // (batch_size * world_size)))
-        super().__init__(batches, seed=seed, rank=rank, world_size=world_size)
-        self.number = number
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        generator = self.generator()
-        total = self.batches * self.world_size * self.batch_size
-        seeds = generator.integers(2**63, size=total).tolist()
-        if self.shuffle:
-            rounds = -(-total // self.number)
-            order = np.concatenate(
-                [generator.permutation(self.number) for _ in range(rounds)]
-            )
-        else:
-            order = np.arange(self.number)
-        draws = list(map(Draw, order[:total].tolist(), seeds))
-        size = self.batch_size
-        batches = [draws[n : n + size] for n in range(0, len(draws), size)]
-        return iter(batches[self.mine])
-
-
 def _groups(recordings):
     """Return indices by speaker, by event class, and of the noises."""
     groups = {kind: defaultdict(list) for kind in ("speech", "event", "noise")}
@@ -285,7 +223,7 @@ def _groups(recordings):
             wanted = "speaker" if recording.kind == "speech" else "label"
             raise ValueError(
                 f"{recording.id} is of the kind {recording.kind} and has no "
-                f"{wanted}; complete the manifest, so that none stands twice "
+                f"{wanted}; complete the data, so that none stands twice "
                 "in a mixture"
             )
         groups[recording.kind][name].append(index)

@@ -50,11 +50,8 @@ from speechbrain_ext.evaluation.universal_plots import (
     msi_against_one_source,
     separation_shares,
 )
-from speechbrain_ext.evaluation.universal_separation import (
-    summarise,
-    universal_figures,
-)
 from speechbrain_ext.losses.residual_noise import residual_noise
+from speechbrain_ext.losses.universal_separation import universal_figures
 
 __all__ = [
     "COLUMNS",
@@ -88,7 +85,6 @@ __all__ = [
     "separation_shares",
     "snr_course",
     "spectrogram_grid",
-    "summarise",
     "training_curves",
     "universal_figures",
     "without_nan",

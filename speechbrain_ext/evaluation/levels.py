@@ -2,9 +2,7 @@
 
 import torch
 
-# A signal whose power about its mean is smaller than this, relative to its
-# power, is a constant: rounding to float32 alone moves it that much.
-LEAST_MOVEMENT = 1e-12
+from speechbrain_ext.losses.active_outputs import LEAST_MOVEMENT
 
 
 class MixtureLevels:

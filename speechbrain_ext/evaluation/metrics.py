@@ -36,7 +36,7 @@ class Column(NamedTuple):
     better: str
 
 
-#: Every column that is known: of separation, recognition and estimators.
+#: Every column of the test results: what it is called on a page.
 COLUMNS = {
     "si_sdr": Column("SI-SDR", "dB", "higher"),
     "si_sdri": Column("SI-SDR improvement", "dB", "higher"),
@@ -69,6 +69,26 @@ COLUMNS = {
     "ratio_below_typical": Column("Ratio below the typical error", "", ""),
     "kendall": Column("Kendall, order of the separators", "", "higher"),
     "regret_db": Column("Best separator above the chosen", "dB", "lower"),
+    "si_snr": Column("SI-SNR", "dB", "higher"),
+    "si_snri": Column("SI-SNR improvement", "dB", "higher"),
+    "msi": Column(
+        "MSi: SI-SNR improvement, clips of 2 to 4 sources", "dB", "higher"
+    ),
+    "one_source": Column("1S: SI-SNR, clips of one source", "dB", "higher"),
+    "msi_all": Column(
+        "MSi, sources without an active output counted too", "dB", "higher"
+    ),
+    "one_source_all": Column("1S, counted likewise", "dB", "higher"),
+    "si_snri_2": Column("MSi, clips of 2 sources", "dB", "higher"),
+    "si_snri_3": Column("MSi, clips of 3 sources", "dB", "higher"),
+    "si_snri_4": Column("MSi, clips of 4 sources", "dB", "higher"),
+    "under": Column("Under-separated clips (ratio)", "", "lower"),
+    "equal": Column("Equally separated clips (ratio)", "", "higher"),
+    "over": Column("Over-separated clips (ratio)", "", "lower"),
+    "outputs": Column("Active outputs of a clip", "", ""),
+    "mixit_loss": Column("Loss of MixIT on pairs of clips", "dB", "lower"),
+    "least_squares_missed": Column("Least squares wrong (ratio)", "", ""),
+    "least_squares_cost_db": Column("Least squares, added loss", "dB", ""),
 }
 
 

@@ -121,7 +121,7 @@ class ScoreTable:
         write_csv(path, self.rows, ["utterance", "source", *self.columns()])
         return Path(path)
 
-    def write_json(self, path, *, info=None):
+    def write_json(self, path, *, info=None, more=None):
         """Write the summary; a file that is there is replaced whole.
 
         Arguments
@@ -131,6 +131,8 @@ class ScoreTable:
         info : dict or None
             What produced the scores (configuration, seed, steps ...), kept
             beside them under "info".
+        more : dict or None
+            Summaries of other columns, as of `summary`.
 
         Returns
         -------
@@ -139,7 +141,7 @@ class ScoreTable:
         content = {
             "info": info or {},
             "rows": len(self),
-            "metrics": self.summary(),
+            "metrics": self.summary() | (more or {}),
         }
         text = json.dumps(without_nan(content), indent=2, allow_nan=False)
         with replaced(path) as partial:

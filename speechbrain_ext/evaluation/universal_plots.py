@@ -16,7 +16,8 @@ from speechbrain_ext.evaluation.plot_style import (
     look,
     save,
 )
-from speechbrain_ext.evaluation.universal_separation import SEPARATIONS
+from speechbrain_ext.evaluation.plots import training_curves
+from speechbrain_ext.losses.universal_separation import SEPARATIONS
 
 # Colour and hatch of each separation.
 _LOOKS = {
@@ -42,7 +43,7 @@ def msi_against_one_source(path, *, arms):
         A line each: "name"; "weights", what is written beside each point,
         such as the weight of the loss (None writes nothing); "one_source"
         and "msi", a value for each, in dB, from
-        `speechbrain_ext.evaluation.summarise`. Points that are not finite
+        `speechbrain_ext.losses.average_scores`. Points that are not finite
         are left out.
 
     Returns
@@ -111,7 +112,7 @@ def separation_shares(path, *, arms):
         PNG to write.
     arms : list of dict
         A bar each: "name"; "under", "equal" and "over", numbers of clips, as
-        `speechbrain_ext.evaluation.summarise` gives them.
+        `speechbrain_ext.losses.average_scores` gives them.
 
     Returns
     -------
@@ -161,6 +162,127 @@ def separation_shares(path, *, arms):
             ncols=3,
         )
         return save(figure, path)
+
+
+def separations_of_run(path, run):
+    """Draw the separations of a run's test clips, by their sources.
+
+    Arguments
+    ---------
+    path : Path
+        PNG to write.
+    run : RunFolder
+        Its test results have a row for every source.
+
+    Returns
+    -------
+    path : Path or None
+        None where the sources are not known.
+    """
+    clips, groups = {}, {}
+    for row in run.results:
+        clips.setdefault(row["id"], []).append(row)
+    for rows in clips.values():
+        if SEPARATIONS[0] in rows[0]:
+            count = len(rows)
+            name = f"{count} source{'s' * (count > 1)}"
+            for key in ((0, "all"), (count, name)):
+                group = groups.setdefault(key, dict.fromkeys(SEPARATIONS, 0))
+                for separation in SEPARATIONS:
+                    group[separation] += rows[0][separation]
+    if not groups:
+        return None
+    arms = [{"name": key[1], **groups[key]} for key in sorted(groups)]
+    return separation_shares(path, arms=arms)
+
+
+def least_squares_of_run(path, run):
+    """Draw how often least squares would have been wrong, and its cost.
+
+    Arguments
+    ---------
+    path : Path
+        PNG to write.
+    run : RunFolder
+        Its history tells what was checked.
+
+    Returns
+    -------
+    path : Path or None
+        None where nothing was checked.
+    """
+    names = ("step", "stage", "least_squares_missed", "least_squares_cost_db")
+    rows = [
+        {name: row[name] for name in names}
+        for row in run.history
+        if row.get(names[2])
+    ]
+    return training_curves(path, history=rows) if rows else None
+
+
+def draw_ablation(folder, rows):
+    """Draw MSi against 1S, and the separations, of each corpus.
+
+    Arguments
+    ---------
+    folder : Path
+        Where the PNG files are written.
+    rows : sequence of dict
+        From `speechbrain_ext.services.ablation.Ablation.rows`.
+    """
+    for corpus in sorted({row["factors"]["corpus"] for row in rows}):
+        mine = [row for row in rows if row["factors"]["corpus"] == corpus]
+        known = [
+            row for row in mine if {"msi", "one_source"} <= set(row["mean"])
+        ]
+        if known:
+            msi_against_one_source(
+                folder / f"ablation_msi_{corpus}.png", arms=_lines(known)
+            )
+        separation_shares(
+            folder / f"ablation_separation_{corpus}.png",
+            arms=[
+                {
+                    "name": _name(row, weight=True),
+                    **{name: row["mean"][name] for name in SEPARATIONS},
+                }
+                for row in mine
+            ],
+        )
+
+
+def _lines(rows):
+    """Group rows into lines over the weights; plain MixIT is weight 0."""
+    lines = {}
+    for row in rows:
+        lines.setdefault((row["factors"]["outputs"], _name(row)), []).append(
+            row
+        )
+    plain = {
+        row["factors"]["outputs"]: row
+        for row in rows
+        if row["factors"]["loss"] == "plain"
+    }
+    found = []
+    for (outputs, name), line in lines.items():
+        if line[0]["factors"]["weight"] and outputs in plain:
+            line = [plain[outputs], *line]
+        found.append(
+            {
+                "name": name,
+                "weights": [row["factors"]["weight"] or None for row in line],
+                "one_source": [row["mean"]["one_source"] for row in line],
+                "msi": [row["mean"]["msi"] for row in line],
+            }
+        )
+    return found
+
+
+def _name(row, weight=False):
+    """Name a row of an ablation."""
+    factors = row["factors"]
+    shown = f" {factors['weight']:g}" if weight and factors["weight"] else ""
+    return f"{row['labels']['loss']}{shown}, M = {factors['outputs']}"
 
 
 def _draw_share(axes, index, left, share, name):

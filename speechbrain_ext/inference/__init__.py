@@ -1,6 +1,10 @@
 """Trained models on anyone's recordings."""
 
-from .active_outputs import ActiveOutputs, active_outputs
+from speechbrain_ext.losses.active_outputs import (
+    ActiveOutputs,
+    active_outputs,
+)
+
 from .enhancer import Enhancer
 from .scoring import rank, score_files
 from .separator import Separator

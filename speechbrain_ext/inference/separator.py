@@ -12,7 +12,6 @@ from torch import nn
 from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.evaluation.levels import MixtureLevels
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.inference.active_outputs import active_levels
 from speechbrain_ext.inference.batch import (
     SOURCE,
     Item,
@@ -30,6 +29,7 @@ from speechbrain_ext.inference.waveforms import (
     move_module,
     reorder,
 )
+from speechbrain_ext.losses.active_outputs import active_levels
 from speechbrain_ext.outputs import remove_outputs, require_free
 
 # What is shorter gets zeros behind it: networks need some frames.

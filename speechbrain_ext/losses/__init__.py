@@ -4,6 +4,10 @@ Against targets or mixtures in dB; mean square errors, the penalties of MixIT
 and the contrastive losses have units of their own.
 """
 
+from speechbrain_ext.losses.active_outputs import (
+    ActiveOutputs,
+    active_outputs,
+)
 from speechbrain_ext.losses.contrastive import (
     cbpc,
     info_nce,
@@ -11,7 +15,12 @@ from speechbrain_ext.losses.contrastive import (
 )
 from speechbrain_ext.losses.contrastive_mixtures import contrastive_mixtures
 from speechbrain_ext.losses.frame_sampling import sample_frames
-from speechbrain_ext.losses.mixit import EXACT_LIMIT, mixit, remix
+from speechbrain_ext.losses.mixit import (
+    EXACT_LIMIT,
+    check_least_squares,
+    mixit,
+    remix,
+)
 from speechbrain_ext.losses.padded_snr import padded_snr
 from speechbrain_ext.losses.pit import align, pit
 from speechbrain_ext.losses.purification import (
@@ -25,10 +34,19 @@ from speechbrain_ext.losses.scer import scer
 from speechbrain_ext.losses.semantic import semantic
 from speechbrain_ext.losses.si_sdr import si_sdr, snr, thresholded_snr
 from speechbrain_ext.losses.sparsity import covariance, sparsity
+from speechbrain_ext.losses.universal_separation import (
+    average_scores,
+    source_scores,
+    universal_figures,
+)
 
 __all__ = [
+    "ActiveOutputs",
     "EXACT_LIMIT",
+    "active_outputs",
     "align",
+    "average_scores",
+    "check_least_squares",
     "cbpc",
     "contrastive_mixtures",
     "covariance",
@@ -47,7 +65,9 @@ __all__ = [
     "semantic",
     "si_sdr",
     "snr",
+    "source_scores",
     "sparsity",
     "thresholded_snr",
     "token_cross_entropy",
+    "universal_figures",
 ]

@@ -25,6 +25,8 @@ SOLVERS = {
 
 # The most estimates of which all assignments are tried, unless told otherwise.
 EXACT_LIMIT = 16
+# A loss that is higher by less, in dB, counts as the same: rounding.
+SAME_DB = 1e-3
 
 
 def mixit(
@@ -159,6 +161,50 @@ def remix(estimates: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
     (estimates,) = in_full_precision(estimates)
     with without_autocast(estimates):
         return assignment.to(estimates.dtype) @ estimates
+
+
+@torch.no_grad()
+def check_least_squares(
+    *,
+    estimates: torch.Tensor,
+    mixtures: torch.Tensor,
+    snr_max: float = 30.0,
+) -> dict[str, torch.Tensor]:
+    """Compare the least-squares assignment with the exact one.
+
+    Arguments
+    ---------
+    estimates, mixtures, snr_max
+        See `mixit`.
+
+    Returns
+    -------
+    figures : dict
+        "least_squares_missed": ratio of the examples where least squares
+        chose a worse assignment; "least_squares_cost_db": by how much its
+        loss is higher, on average over all examples.
+
+    Example
+    -------
+    >>> sources = torch.eye(4).unsqueeze(0)
+    >>> mixtures = sources.unflatten(1, (2, 2)).sum(2)
+    >>> check_least_squares(estimates=sources, mixtures=mixtures)
+    {'least_squares_missed': tensor(0.), 'least_squares_cost_db': tensor(0.)}
+    """
+    exact, found = (
+        mixit(
+            estimates=estimates,
+            mixtures=mixtures,
+            solver=solver,
+            snr_max=snr_max,
+        )[0]
+        for solver in ("exact", "least_squares")
+    )
+    cost = found - exact
+    return {
+        "least_squares_missed": (cost > SAME_DB).float().mean(),
+        "least_squares_cost_db": cost.mean(),
+    }
 
 
 def _check_shapes(estimates: torch.Tensor, mixtures: torch.Tensor) -> None:

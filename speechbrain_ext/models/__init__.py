@@ -37,7 +37,8 @@ from speechbrain_ext.models.spectral import (
     SpectralSepFormer,
 )
 from speechbrain_ext.models.spectral_encoder import SpectralEncoder
-from speechbrain_ext.models.tdcn import TDCN, SpectralTDCN
+from speechbrain_ext.models.spectral_tdcn import SpectralTDCN
+from speechbrain_ext.models.tdcn import TDCN
 from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
 __all__ = [

@@ -30,8 +30,8 @@ class ConsistentSeparator(nn.Module):
 
     Example
     -------
-    >>> from speechbrain_ext.models import SpectralTDCN
-    >>> network = SpectralTDCN(num_sources=4, channels=8, hidden=8)
+    >>> from speechbrain_ext.models.tdcn import TDCN
+    >>> network = TDCN(num_sources=4, channels=8, hidden=8, repeats=1)
     >>> separator = ConsistentSeparator(network)
     >>> mixture = torch.randn(2, 4000)
     >>> total = separator(mixture).sum(dim=1)

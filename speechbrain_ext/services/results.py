@@ -188,34 +188,38 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
     return plots
 
 
-def examples_by_name(run: RunFolder) -> dict[str, list[dict]]:
-    """Give the rows of what may be listened to, in the order of the folders.
+def find_examples(run: RunFolder) -> list[tuple[Path, str, list[dict]]]:
+    """Find what may be listened to: folder, name and rows of each.
 
-    These are the first of the main test, then those of the other tests, where
-    all tests are shown.
+    Where no id.txt tells the test and the id of an example, they are the
+    first ones of the main test.
     """
-    rows, number = {}, run.values.get("examples")
-    for test in run.tests:
-        found = {}
-        for row in run.rows_of(test):
-            found.setdefault(row["id"], []).append(row)
-        if not run.description.get("every_test"):
-            return found
-        for name in list(found)[:number]:
-            rows[f"{test}: {name}"] = found[name]
-    return rows
+    rows = {}
+    for row in run.results:
+        rows.setdefault((row.get("test", ""), row["id"]), []).append(row)
+    first = list(rows)
+    found = []
+    for number, folder in enumerate(
+        sorted((run.folder / "examples").glob("[0-9]*"))
+    ):
+        told = folder / "id.txt"
+        if told.is_file():
+            test, _, name = told.read_text("utf-8").partition("\n")
+        elif number < len(first):
+            test, name = first[number]
+        else:
+            continue
+        shown = run.description.get("every_test")
+        title = f"{test}: {name}" if shown else name
+        found.append((folder, title, rows.get((test, name), [])))
+    return found
 
 
 def read_examples(run: RunFolder) -> list[Example]:
     """Read the test mixtures that the run kept for listening."""
-    rows, examples = examples_by_name(run), []
-    shown = run.description.get("scores")
+    examples, shown = [], run.description.get("scores")
     level = run.description.get("constants", {}).get("match_level", True)
-    places = sorted((run.folder / "examples").glob("[0-9]*"))
-    names = list(rows)
-    for number, folder in enumerate(places[: len(names)]):
-        told = folder / "id.txt"
-        name = told.read_text("utf-8") if told.is_file() else names[number]
+    for folder, name, rows in find_examples(run):
         mixture = read_sound(folder / "mixture.wav")
         estimates, references = (
             [read_sound(path) for path in sorted(folder.glob(f"{kind}_*.wav"))]
@@ -226,7 +230,7 @@ def read_examples(run: RunFolder) -> list[Example]:
             estimates = match_mixture_level(
                 estimates=estimates, mixture=mixture
             )
-        found = rows.get(name, [])[: len(estimates)]
+        found = rows[: len(estimates)]
         scores = [
             {
                 key: value

@@ -21,6 +21,7 @@ from .processes import (
     rank_and_size,
     run_on_main,
 )
+from .results_writer import ResultsWriter
 from .same_run import (
     data_identity,
     differences,
@@ -49,6 +50,7 @@ __all__ = [
     "GradientBalance",
     "History",
     "MuonWithAdam",
+    "ResultsWriter",
     "SkipNonFinite",
     "average_seeds",
     "claim_output",

@@ -1,85 +1,81 @@
-"""Scores and sounds of a test, as files."""
+"""Scores and sounds of a test, kept as files in the output folder."""
 
 import csv
 import os
-from collections import Counter
-from collections.abc import Mapping
 
-import torch
 from speechbrain.dataio import audio_io
 from speechbrain.utils.distributed import if_main_process
 
 
 class ResultsWriter:
-    """Keep a row of scores for all that is tested, and a few sounds.
-
-    Of several processes the main one writes.
+    """Collect the scores of a test and some of its sounds, and write them.
 
     Arguments
     ---------
     folder : str or PathLike
-        Gets test_results.csv, and examples/NN/NAME.wav as 32-bit floats.
+        The output folder, which must exist when `write` is called.
     sample_rate : int
         Of the sounds, in Hz.
     examples : int
-        The sounds of so many rows of each test are written, those of the
-        first ones.
+        How many mixtures of each kind are kept to be listened to.
 
     Example
     -------
-    >>> folder = getfixture("tmp_path")
-    >>> results = ResultsWriter(folder, sample_rate=8000, examples=1)
-    >>> for name in ("a", "b"):
-    ...     row = {"id": name, "source": 0, "test": "5 dB", "si_sdr": 7.5}
-    ...     results.add(row, mixture=torch.zeros(80))
-    >>> results.write()
-    >>> (folder / "test_results.csv").read_text().splitlines()[:2]
-    ['id,source,test,si_sdr', 'a,0,5 dB,7.5']
-    >>> [path.name for path in folder.glob("examples/*/*")]
-    ['mixture.wav']
+    >>> import torch
+    >>> writer = ResultsWriter(getfixture("tmp_path"), 8000, examples=1)
+    >>> sound = torch.zeros(800)
+    >>> writer.add("a", [{"si_sdr": 9.0}], mixture=sound, estimate=[sound])
+    >>> writer.write()
+    >>> (writer.folder / "test_results.csv").read_text().split()
+    ['id,source,test,si_sdr', 'a,0,test,9.0']
     """
 
-    def __init__(
-        self,
-        folder: str | os.PathLike,
-        sample_rate: int,
-        examples: int = 0,
-    ) -> None:
+    def __init__(self, folder, sample_rate, examples=0):
         self.folder = folder
         self.sample_rate = sample_rate
         self.examples = examples
-        self.rows = []
-        self._saved = Counter()
+        self.clear()
 
-    def add(self, row: Mapping, **signals: torch.Tensor) -> None:
-        """Add a row.
+    def clear(self):
+        """Forget what was added."""
+        self.mixtures, self.rows, self.kept = 0, [], {}
+
+    def add(self, name, scores, *, test="test", kind=0, **signals):
+        """Add a row for every source of a mixture.
 
         Arguments
         ---------
-        row : Mapping
-            "id", "source" and "test", which names the test, then scores.
-        **signals : torch.Tensor
-            By the names of their files, shape (time,).
+        name : str
+            Of the mixture, unique within the test.
+        scores : sequence of dict
+            For every source, column to value; sources may have different ones.
+        test : str
+            Name of the test.
+        kind : int
+            Of the mixture, such as its number of sources: the first mixtures
+            of each kind are kept to be listened to.
+        **signals : torch.Tensor or sequence of torch.Tensor
+            "mixture" of shape (time,); "estimate" and, where they exist,
+            "reference", for every source. Without estimates nothing is kept.
         """
-        self.rows.append(dict(row))
-        if self._saved[row["test"]] >= self.examples:
-            return
-        self._saved[row["test"]] += 1
-        if not if_main_process():
-            return
-        number = sum(self._saved.values())
-        folder = os.path.join(self.folder, "examples", f"{number:02d}")
-        os.makedirs(folder, exist_ok=True)
-        for name, signal in signals.items():
-            audio_io.save(
-                os.path.join(folder, f"{name}.wav"),
-                signal.detach().cpu(),
-                self.sample_rate,
-                subtype="FLOAT",
-            )
+        self.mixtures += 1
+        for source, score in enumerate(scores):
+            row = {"id": name, "source": source, "test": test}
+            self.rows.append({**row, **score})
+        kept = self.kept.setdefault(kind, [])
+        if len(kept) < self.examples and len(signals["estimate"]):
+            sounds = {"mixture": signals.pop("mixture").cpu()}
+            for group, sources in signals.items():
+                for index, sound in enumerate(sources, start=1):
+                    sounds[f"{group}_{index}"] = sound.cpu()
+            kept.append((test, name, sounds))
 
-    def write(self) -> None:
-        """Write all rows so far."""
+    def write(self):
+        """Write test_results.csv and examples/NN; of all processes, one.
+
+        An example's id.txt names its test and, in another line, its mixture.
+        The sounds are 32-bit float.
+        """
         if not if_main_process():
             return
         names = dict.fromkeys(name for row in self.rows for name in row)
@@ -88,3 +84,20 @@ class ResultsWriter:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self.rows)
+        kept = [
+            each for _, group in sorted(self.kept.items()) for each in group
+        ]
+        for number, (test, name, sounds) in enumerate(kept, start=1):
+            place = os.path.join(self.folder, "examples", f"{number:02d}")
+            os.makedirs(place, exist_ok=True)
+            with open(
+                os.path.join(place, "id.txt"), "w", encoding="utf-8"
+            ) as file:
+                file.write(f"{test}\n{name}")
+            for kind, sound in sounds.items():
+                audio_io.save(
+                    os.path.join(place, f"{kind}.wav"),
+                    sound,
+                    self.sample_rate,
+                    subtype="FLOAT",
+                )

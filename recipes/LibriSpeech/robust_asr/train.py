@@ -221,8 +221,7 @@ class RobustASR(SkipNonFinite, sb.Brain):
         for k, end in enumerate(ends):
             noisy, clean = speech.noisy[k, :end], speech.clean[k, :end]
             estimate = output.waveforms[k, :end]
-            row = {"id": speech.ids[k], "source": 0, "test": self.condition}
-            row.update(reference=said[k], hypothesis=heard[k])
+            row = {"reference": said[k], "hypothesis": heard[k]}
             if self.hparams.more_metrics is not None:
                 (scores,) = self.hparams.more_metrics(
                     estimates=estimate[None],
@@ -238,8 +237,10 @@ class RobustASR(SkipNonFinite, sb.Brain):
                 found = self.errors[name].scores[k - len(ends)]
                 row[f"{unit}_errors"] = found["num_edits"]
                 row[f"{unit}s"] = found["num_ref_tokens"]
+            test = {"test": self.condition, "kind": self.condition}
+            sounds = {"estimate": [estimate], "reference": [clean]}
             self.hparams.results.add(
-                row, mixture=noisy, estimate_1=estimate, reference_1=clean
+                speech.ids[k], [row], **test, mixture=noisy, **sounds
             )
 
     def write_results(self):

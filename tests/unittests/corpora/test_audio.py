@@ -354,31 +354,6 @@ def test_new_fields_need_no_conversion(tmp_path, three):
     assert snapshot(out / "audio") == before
 
 
-def test_silence_may_be_allowed_and_forbidden_again(tmp_path, three):
-    out = tmp_path / "out"
-    path = tmp_path / "in" / "silent.flac"
-    soundfile.write(path, np.zeros(24000), 16000)
-    silent = candidate(path)
-    allowed = replace(silent, may_be_silent=True)
-    for given, count in ((silent, 3), (allowed, 4), (silent, 3), (allowed, 4)):
-        assert len(read_recordings(convert([*three, given], out))) == count
-    assert "silent" not in reasons(out)
-    converted, rate = soundfile.read(out / "audio" / "silent.wav")
-    assert (rate, len(converted), converted.any()) == (8000, 12000, False)
-
-
-def test_files_that_belong_together_are_skipped_together(tmp_path, three):
-    out = tmp_path / "out"
-    three[1] = replace(three[1], together="pair")
-    three[2] = replace(three[2], together="pair", seconds=9.0)
-    rows = read_recordings(convert(three, out))
-    assert [row.id for row in rows] == ["a"]
-    assert reasons(out)["b"] == "belongs to c, which is not usable"
-    assert "truncated" in reasons(out)["c"]
-    three[2] = replace(three[2], seconds=0.0)
-    assert len(read_recordings(convert(three, out))) == 3
-
-
 def test_nothing_usable(tmp_path, three):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(9000), 8000)

@@ -53,13 +53,25 @@ def test_references_are_found_by_their_names(prepared):
 
 def test_what_is_missing_is_named(prepared):
     manifest = prepared(("noise/a/rain", 9))
-    with pytest.raises(ValueError, match="no mixtures in the split 'test'"):
+    with pytest.raises(ValueError, match="no mixtures of test"):
         find_references(manifest, split="test")
     with pytest.raises(ValueError, match="split=valid"):
         find_references(manifest, split="valid")
     manifest = prepared(("mixture/a", 9), ("noise/b/rain", 9))
     with pytest.raises(ValueError, match="mixture/a has no references; .*/a/"):
         find_references(manifest, split="test")
+
+
+def test_rows_of_no_kind_are_mixtures(tmp_path):
+    for name in "ab":
+        soundfile.write(tmp_path / f"{name}.wav", [0.1] * 9, 8000)
+    path = tmp_path / "train.csv"
+    path.write_text(
+        "ID,duration,wav,spk_id\na,1,$data_root/a.wav,\nb/c,1,b.wav,\n"
+    )
+    found = find_references(path, root=tmp_path, required=False)
+    assert [clip.mixture.id for clip in found] == ["a", "b/c"]
+    assert [clip.mixture.samples for clip in found] == [9, 9]
 
 
 def test_references_are_read_and_filled_up(prepared):

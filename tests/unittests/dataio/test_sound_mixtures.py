@@ -44,11 +44,11 @@ def make_sampler(**options):
     options = {
         "batch_size": 6,
         "batches": 50,
-        "single_share": 0.4,
+        "single_ratio": 0.4,
         "most_sources": 3,
         "most_voices": 2,
-        "noise_share": 0.5,
-        "voice_share": 0.4,
+        "noise_probability": 0.5,
+        "voice_probability": 0.4,
         **options,
     }
     return SoundSampler(RECORDINGS, **options)
@@ -59,19 +59,19 @@ def mixtures_of(sampler):
 
 
 @pytest.mark.parametrize(
-    "single_share, most, batch_size", [(0.4, 3, 6), (0.25, 4, 7), (0.9, 2, 1)]
+    "single_ratio, most, batch_size", [(0.4, 3, 6), (0.25, 4, 7), (0.9, 2, 1)]
 )
-def test_invariant_1_shares_of_the_numbers(single_share, most, batch_size):
+def test_invariant_1_shares_of_the_numbers(single_ratio, most, batch_size):
     sampler = make_sampler(
-        single_share=single_share, most_sources=most, batch_size=batch_size
+        single_ratio=single_ratio, most_sources=most, batch_size=batch_size
     )
     total = 50 * batch_size
     found = Counter(len(draw.indices) for draw in mixtures_of(sampler))
     assert found.total() == total
     assert set(found) == set(range(1, most + 1))
-    assert found[1] == pytest.approx(single_share * total, abs=1)
+    assert found[1] == pytest.approx(single_ratio * total, abs=1)
     for count in range(2, most + 1):
-        share = (1 - single_share) / (most - 1)
+        share = (1 - single_ratio) / (most - 1)
         assert found[count] == pytest.approx(share * total, abs=1)
 
 
@@ -94,7 +94,7 @@ def test_invariants_2_and_3_what_stands_together():
 
 
 def test_voices_and_classes_are_equally_frequent():
-    sampler = make_sampler(batches=1500, noise_share=0, most_sources=2)
+    sampler = make_sampler(batches=1500, noise_probability=0, most_sources=2)
     count = Counter(
         RECORDINGS[index].id
         for draw in mixtures_of(sampler)
@@ -137,9 +137,9 @@ def test_invariants_5_to_7_epochs_ranks_and_resumption():
     "options, message",
     [
         ({"most_sources": 1}, "most_sources is 1"),
-        ({"single_share": 1.1}, "single_share is 1.1"),
+        ({"single_ratio": 1.1}, "single_ratio is 1.1"),
         ({"most_sources": 8}, "5 event classes and 2 voice"),
-        ({"most_sources": 6, "voice_share": 0.0}, "and 0 voice"),
+        ({"most_sources": 6, "voice_probability": 0.0}, "and 0 voice"),
         ({"batches": 0}, "batches is 0"),
         ({"seed": -1}, "seed is -1"),
     ],
@@ -159,7 +159,7 @@ def test_values_that_cannot_be_meant(options, message):
 )
 def test_kinds_that_are_missing(kept, message):
     recordings = [r for r in RECORDINGS if r.kind in kept]
-    options = {"single_share": 0.5, "most_sources": 2, "noise_share": 0.1}
+    options = {"single_ratio": 0.5, "most_sources": 2, "noise_probability": 0.1}
     with pytest.raises(ValueError, match=message):
         SoundSampler(recordings, batch_size=2, batches=1, **options)
 
@@ -172,7 +172,7 @@ def test_events_need_labels_and_voices_speakers():
                 [*RECORDINGS, nameless],
                 batch_size=2,
                 batches=1,
-                single_share=0.5,
+                single_ratio=0.5,
                 most_sources=2,
             )
 
@@ -229,14 +229,14 @@ def make(path, **options):
     options = {
         "batch_size": 8,
         "batches": 4,
-        "single_share": 0.25,
+        "single_ratio": 0.25,
         "most_sources": 3,
-        "noise_share": 0.5,
-        "noise_snr_db": (10.0, 10.0),
+        "noise_probability": 0.5,
+        "snr_db": (10.0, 10.0),
         **options,
     }
     return SoundMixtures(
-        path, split="train", sample_rate=RATE, clip_seconds=CLIP, **options
+        path, split="train", sample_rate=RATE, segment_seconds=CLIP, **options
     )
 
 
@@ -276,7 +276,9 @@ def test_references_sum_to_the_mixture_and_have_their_levels(manifest):
 
 
 def test_short_events_are_heard_whole_at_many_places(manifest):
-    mixtures = make(manifest, batches=20, noise_share=0.0, voice_share=0.0)
+    mixtures = make(
+        manifest, batches=20, noise_probability=0.0, voice_probability=0.0
+    )
     starts = set()
     for batch in mixtures.loader:
         mixed = mixtures.mix(batch)
@@ -324,18 +326,18 @@ def test_errors_name_the_manifest_and_the_mend(manifest):
             manifest,
             split="valid",
             sample_rate=RATE,
-            clip_seconds=CLIP,
+            segment_seconds=CLIP,
             batch_size=2,
             batches=1,
-            single_share=0.5,
+            single_ratio=0.5,
             most_sources=2,
         )
-    with pytest.raises(ValueError, match="noise_snr_db null"):
-        make(manifest, noise_snr_db=None)
+    with pytest.raises(ValueError, match="snr_db null"):
+        make(manifest, snr_db=None)
     with pytest.raises(ValueError, match="the lower one comes first"):
-        make(manifest, noise_snr_db=(5.0, 0.0))
-    with pytest.raises(ValueError, match="level_range_db is -1"):
-        make(manifest, level_range_db=-1)
+        make(manifest, snr_db=(5.0, 0.0))
+    with pytest.raises(ValueError, match="gain_db is -1"):
+        make(manifest, gain_db=-1)
 
 
 # Ready-made clips ------------------------------------------------------------
@@ -363,13 +365,18 @@ def clips(tmp_path, write):
 
 
 def ready(path, **options):
-    options = {"batch_size": 3, "batches": 1, "clip_seconds": CLIP, **options}
+    options = {
+        "batch_size": 3,
+        "batches": 1,
+        "segment_seconds": CLIP,
+        **options,
+    }
     return ReadyMixtures(path, split="train", sample_rate=RATE, **options)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.1125, 0.2])
 def test_clips_are_cut_or_filled_to_their_length(clips, seconds):
-    mixtures = ready(clips, clip_seconds=seconds)
+    mixtures = ready(clips, segment_seconds=seconds)
     (batch,) = mixtures.loader
     mixed = mixtures.mix(batch)
     assert batch["id"] == ["mixture/1", "mixture/2", "mixture/3"]
@@ -383,8 +390,10 @@ def test_clips_are_cut_or_filled_to_their_length(clips, seconds):
 
 
 def test_without_references_the_mixtures_themselves_are_read(clips):
-    mixtures = ready(clips, references=False, seed=1, clip_seconds=900 / RATE)
-    whole = ready(clips, clip_seconds=900 / RATE)
+    mixtures = ready(
+        clips, references=False, seed=1, segment_seconds=900 / RATE
+    )
+    whole = ready(clips, segment_seconds=900 / RATE)
     (batch,), (other,) = mixtures.loader, whole.loader
     mixed, known = mixtures.mix(batch), whole.mix(other)
     assert mixed.references is None
@@ -437,7 +446,7 @@ def test_a_last_clip_without_a_partner_is_left_out(clips, tmp_path):
         ready(clips, paired=True)
     only = [r for r in read_recordings(clips) if r.id == "mixture/1"]
     write_manifest(tmp_path / "one.csv", only)
-    with pytest.raises(ValueError, match="has one mixture in the split"):
+    with pytest.raises(ValueError, match="has one mixture of train"):
         ready(tmp_path / "one.csv", references=False, paired=True, batch_size=2)
 
 
@@ -447,7 +456,7 @@ def test_another_sample_rate_than_the_manifests_is_told(clips):
             clips,
             split="train",
             sample_rate=16000,
-            clip_seconds=CLIP,
+            segment_seconds=CLIP,
             batch_size=1,
             batches=1,
         )

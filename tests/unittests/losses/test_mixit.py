@@ -6,7 +6,7 @@ import torch
 from mixit_signals import SOLVERS, brute_force, outputs
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from speechbrain_ext.losses import mixit, remix
+from speechbrain_ext.losses import check_least_squares, mixit, remix
 
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 4, 5, 6])
@@ -263,3 +263,17 @@ def test_mistakes_are_named():
         estimates=estimates, mixtures=mixtures, exact_limit=17
     )
     assert torch.equal(assignment, planted)
+
+
+def test_least_squares_is_compared_with_the_exact_assignment():
+    # outputs that are still mixed: least squares is often wrong
+    estimates, mixtures, _ = outputs(6, batch=16, noise=1.5, residue=0.5)
+    signals = {"estimates": estimates, "mixtures": mixtures, "snr_max": 20.0}
+    exact, least_squares = (
+        mixit(**signals, solver=solver)[0]
+        for solver in ("exact", "least_squares")
+    )
+    found = check_least_squares(**signals)
+    wrong = sum(least_squares > exact + 1e-3).item() / 16
+    assert 0 < wrong < 1 and found["least_squares_missed"].item() == wrong
+    assert found["least_squares_cost_db"] == (least_squares - exact).mean()

@@ -4,8 +4,13 @@ import math
 import pytest
 import torch
 
-from speechbrain_ext.evaluation import summarise, universal_figures
 from speechbrain_ext.losses import si_sdr
+from speechbrain_ext.losses.universal_separation import (
+    average_scores,
+    pair_outputs,
+    source_scores,
+    universal_figures,
+)
 
 TIME = 1024
 
@@ -200,40 +205,34 @@ ROWS = [
 ]
 
 
-def test_the_summary_of_rows_made_by_hand():
-    summary = summarise(ROWS)
-    assert (summary["clips"], summary["silent_clips"]) == (7, 1)
+def summed_up(rows):
+    return [score for row in rows for score in source_scores(row)]
+
+
+def test_scores_of_rows_made_by_hand():
+    scores = summed_up(ROWS)
+    means = average_scores(scores)
     # sources of 2 to 4: neither the clip of five nor the inactive pair
-    assert summary["msi"] == pytest.approx((12 + 6 + 9 + 1 + 2 + 3 + 4) / 7)
-    assert summary["msi_all"] == pytest.approx((37 - 80) / 8)
-    assert summary["one_source"] == pytest.approx(25.0)
-    assert summary["one_source_all"] == pytest.approx(55 / 3)
-    assert [summary[n] for n in ("under", "equal", "over")] == [2, 3, 2]
-    by_references = summary["by_references"]
-    assert list(by_references) == [1, 2, 4, 5]
-    assert by_references[1] == {
-        "clips": 3,
-        "si_snr": pytest.approx(25.0),
-        "si_snri": pytest.approx(0.0),
-        "outputs": pytest.approx(4 / 3),
-        "under": 1,
-        "equal": 1,
-        "over": 1,
+    assert means["msi"] == pytest.approx((12 + 6 + 9 + 1 + 2 + 3 + 4) / 7)
+    assert means["msi_all"] == pytest.approx((37 - 80) / 8)
+    assert means["one_source"] == pytest.approx(25.0)
+    assert means["one_source_all"] == pytest.approx(55 / 3)
+    totals = {
+        name: sum(score.get(name, 0) for score in scores)
+        for name in ("under", "equal", "over", "outputs", "si_snri_2")
     }
-    assert by_references[2]["si_snri"] == pytest.approx(9.0)
-    for group in by_references.values():
-        assert group["under"] + group["equal"] + group["over"] == group["clips"]
+    assert totals == {
+        "under": 2, "equal": 3, "over": 2, "outputs": 18, "si_snri_2": 27.0
+    }  # fmt: skip
+    # a clip without sources keeps its place, without scores
+    assert len(scores) == 17 and scores[-1] == {}
 
 
 def test_figures_without_clips_are_nan():
-    summary = summarise(ROWS[:1])
-    assert math.isnan(summary["msi"]) and summary["one_source"] == 30.0
-    summary = summarise(ROWS[3:5])
-    assert math.isnan(summary["one_source"])
-    with pytest.raises(ValueError, match="none of 1 clips has an active"):
-        summarise(ROWS[-1:])
-    with pytest.raises(ValueError, match="none of 0 clips"):
-        summarise([])
+    means = average_scores(summed_up(ROWS[:1]))
+    assert math.isnan(means["msi"]) and means["one_source"] == 30.0
+    assert math.isnan(average_scores(summed_up(ROWS[3:5]))["one_source"])
+    assert all(math.isnan(v) for v in average_scores([]).values())
 
 
 def test_a_perfect_separator_and_one_that_does_nothing():
@@ -241,24 +240,45 @@ def test_a_perfect_separator_and_one_that_does_nothing():
     references[0, :1] = waves(1)
     references[1, :3] = waves(3)
     mixtures = references.sum(1)
-    perfect = summarise(
-        universal_figures(
-            estimates=references.flip(1),
-            references=references,
-            mixture=mixtures,
-        )
+    rows = universal_figures(
+        estimates=references.flip(1), references=references, mixture=mixtures
     )
+    perfect = average_scores(summed_up(rows))
     assert perfect["one_source"] == pytest.approx(80.0)
     assert perfect["msi"] == pytest.approx(80 + 10 * math.log10(2), abs=1e-3)
-    assert perfect["equal"] == 2
+    assert [row["separation"] for row in rows] == ["equal", "equal"]
     # the mixture in every output: no improvement, too many outputs for one
-    idle = summarise(
-        universal_figures(
-            estimates=mixtures[:, None].expand(-1, 4, -1) / 4,
-            references=references,
-            mixture=mixtures,
-        )
+    rows = universal_figures(
+        estimates=mixtures[:, None].expand(-1, 4, -1) / 4,
+        references=references,
+        mixture=mixtures,
     )
+    idle = average_scores(summed_up(rows))
     assert idle["one_source"] == pytest.approx(80.0)
     assert idle["msi"] == pytest.approx(0.0, abs=1e-9)
-    assert (idle["over"], idle["equal"]) == (2, 0)
+    assert [row["separation"] for row in rows] == ["over", "over"]
+
+
+def test_outputs_stand_beside_their_references_the_others_after_them():
+    references = torch.zeros(4, TIME)
+    references[:2] = waves(2).float()
+    # swapped, one that is silent, and one that stands for no source
+    estimates = torch.stack(
+        (references[1], 0 * references[0], references[0], references.sum(0))
+    )
+    (row,) = universal_figures(
+        estimates=estimates, references=references, mixture=references.sum(0)
+    )
+    outputs, targets = pair_outputs(row, estimates, references)
+    assert torch.equal(outputs, estimates[[2, 0, 3]])
+    assert torch.equal(targets[:2], references[:2])
+    assert not targets[2].any()
+
+
+def test_silence_is_paired_with_silence():
+    silence = torch.zeros(2, TIME)
+    (row,) = universal_figures(
+        estimates=silence, references=silence, mixture=silence[0]
+    )
+    outputs, targets = pair_outputs(row, silence, silence)
+    assert outputs.shape == targets.shape == (1, TIME)

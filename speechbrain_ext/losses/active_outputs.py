@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import torch
 
-from speechbrain_ext.evaluation.levels import MixtureLevels
-
 # An output that moves less about its mean is silent, whatever the others are.
 SILENT_RMS = 1e-8
+# A signal whose power about its mean is smaller than this, relative to its
+# power, is a constant: rounding to float32 alone moves it that much.
+LEAST_MOVEMENT = 1e-12
 
 
 class ActiveOutputs(NamedTuple):
@@ -73,9 +74,12 @@ def active_outputs(
             f"estimates {tuple(estimates.shape)} must be (..., outputs, time), "
             "with at least one sample"
         )
-    levels = MixtureLevels()
-    levels.add(estimates=estimates, mixture=estimates.sum(-2))
-    return active_levels(rms=levels.rms(), threshold_db=threshold_db)
+    estimates = estimates.detach().double()
+    power = estimates.var(dim=-1, correction=0)
+    constant = power <= LEAST_MOVEMENT * estimates.square().mean(dim=-1)
+    return active_levels(
+        rms=power.masked_fill(constant, 0).sqrt(), threshold_db=threshold_db
+    )
 
 
 def active_levels(

@@ -14,14 +14,16 @@ from scipy.optimize import linear_sum_assignment
 
 # A reference of a smaller root mean square is silent.
 SILENT_RMS = 1e-8
-# An output is active above this share of the power of the weakest active
-# reference: 20 dB below it.
-ACTIVE_SHARE = 0.01
+# An output is active above this ratio of its power to that of the weakest
+# active reference: 20 dB below it.
+ACTIVE_RATIO = 0.01
 # Keeps SI-SNR between -80 and 80 dB.
-LOWEST_SHARE = 1e-8
+LOWEST_RATIO = 1e-8
 # The numbers of sources that MSi is taken over.
 SEVERAL = (2, 3, 4)
 SEPARATIONS = ("under", "equal", "over")
+# The official figures, and the same with every source counted.
+FIGURES = ("msi", "one_source", "msi_all", "one_source_all")
 
 
 def universal_figures(*, estimates, references, mixture):
@@ -92,37 +94,32 @@ def universal_figures(*, estimates, references, mixture):
     ]
 
 
-def summarise(rows):
-    """Sum up the rows of many clips.
+def source_scores(row):
+    """Turn the figures of a clip into the scores of its sources.
 
-    The official figures are over pairs whose output is active. They leave a
-    source out that no active output stands for; "msi_all" and
-    "one_source_all" do not, and count it with the SI-SNR of whatever output
-    it was assigned (-80 dB if that is silent).
+    Means of these over the sources of many clips are the official figures.
+    "msi" and "one_source" leave a source out that no active output stands
+    for; "msi_all" and "one_source_all" do not, and count it with the SI-SNR
+    of whatever output it was assigned (-80 dB if that is silent).
 
     Arguments
     ---------
-    rows : list of dict
+    row : dict
         From `universal_figures`.
 
     Returns
     -------
-    summary : dict
-        clips : number of clips with an active reference.
-        silent_clips : number of those without; nothing else counts them.
-        msi : mean SI-SNR improvement of the sources of clips with 2 to 4, in
-            dB; NaN where there are none. Sources count alike, not clips.
-        one_source : mean SI-SNR of the sources of clips with one (1S), in dB.
-        msi_all, one_source_all : the same over all active references.
-        under, equal, over : number of clips of each separation.
-        by_references : for each number of references, a dict of clips,
-            si_snr, si_snri, outputs (mean number of active outputs), under,
-            equal and over.
+    scores : list of dict
+        For each active reference, in order; a clip without any has one
+        without scores.
 
-    Raises
-    ------
-    ValueError
-        There is no clip with an active reference.
+        si_snr : of the output that the source was assigned, in dB.
+        si_snri : its improvement, in clips of several sources.
+        msi, msi_all : SI-SNR improvement, in clips of 2 to 4 sources;
+            si_snri_2, si_snri_3 and si_snri_4 are "msi" by their number.
+        one_source, one_source_all : SI-SNR, in clips of one source (1S).
+        outputs : number of active outputs; with the first source only, as
+            are under, equal and over, of which one is 1 and the others 0.
 
     Example
     -------
@@ -131,41 +128,100 @@ def summarise(rows):
     ...     "paired": [True, False], "si_snr": [9.0, 0.0],
     ...     "si_snri": [10.0, 2.0],
     ... }
-    >>> summary = summarise([row])
-    >>> summary["msi"], summary["msi_all"], summary["under"]
-    (10.0, 6.0, 1)
+    >>> first, second = source_scores(row)
+    >>> first["msi"], second["msi_all"], "msi" in second, first["under"]
+    (10.0, 2.0, False, 1)
     """
-    groups = {}
-    for row in rows:
-        groups.setdefault(row["references"], []).append(row)
-    silent = len(groups.pop(0, []))
-    if not groups:
-        raise ValueError(
-            f"none of {silent} clips has an active reference: there is "
-            "nothing to sum up"
-        )
-    several = [row for count in SEVERAL for row in groups.get(count, [])]
-    single = groups.get(1, [])
-    every = [row for group in groups.values() for row in group]
-    return {
-        "clips": len(every),
-        "silent_clips": silent,
-        "msi": _mean(several, "si_snri"),
-        "one_source": _mean(single, "si_snr"),
-        "msi_all": _mean(several, "si_snri", active_only=False),
-        "one_source_all": _mean(single, "si_snr", active_only=False),
-        **_count_separations(every),
-        "by_references": {
-            count: {
-                "clips": len(group),
-                "si_snr": _mean(group, "si_snr"),
-                "si_snri": _mean(group, "si_snri"),
-                "outputs": statistics.fmean(row["outputs"] for row in group),
-                **_count_separations(group),
-            }
-            for count, group in sorted(groups.items())
-        },
-    }
+    count = row["references"]
+    if not count:
+        return [{}]
+    scores = []
+    for after, better, paired in zip(
+        row["si_snr"], row["si_snri"], row["paired"], strict=True
+    ):
+        score = {"si_snr": after}
+        if count > 1:
+            score["si_snri"] = better
+        if count == 1:
+            score["one_source_all"] = after
+        elif count in SEVERAL:
+            score["msi_all"] = better
+        if count == 1 and paired:
+            score["one_source"] = after
+        elif count in SEVERAL and paired:
+            score["msi"] = score[f"si_snri_{count}"] = better
+        scores.append(score)
+    scores[0]["outputs"] = row["outputs"]
+    for name in SEPARATIONS:
+        scores[0][name] = int(row["separation"] == name)
+    return scores
+
+
+def average_scores(scores):
+    """Average the official figures over the sources of many clips.
+
+    Arguments
+    ---------
+    scores : list of dict
+        From `source_scores`.
+
+    Returns
+    -------
+    means : dict
+        msi, one_source, msi_all and one_source_all, in dB; NaN where there
+        are no such sources. Sources count alike, not clips.
+
+    Example
+    -------
+    >>> average_scores([{"msi": 4.0}, {"msi": 2.0, "msi_all": 1.0}])["msi"]
+    3.0
+    """
+    means = {}
+    for name in FIGURES:
+        found = [score[name] for score in scores if name in score]
+        means[name] = statistics.fmean(found) if found else math.nan
+    return means
+
+
+def pair_outputs(row, estimates, references):
+    """Put active outputs beside their references, the others after them.
+
+    Arguments
+    ---------
+    row : dict
+        Of the clip, from `universal_figures`.
+    estimates, references : torch.Tensor
+        Of the clip, shape (outputs, time) and (references, time).
+
+    Returns
+    -------
+    estimates, references : torch.Tensor
+        Shape (pairs, time): the active references, each with the output that
+        it was assigned, then the other active outputs with silence.
+
+    Example
+    -------
+    >>> tone = torch.tensor([1.0, -1.0])
+    >>> row = {"assignment": [1]}
+    >>> pair_outputs(row, torch.stack((tone, 2 * tone)), tone[None])[1]
+    tensor([[ 1., -1.],
+            [ 0.,  0.]])
+    """
+    silence = torch.zeros_like(estimates[0])
+    active = active_references(references)
+    chosen = [
+        silence if output is None else estimates[output]
+        for output in row["assignment"]
+    ]
+    loud = loud_outputs(estimates, active) if len(active) else []
+    others = [
+        estimates[output]
+        for output, is_loud in enumerate(loud)
+        if is_loud and output not in row["assignment"]
+    ]
+    chosen = chosen + others or [silence]
+    missing = [silence] * (len(chosen) - len(active))
+    return torch.stack(chosen), torch.stack([*active, *missing])
 
 
 def active_references(references):
@@ -185,7 +241,7 @@ def loud_outputs(estimates, references):
         The active ones, shape (references, time); at least one.
     """
     weakest = references.square().mean(dim=-1).min()
-    return estimates.square().mean(dim=-1) > ACTIVE_SHARE * weakest
+    return estimates.square().mean(dim=-1) > ACTIVE_RATIO * weakest
 
 
 def _check(estimates, references, mixture):
@@ -251,28 +307,11 @@ def _figures_of_clip(estimates, references, mixture):
 def _si_snr(estimates, references):
     """SI-SNR of all pairs by their cosines, (references, estimates), dB."""
     cosine = _unit(references) @ _unit(estimates).mT
-    share = cosine.square().clamp(max=1)
-    return 10 * torch.log10((share + LOWEST_SHARE) / (1 - share + LOWEST_SHARE))
+    ratio = cosine.square().clamp(max=1)
+    return 10 * torch.log10((ratio + LOWEST_RATIO) / (1 - ratio + LOWEST_RATIO))
 
 
 def _unit(signals):
     """Scale signals to energy one; silence stays what it is."""
     energy = signals.square().sum(dim=-1, keepdim=True)
     return signals * energy.clamp(min=1e-16).rsqrt()
-
-
-def _mean(rows, name, *, active_only=True):
-    """Average over the sources of all rows; NaN where there are none."""
-    values = [
-        value
-        for row in rows
-        for value, paired in zip(row[name], row["paired"], strict=True)
-        if paired or not active_only
-    ]
-    return statistics.fmean(values) if values else math.nan
-
-
-def _count_separations(rows):
-    """Count the clips of each separation."""
-    found = [row["separation"] for row in rows]
-    return {name: found.count(name) for name in SEPARATIONS}
