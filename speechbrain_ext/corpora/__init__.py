@@ -2,14 +2,11 @@
 
 from speechbrain_ext.corpora import (
     folder,
-    fsd50k,
     fuss,
     librimix,
     librispeech,
-    librispeech_users,
     mini,
     mixtures,
-    musan,
     realm,
     user,
     voxceleb,
@@ -19,14 +16,11 @@ from speechbrain_ext.corpora import (
 
 __all__ = [
     "folder",
-    "fsd50k",
     "fuss",
     "librimix",
     "librispeech",
-    "librispeech_users",
     "mini",
     "mixtures",
-    "musan",
     "realm",
     "user",
     "voxceleb",

@@ -108,20 +108,21 @@ def find_release(folder: str | os.PathLike) -> Path:
     Example
     -------
     >>> folder = getfixture("tmp_path")
-    >>> _ = (folder / "hyperparams.yaml").write_text("seed: 1")
     >>> (folder / "release").mkdir()
+    >>> for place in (folder, folder / "release"):
+    ...     _ = (place / "hyperparams.yaml").write_text("pretrainer: 1")
     >>> find_release(folder).name
     'release'
     """
     folder = Path(folder)
+    if (folder / RELEASE / HYPERPARAMS).is_file():
+        return folder / RELEASE
     path = folder / HYPERPARAMS
     if path.is_file():
         with open(path, "rb") as file:
             text = file.read(LARGEST_TRAINING_FILE)
         if re.search(rb"^pretrainer\s*:", text, re.MULTILINE):
             return folder
-    if (folder / RELEASE).is_dir():
-        return folder / RELEASE
     raise FileNotFoundError(
         f"{folder} is neither a release folder ({HYPERPARAMS} with the key "
         f"pretrainer) nor a results folder with a subfolder {RELEASE}; run "

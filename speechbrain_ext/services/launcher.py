@@ -75,10 +75,12 @@ def launch(script: Path, hparams_file: Path, arguments: Sequence[str]) -> None:
     folder = Path(command.checked.values["output_folder"])
     claim = None
     if main:
-        require_releasable(command.checked.text, script.with_name(DESCRIPTION))
+        values = command.checked.values
+        description = find_description(script, values)
+        require_releasable(command.checked.text, description)
         claim = claim_output(folder)
-        identify(command, folder, free=getattr(declared, "FREE", ()))
-        shutil.copyfile(script.with_name(DESCRIPTION), folder / DESCRIPTION)
+        identify(command, folder, free=free_keys(declared, values))
+        shutil.copyfile(description, folder / DESCRIPTION)
     with arguments_of(command, script):
         runpy.run_path(str(script), run_name="__main__")
     leave_processes()
@@ -93,6 +95,25 @@ def load_options(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def find_description(script: Path, values: Mapping) -> Path:
+    """Find report.yaml, or report_STAGE.yaml where there is one."""
+    path = script.with_name(f"report_{values.get('stage')}.yaml")
+    return path if path.is_file() else script.with_name(DESCRIPTION)
+
+
+def free_keys(declared: ModuleType, values: Mapping) -> set[str]:
+    """Collect the keys that a run may resume with another value of.
+
+    Besides those of every run these are what options.py names: FREE, and in
+    STAGES, for a recipe with the key `stage`, what a stage does not read.
+    """
+    stages = getattr(declared, "STAGES", {})
+    return {
+        *getattr(declared, "FREE", ()),
+        *stages.get(values.get("stage"), ()),
+    }
 
 
 def find_places(values: Mapping, recipe: Path) -> dict[str, Path]:

@@ -5,12 +5,12 @@ import json
 import logging
 import math
 import os
+import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import jinja2
 import soundfile
 import torch
 from ruamel.yaml import YAML
@@ -36,12 +36,13 @@ from speechbrain_ext.services.identity import differences
 from speechbrain_ext.services.run_folder import (
     HISTORY,
     HYPERPARAMS,
+    TEMPLATES,
     RunFolder,
+    plain_values,
 )
 
 FIGURES = "metrics.json"
 COMMAND = "command.json"
-TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
 logger = logging.getLogger(__name__)
 
 
@@ -64,7 +65,8 @@ def require_releasable(text: str, description: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, HYPERPARAMS)
         path.write_text(text, encoding="utf-8")
-        path.write_text(inference_text(path, told), encoding="utf-8")
+        made = inference_text(path, told, plain_values(text))
+        path.write_text(made, encoding="utf-8")
         try:
             read_plan(Path(place))
         except ValueError as error:
@@ -74,13 +76,21 @@ def require_releasable(text: str, description: Path) -> None:
             )
 
 
-def inference_text(path: Path, description: Mapping) -> str:
+def inference_text(path: Path, description: Mapping, values: Mapping) -> str:
     """Compose the hyperparams.yaml of a release."""
-    return inference_hyperparams(
+    modules = description["modules"]
+    if not isinstance(modules, Mapping):
+        modules = {name: name for name in modules}
+    text = inference_hyperparams(
         path,
-        modules=description["modules"],
+        modules={
+            name: TEMPLATES.from_string(key).render(**values)
+            for name, key in modules.items()
+        },
         values=description.get("values", ["sample_rate"]),
     )
+    constants = description.get("constants", {}).items()
+    return "".join(f"{k}: {json.dumps(v)}\n" for k, v in constants) + text
 
 
 def make_results(
@@ -135,6 +145,7 @@ def write_figures(run: RunFolder) -> dict:
         "steps": int(last[0]["step"]) if last else 0,
         "skipped_steps": int(last[0].get("skipped_steps") or 0) if last else 0,
         "other_tests": others,
+        "each": run.each,
     }
     table.write_json(run.folder / FIGURES, info=info)
     return table.summary()
@@ -224,7 +235,8 @@ def read_examples(run: RunFolder) -> list[Example]:
                 ),
                 references=torch.stack(references) if references else None,
                 sample_rate=run.values["sample_rate"],
-                scores=rows[name],
+                scores=rows[name] if references else [],
+                note=render(run.description.get("example", ""), run),
             )
         )
     return examples
@@ -259,7 +271,7 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
         For `python -m speechbrain_ext.hub`.
     """
     modules = run.description["modules"]
-    weights = read_checkpoint(run, modules)
+    weights = read_checkpoint(run, list(modules))
     parameters = sum(
         value.numel() for part in weights.values() for value in part.values()
     )
@@ -291,7 +303,9 @@ def make_release(run: RunFolder, summary: Mapping) -> Path:
     )
     return build_release(
         run.folder / RELEASE,
-        hyperparams=inference_text(run.folder / HYPERPARAMS, run.description),
+        hyperparams=inference_text(
+            run.folder / HYPERPARAMS, run.description, run.values
+        ),
         modules={
             name: SimpleNamespace(state_dict=lambda part=part: part)
             for name, part in weights.items()
@@ -337,5 +351,10 @@ def print_summary(run: RunFolder, summary: Mapping) -> None:
             other = stored["metrics"].get(name, math.nan)
             line += f"{other:9.2f} {unit:2s}{mean - other:+9.2f} {unit:2s}"
         print(line)
+    for name, groups in run.each.items():
+        for group, values in groups.items():
+            label = COLUMNS.get(name, (name,))[0]
+            mean = statistics.fmean(values)
+            print(f"{label}, {group}: {mean:.2f} over {len(values)} tests")
     if stored and (other := unlike(run)):
         print(f"stored: of another configuration: {', '.join(other)} differ")

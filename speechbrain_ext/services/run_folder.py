@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import jinja2
 from ruamel.yaml import YAML
 
 from speechbrain_ext.dataio.recordings import read_recordings
@@ -17,6 +18,7 @@ HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
 HISTORY = "history.csv"
+TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
 # columns of the test results that are no scores
 NAMES = ("id", "source", "test")
 
@@ -93,6 +95,22 @@ class RunFolder:
                 table.add(utterance=row["id"], source=source, **scores)
         return table
 
+    @property
+    def each(self) -> dict[str, dict[str, list[float]]]:
+        """Scores of every row of the main test, in the order of their ids.
+
+        Of the columns that report.yaml lists under `each`: by what stands
+        before the first slash of an id, such as the speaker.
+        """
+        found = {}
+        rows = [row for row in self.results if row["test"] == self.tests[0]]
+        for name in self.description.get("each", ()):
+            groups = found.setdefault(name, {})
+            for row in sorted(rows, key=lambda row: row["id"]):
+                group = row["id"].partition("/")[0]
+                groups.setdefault(group, []).append(round(row[name], 3))
+        return found
+
     @functools.cached_property
     def reference(self) -> dict | None:
         """The stored figures that this run is compared with, if any."""
@@ -111,18 +129,33 @@ class RunFolder:
             "recordings", "speakers", "hours" of speech; "noises", and
             "licenses", of all.
         """
+        values = self.values
+        split = values.get("train_split")
+        sources = {
+            "speech": (values.get("train_data"), split),
+            "noise": (
+                values.get("train_noise"),
+                values.get("train_noise_split", split),
+            ),
+        }
+        for kind, told in self.description.get("trained_on", {}).items():
+            sources[kind] = [
+                TEMPLATES.from_string(text).render(**values) or None
+                for text in told
+            ]
         rows = {}
-        for kind, key in (("speech", "train_data"), ("noise", "train_noise")):
-            path, split = self.values.get(key), self.values.get("train_split")
-            if path is not None and Path(path).is_file():
-                every = read_recordings(
-                    path, root=self.values.get("data_folder")
-                )
-                rows[kind] = [
+        for kind, (table, split) in sources.items():
+            if table is not None and Path(table).is_file():
+                every = [
                     row
-                    for row in every
-                    if row.kind in ("", kind) and row.split in ("", split)
+                    for row in read_recordings(
+                        table, root=values.get("data_folder")
+                    )
+                    if split is None or row.split in ("", split)
                 ]
+                fitting = [row for row in every if row.kind in ("", kind)]
+                # a user's noisy recordings are mixtures
+                rows[kind] = fitting or every
         speech, noise = rows.get("speech", []), rows.get("noise", [])
         return {
             "recordings": len(speech),
