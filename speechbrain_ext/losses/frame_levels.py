@@ -38,7 +38,7 @@ def hidden_energy(
     -------
     >>> levels = torch.tensor([-50.0, 50.0, 50.0])
     >>> hidden_energy(frame_snr_db=levels, signal=torch.ones(512))
-    tensor(0.3063)
+    tensor(0.2605)
     """
     weights = purification_weights(frame_snr_db=frame_snr_db)
     energies = frame_sums(signal.square(), window=window, hop=hop)

@@ -55,7 +55,8 @@ def prepare_librispeech_users(
     Arguments
     ---------
     data_folder : str
-        Of LibriSpeech: holds train-clean-100.
+        The folder LibriSpeech, which holds train-clean-100, or the one that
+        it lies in.
     fsd50k_folder : str
         Holds FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth.
     musan_folder : str
@@ -89,7 +90,8 @@ def prepare_librispeech_users(
     paths = [os.path.join(save_folder, f"{name}.csv") for name in names]
     if skip_prep:
         return paths
-    root = require_folder("data_folder", data_folder, SUBSET)
+    corpus = descend(data_folder, "LibriSpeech")
+    root = require_folder("data_folder", corpus, SUBSET)
     found = {name: [] for name in names}
     spoken = {}
     for path in list_audio(root):
@@ -102,7 +104,9 @@ def prepare_librispeech_users(
             for path in spoken[speaker]:
                 inner = os.path.relpath(path, data_folder)
                 row = {
-                    "ID": "speech/" + os.path.splitext(inner)[0],
+                    "ID": os.path.splitext(
+                        os.path.join("speech", os.path.relpath(path, corpus))
+                    )[0],
                     "spk_id": speaker,
                     "source": f"LibriSpeech {SUBSET}",
                     "license": "CC BY 4.0",
@@ -115,6 +119,7 @@ def prepare_librispeech_users(
         *list_musan(musan_folder, seed),
     ]:
         found[f"noise_{split}"].append(row)
+    os.makedirs(save_folder, exist_ok=True)
     for name, path in zip(names, paths):
         rows = {row["ID"]: row for row in found[name]}
         rows = [
@@ -129,6 +134,12 @@ def prepare_librispeech_users(
             raise ValueError(f"no recording is left for {path}")
         write_table(path, rows)
     return paths
+
+
+def descend(folder, name):
+    """Give the folder of this name where a folder has one, else itself."""
+    inner = os.path.join(folder, name)
+    return inner if os.path.isdir(inner) else folder
 
 
 def require_folder(argument, *parts):
@@ -239,6 +250,7 @@ def list_fsd50k(folder):
 
 def list_musan(folder, seed):
     """List the noises of MUSAN, with their splits."""
+    folder = descend(folder, "musan")
     for collection in ("free-sound", "sound-bible"):
         place = require_folder("musan_folder", folder, "noise", collection)
         paths = {

@@ -1,62 +1,31 @@
-"""FSD50K, MUSAN, users of LibriSpeech and one's own, on tiny trees."""
+"""Users of LibriSpeech with noises, and one's own recordings, on tiny trees."""
 
+import importlib.util
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from checkout import ROOT
 from trees import make_fsd50k, make_librispeech, make_musan, write_voice
 
-from speechbrain_ext.corpora import fsd50k, librispeech_users, musan, user
+from speechbrain_ext.corpora import user
 from speechbrain_ext.dataio.recordings import read_recordings
 
+RECIPE = ROOT / "recipes/LibriSpeech/personalized_enhancement"
+SPEC = importlib.util.spec_from_file_location(
+    "librispeech_users_prepare", RECIPE / "librispeech_users_prepare.py"
+)
+SCRIPT = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(SCRIPT)
+prepare = SCRIPT.prepare_librispeech_users
 LABELS = {
     "train": ["Rain,Water", "Male_speech_and_man_speaking,Speech", "Engine"],
     "val": ["Guitar,Musical_instrument,Music", "Rain,Water"],
     "eval": ["Wind", "Singing,Human_voice"],
 }
 SUBSET = "train-clean-100"
-
-
-def test_fsd50k_without_speech_and_music(tmp_path):
-    root = make_fsd50k(tmp_path / "fsd", LABELS)
-    rows = read_recordings(fsd50k.prepare(root, tmp_path / "out"))
-    assert [(row.id, row.split, row.label) for row in rows] == [
-        ("noise/fsd50k_dev/101", "train", "Rain"),
-        ("noise/fsd50k_dev/103", "train", "Engine"),
-        ("noise/fsd50k_dev/105", "valid", "Rain"),
-        ("noise/fsd50k_eval/106", "test", "Wind"),
-    ]
-    assert {row.source for row in rows} == {"FSD50K"}
-    every = fsd50k.prepare(root, tmp_path / "all", dropped=(), kind="event")
-    assert len(read_recordings(every, kind="event")) == 7
-
-
-def test_fsd50k_needs_its_parts(tmp_path):
-    root = make_fsd50k(tmp_path / "fsd", LABELS)
-    table = root / "FSD50K.ground_truth/dev.csv"
-    text = table.read_text()
-    table.write_text(text.replace(",train\n", ",trian\n", 1))
-    with pytest.raises(ValueError, match="clip 101 has the split 'trian'"):
-        fsd50k.prepare(root, tmp_path / "out")
-    table.write_text(text.replace("labels", "names", 1))
-    with pytest.raises(ValueError, match="has no column 'labels'"):
-        fsd50k.prepare(root, tmp_path / "out")
-    table.unlink()
-    with pytest.raises(FileNotFoundError, match="fsd50k_folder: .*dev.csv"):
-        fsd50k.prepare(root, tmp_path / "out")
-    with pytest.raises(FileNotFoundError, match="FSD50K.dev_audio"):
-        fsd50k.prepare(tmp_path, tmp_path / "out")
-
-
-def test_musan_tests_on_the_other_collection(tmp_path):
-    make_musan(tmp_path / "musan", files=5)
-    rows = read_recordings(musan.prepare(tmp_path, tmp_path / "out"))
-    assert Counter((row.source, row.split) for row in rows) == {
-        ("MUSAN free-sound", "train"): 4,
-        ("MUSAN free-sound", "valid"): 1,
-        ("MUSAN sound-bible", "test"): 5,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -69,53 +38,117 @@ def trees(tmp_path_factory):
     return [folder / name for name in ("libri", "fsd", "musan")]
 
 
+OPTIONS = {
+    "users": ["19", "26"],
+    "validation_speakers": 1,
+    "user_seconds": 6.0,
+    "sample_rate": 16000,
+}
+
+
+def read(paths, root):
+    """The recordings of the tables, by the name of the table."""
+    return {Path(path).stem: read_recordings(path, root=root) for path in paths}
+
+
 def test_users_are_kept_apart(tmp_path, trees):
-    options = {
-        "users": ["19", "26"],
-        "validation_speakers": 1,
-        "user_seconds": 6.0,
-    }
-    manifest = librispeech_users.prepare(*trees, tmp_path / "a", **options)
-    rows = read_recordings(manifest, kind="speech")
-    found = Counter((row.speaker, row.split) for row in rows)
+    libri, fsd, musan = trees
+    paths = prepare(libri, fsd, musan, tmp_path / "a", **OPTIONS)
+    tables = read(paths, libri)
+    found = Counter((row.speaker, row.split) for row in tables["users"])
     for name in ("19", "26"):
         assert found[name, "user_test"] == found[name, "user_valid"] == 2
         assert found[name, "user_train"] == 2
-    by_split = Counter(row.split for row in rows)
-    assert by_split["train"] == 12 and by_split["valid"] == 6
-    again = librispeech_users.prepare(*trees, tmp_path / "b", **options)
-    assert [(r.id, r.split) for r in read_recordings(again)] == [
-        (r.id, r.split) for r in read_recordings(manifest)
+    assert len(tables["train"]) == 12 and len(tables["valid"]) == 6
+    speakers = [
+        {row.speaker for row in tables[name]}
+        for name in ("train", "valid", "users")
     ]
-    noises = Counter(r.source for r in read_recordings(manifest, kind="noise"))
-    assert noises == {
-        "FSD50K": 4,
-        "MUSAN free-sound": 4,
-        "MUSAN sound-bible": 4,
+    assert len(set().union(*speakers)) == sum(map(len, speakers)) == 5
+    # LibriSpeech is read where it is
+    assert Path(tables["train"][0].path).is_relative_to(libri)
+    assert tables["train"][0].samples == round(3.1 * 16000)
+    again = prepare(libri, fsd, musan, tmp_path / "b", **OPTIONS)
+    for one, other in zip(paths, again, strict=True):
+        assert Path(one).read_bytes() == Path(other).read_bytes()
+
+
+def test_noises_are_those_without_speech_and_music(tmp_path, trees):
+    libri, fsd, musan = trees
+    tables = read(prepare(libri, fsd, musan, tmp_path, **OPTIONS), libri)
+    found = {
+        (row.source, row.label, name.partition("_")[2])
+        for name, rows in tables.items()
+        for row in rows
+        if row.source == "FSD50K"
     }
+    assert found == {
+        ("FSD50K", "Rain", "train"),
+        ("FSD50K", "Engine", "train"),
+        ("FSD50K", "Rain", "valid"),
+        ("FSD50K", "Wind", "test"),
+    }
+    counts = {
+        split: Counter(row.source for row in tables[f"noise_{split}"])
+        for split in ("train", "valid", "test")
+    }
+    assert counts["train"]["MUSAN free-sound"] == 3
+    assert counts["valid"]["MUSAN free-sound"] == 1
+    assert counts["test"] == {"MUSAN sound-bible": 4, "FSD50K": 1}
+    # clips of 44.1 kHz are copied at the rate of all others
+    assert {row.sample_rate for rows in tables.values() for row in rows} == {
+        16000
+    }
+
+
+def test_what_is_strange_in_fsd50k_is_left_out(tmp_path, trees, caplog):
+    """A clip told twice, a name that leads elsewhere, a damaged file."""
+    libri, _, musan = trees
+    fsd = make_fsd50k(tmp_path / "fsd", LABELS)
+    table = fsd / "FSD50K.ground_truth/dev.csv"
+    text = table.read_text()
+    first = text.splitlines()[1]
+    row = first.replace("101", "../../../fsd/x", 1)
+    table.write_text(f"{text}{first}\n{row}\n")
+    (fsd / "FSD50K.dev_audio/103.wav").write_bytes(b"damaged")
+    tables = read(prepare(libri, fsd, musan, tmp_path / "a", **OPTIONS), libri)
+    found = [r.id for r in tables["noise_train"] if r.source == "FSD50K"]
+    assert found == ["noise/fsd50k_dev/101"]
+    assert "103.wav is left out" in caplog.text
+    table.write_text(text.replace(",train\n", ",trian\n", 1))
+    with pytest.raises(ValueError, match="clip 101 has the split 'trian'"):
+        prepare(libri, fsd, musan, tmp_path / "b", **OPTIONS)
+
+
+def test_a_preparation_resumes_and_can_be_skipped(tmp_path, trees):
+    libri, fsd, musan = trees
+    paths = prepare(libri, fsd, musan, tmp_path, **OPTIONS)
+    copy = next((tmp_path / "audio").rglob("101.wav"))
+    before = copy.stat().st_mtime_ns
+    assert prepare(libri, fsd, musan, tmp_path, **OPTIONS) == paths
+    assert copy.stat().st_mtime_ns == before
+    nothing = ["/nowhere"] * 3
+    assert prepare(*nothing, tmp_path, skip_prep=True) == paths
+    with pytest.raises(FileNotFoundError, match="data_folder: there is no"):
+        prepare(*nothing, tmp_path)
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"users": ["19", "7"]}, "users: 7 are no speakers"),
-        (
-            {"users": ["19"], "validation_speakers": 4},
-            "there are 4 speakers, and one at least",
-        ),
-        (
-            {"users": ["19"], "validation_speakers": 1},
-            "leave none to train on. Make user_seconds smaller",
-        ),
+        ({"validation_speakers": 3}, "there are 3 speakers, and at least"),
+        ({"user_seconds": 60}, "leave none to train on. Make user_seconds"),
     ],
+    ids=["stranger", "few speakers", "short"],
 )
 def test_users_that_do_not_do(tmp_path, trees, options, message):
     with pytest.raises(ValueError, match=message):
-        librispeech_users.prepare(*trees, tmp_path, **options)
+        prepare(*trees, tmp_path, **{**OPTIONS, **options})
 
 
 def test_the_paper_has_20_users():
-    assert len(set(librispeech_users.USERS)) == 20
+    assert len(set(SCRIPT.USERS)) == 20
 
 
 def test_a_user_is_recordings_and_noises(tmp_path):
@@ -189,19 +222,3 @@ def test_a_users_tree_that_lacks_a_split_is_told(tmp_path):
         user.prepare(
             tmp_path / "in", tmp_path / "out", noise_folder=tmp_path / "noise"
         )
-
-
-def test_what_fsd50k_tells_of_strange_clips(tmp_path, caplog):
-    """A name that leads elsewhere, a clip told twice, a row too long."""
-    root = make_fsd50k(tmp_path / "fsd", LABELS)
-    expected = read_recordings(fsd50k.prepare(root, tmp_path / "out"))
-    table = root / "FSD50K.ground_truth/dev.csv"
-    text = table.read_text()
-    first = text.splitlines()[1]
-    row = first.replace("101", "../../../fsd/x", 1)
-    table.write_text(f"{text}{first}\n{row}\n{first},more,cells\n")
-    rows = read_recordings(fsd50k.prepare(root, tmp_path / "other"))
-    assert [row.id for row in rows] == [row.id for row in expected]
-    listed = (tmp_path / "other/skipped.csv").read_text()
-    assert "is listed twice" in listed and "fsd/x.wav" in listed
-    assert "left out: line" in caplog.text
