@@ -14,7 +14,6 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_ext.dataio.recordings import (
     COLUMNS,
     Recording,
-    is_formula,
     read_recordings,
 )
 from speechbrain_ext.dataio.references import find_references
@@ -25,6 +24,7 @@ logger = get_logger(__name__)
 # Of the largest sample in a file that is written.
 HIGHEST_PEAK = 0.99
 REDRAWS = 5
+QUOTED = ("=", "+", "-", "@", "'")
 TEST = "test"
 # Ratio of the frames that must be predicted above 0 dB.
 LEAST_SPEECH = 0.1
@@ -260,9 +260,10 @@ def simulate_user(
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in rows:
-            cells = map(str, row.values())
+            # spreadsheets run nothing that begins with an apostrophe
+            cells = [str(cell) for cell in row.values()]
             writer.writerow(
-                [f"'{c}" if is_formula(c.lstrip("'")) else c for c in cells]
+                [f"'{cell}" if cell[:1] in QUOTED else cell for cell in cells]
             )
     return table
 

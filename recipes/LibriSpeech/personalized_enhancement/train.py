@@ -274,7 +274,7 @@ class PersonalizedEnhancement(SkipNonFinite, sb.Brain):
                 step=self.optimizer_step,
                 stage="train",
                 learning_rate=self.optimizer.param_groups[0]["lr"],
-                skipped_steps=self.skipped_steps,
+                skipped_steps=getattr(self, "skipped_steps", 0),
             )
 
     def on_stage_end(self, stage, stage_loss, epoch):
