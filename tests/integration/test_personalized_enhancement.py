@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from commands import (
     ROOT,
     assert_equal,
-    kill_at,
+    import_from,
     load_rank,
     mistake_in,
     row_arguments,
@@ -38,7 +39,7 @@ from speechbrain_ext.hub import Card, build_release
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Enhancer, load_predictor
 from speechbrain_ext.models import SNRPredictor
-from speechbrain_ext.services.launcher import launch
+from speechbrain_ext.services import launcher
 from speechbrain_ext.training import load_hparams
 
 RECIPE = ROOT / "recipes/LibriSpeech/personalized_enhancement"
@@ -282,36 +283,63 @@ def options_for(trees, output, **options):
     }
 
 
-def command_for(trees, tmp_path, processes=1, **options):
-    """The worker that saves what every rank holds."""
-    options = options_for(trees, tmp_path / "out", **options)
-    return worker_command(REAL_FILE, tmp_path, processes, **options)
+class Interrupted(Exception):
+    """The run ends in the middle of an epoch."""
+
+
+def train_here(options, stop_at=None):
+    """Train in this process, maybe until a step is made."""
+    words = [f"--{key}={value}" for key, value in options.items()]
+    command, _ = launcher.check_recipe(REAL_FILE, [*words, "--noprogressbar"])
+    recipe = import_from(RECIPE, "train")
+    plain = recipe.PersonalizedEnhancement
+
+    class Stopped(plain):
+        def on_fit_batch_end(self, *arguments):
+            super().on_fit_batch_end(*arguments)
+            if self.optimizer_step == stop_at:
+                raise Interrupted
+
+    recipe.PersonalizedEnhancement = Stopped
+    with launcher.arguments_of(command, RECIPE / "train.py"):
+        recipe.main(sys.argv[1:])
+
+
+def weights_of(folder):
+    """What the last checkpoint of a run holds."""
+    found = Checkpointer(folder / "save").find_checkpoint()
+    return torch.load(found.paramfiles["separator"])
 
 
 @pytest.mark.slow
 def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    options = {
-        "batches_per_epoch": 60,
-        "number_of_epochs": 1,
-        "ckpt_interval_minutes": 0,
-        "ckpt_interval_steps": 3,
-        "positive_weight": 0.1,
-    }
-    run(command_for(trees, whole, **options))
-    command = command_for(trees, parts, **options)
-    history = parts / "out/history.csv"
-    kill_at(10, command, history)
-    run(command)
-    assert load_rank(parts)["optimizer_step"] == 60
-    assert_equal(load_rank(whole)["parameters"], load_rank(parts)["parameters"])
-    assert history.read_bytes() == (whole / "out/history.csv").read_bytes()
+    whole, parts = (
+        options_for(
+            trees,
+            tmp_path / name,
+            number_of_epochs=2,
+            batches_per_epoch=10,
+            ckpt_interval_minutes=0,
+            ckpt_interval_steps=3,
+            positive_weight=0.1,
+        )
+        for name in ("whole", "parts")
+    )
+    train_here(whole)
+    for step in (5, 17):
+        with pytest.raises(Interrupted):
+            train_here(parts, stop_at=step)
+    train_here(parts)
+    assert_equal(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+    for name in ("history.csv", "test_results.csv"):
+        one, other = (tmp_path / part / name for part in ("whole", "parts"))
+        assert one.read_bytes() == other.read_bytes(), name
 
 
 @pytest.mark.slow
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
-    run(command_for(trees, tmp_path, processes=2))
+    options = options_for(trees, tmp_path / "out")
+    run(worker_command(REAL_FILE, tmp_path, 2, **options))
     first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
     assert first["wrapped"] and first["optimizer_step"] == 6
     assert_equal(first["parameters"], second["parameters"])
@@ -345,7 +373,7 @@ def test_a_run_starts_from_the_generalist(trees, tmp_path, variants):
 
 def mistake(file, options):
     """What ends a run of a hyperparameter file with these options."""
-    return mistake_in(launch, train_command(file, **options)[2:])
+    return mistake_in(launcher.launch, train_command(file, **options)[2:])
 
 
 @pytest.mark.parametrize(
@@ -428,5 +456,5 @@ def test_what_does_not_fit_the_data_is_told(trees, tmp_path, options, message):
 @pytest.mark.slow
 def test_other_settings_need_another_folder(variants):
     _, command, _ = find_run(variants, "--user=u1")
-    told = mistake_in(launch, [*command, "--beta=2.0"])
+    told = mistake_in(launcher.launch, [*command, "--beta=2.0"])
     assert "holds a run with another beta" in told

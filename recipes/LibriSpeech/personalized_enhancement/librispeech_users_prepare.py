@@ -281,7 +281,7 @@ def measure(row, save_folder, sample_rate):
     place = os.path.join("audio", f"{row['ID']}.wav")
     copy = os.path.join(save_folder, place)
     try:
-        info = soundfile.info(copy if os.path.isfile(copy) else source)
+        info = soundfile.info(source)
         if info.samplerate != sample_rate or "wav" not in row:
             if not os.path.isfile(copy):
                 convert(source, copy, sample_rate)

@@ -121,12 +121,17 @@ def test_what_is_strange_in_fsd50k_is_left_out(tmp_path, trees, caplog):
 
 
 def test_a_preparation_resumes_and_can_be_skipped(tmp_path, trees):
-    libri, fsd, musan = trees
-    paths = prepare(libri, fsd, musan, tmp_path, **OPTIONS)
-    copy = next((tmp_path / "audio").rglob("101.wav"))
-    before = copy.stat().st_mtime_ns
-    assert prepare(libri, fsd, musan, tmp_path, **OPTIONS) == paths
-    assert copy.stat().st_mtime_ns == before
+    options = {**OPTIONS, "sample_rate": 8000}
+    paths = prepare(*trees, tmp_path, **options)
+    copies = sorted((tmp_path / "audio").rglob("*.wav"))
+    before = [copy.stat().st_mtime_ns for copy in copies]
+    tables = [Path(path).read_bytes() for path in paths]
+    assert prepare(*trees, tmp_path, **options) == paths
+    assert [copy.stat().st_mtime_ns for copy in copies] == before
+    assert [Path(path).read_bytes() for path in paths] == tables
+    # speech of another rate is copied, too
+    row = read(paths, trees[0])["users"][0]
+    assert row.sample_rate == soundfile.info(row.path).samplerate == 8000
     nothing = ["/nowhere"] * 3
     assert prepare(*nothing, tmp_path, skip_prep=True) == paths
     with pytest.raises(FileNotFoundError, match="data_folder: there is no"):
