@@ -2,13 +2,10 @@
 
 from speechbrain_ext.corpora import (
     folder,
-    fsd50k,
     fuss,
     librispeech,
-    librispeech_users,
     mini,
     mixtures,
-    musan,
     realm,
     user,
     voxceleb,
@@ -16,13 +13,10 @@ from speechbrain_ext.corpora import (
 
 __all__ = [
     "folder",
-    "fsd50k",
     "fuss",
     "librispeech",
-    "librispeech_users",
     "mini",
     "mixtures",
-    "musan",
     "realm",
     "user",
     "voxceleb",

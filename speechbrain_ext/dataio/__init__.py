@@ -16,7 +16,11 @@ from speechbrain_ext.dataio.mixing import (
     ring_targets,
     scale_to_level,
 )
-from speechbrain_ext.dataio.noisy_speech import NoisyBatch, NoisySpeech
+from speechbrain_ext.dataio.noisy_speech import (
+    NoisyBatch,
+    NoisyRecordings,
+    NoisySpeech,
+)
 from speechbrain_ext.dataio.noisy_user import (
     divide_noises,
     draw_noise,
@@ -54,6 +58,7 @@ __all__ = [
     "MixedSounds",
     "Mixtures",
     "NoisyBatch",
+    "NoisyRecordings",
     "NoisySpeech",
     "NoisyUtteranceBatch",
     "NoisyUtterances",

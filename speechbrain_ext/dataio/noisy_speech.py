@@ -5,14 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from speechbrain_ext.dataio.clip_sampler import ClipSampler
 from speechbrain_ext.dataio.mixed_sounds import MixtureBatches
-from speechbrain_ext.dataio.mixing import LEAST_POWER, add_noise
+from speechbrain_ext.dataio.mixing import (
+    LEAST_POWER,
+    LEVEL_DB,
+    add_noise,
+    scale_to_level,
+)
+from speechbrain_ext.dataio.noisy_user import draw_noise, generator_for
 from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.samplers import Draw
-from speechbrain_ext.dataio.segments import SegmentReader
+from speechbrain_ext.dataio.segments import SegmentReader, read_whole
 from speechbrain_ext.dataio.sources import make_loader
 
 
@@ -275,3 +281,98 @@ class NoisySpeechDataset(Dataset):
             "snr_db": torch.tensor(ratios),
             **{name: torch.from_numpy(x) for name, x in signals.items()},
         }
+
+
+class NoisyRecordings(MixtureBatches, Dataset):
+    """Whole recordings and the noise that is added to them, always the same.
+
+    Arguments
+    ---------
+    speech : sequence of Recording
+        Clean or noisy.
+    noise : sequence of Recording
+        One is added.
+    snr_db : sequence of float
+        Lowest and highest ratio.
+    draws : int
+        How often each recording gets a noise: first all recordings once,
+        then all of them again.
+    level_db : float or None
+        Of the recordings, see `scale_to_level`; None for a mean power of 1.
+
+    Attributes
+    ----------
+    loader : torch.utils.data.DataLoader
+        Yields one recording at a time; `mix` takes it.
+    """
+
+    def __init__(
+        self,
+        speech: Sequence[Recording],
+        noise: Sequence[Recording],
+        *,
+        snr_db: Sequence[float],
+        draws: int = 1,
+        level_db: float | None = LEVEL_DB,
+    ) -> None:
+        self.speech = speech
+        self.noise = noise
+        self.snr_db = snr_db
+        self.draws = draws
+        self.level_db = level_db
+        self.loader = DataLoader(self, batch_size=None)
+
+    def __len__(self) -> int:
+        return self.draws * len(self.speech)
+
+    def __getitem__(self, number: int) -> dict:
+        """Read a recording and its noise.
+
+        Arguments
+        ---------
+        number : int
+            Which of the draws.
+
+        Returns
+        -------
+        item : dict
+            "recording" (of `speech`), "draw" (which one of it), "speech" and
+            "noise", shape (time,), and "snr_db", in dB.
+        """
+        draw, index = divmod(number, len(self.speech))
+        recording = self.speech[index]
+        generator = generator_for(draw, recording.id)
+        speech = read_whole(recording)
+        noise = draw_noise(self.noise, len(speech), generator)
+        snr_db = torch.tensor(generator.uniform(*self.snr_db)).float()
+        return {
+            "recording": recording,
+            "draw": draw,
+            "speech": torch.from_numpy(speech),
+            "noise": torch.from_numpy(noise),
+            "snr_db": snr_db,
+        }
+
+    def mix(self, item: dict) -> NoisyBatch:
+        """Bring a recording to its level, and add the noise.
+
+        Arguments
+        ---------
+        item : dict
+            What the loader yields.
+
+        Returns
+        -------
+        noisy : NoisyBatch
+            Of one recording.
+        """
+        item = self._moved(item)
+        target = item["speech"]
+        if self.level_db is None:
+            target = target / target.square().mean().sqrt()
+        else:
+            target = scale_to_level(target, level_db=self.level_db)
+        mixture, _ = add_noise(
+            speech=target, noise=item["noise"], snr_db=item["snr_db"]
+        )
+        return NoisyBatch(mixture[None], target[None], None)

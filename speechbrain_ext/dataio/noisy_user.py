@@ -1,32 +1,38 @@
 """Noises for different purposes, and a user whose recordings are noisy."""
 
+import csv
 import hashlib
-import logging
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
+from speechbrain.utils.logger import get_logger
 
-from speechbrain_ext.dataio.manifest import write_manifest
-from speechbrain_ext.dataio.prepared import (
-    AUDIO,
-    MANIFEST,
-    PreparedFolder,
-    leads_outside,
+from speechbrain_ext.dataio.recordings import (
+    COLUMNS,
+    Recording,
+    read_recordings,
 )
-from speechbrain_ext.dataio.recordings import Recording
+from speechbrain_ext.dataio.references import find_references
 from speechbrain_ext.dataio.segments import read_whole
-from speechbrain_ext.outputs import is_output, written
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Of the largest sample in a file that is written.
 HIGHEST_PEAK = 0.99
 REDRAWS = 5
+QUOTED = ("=", "+", "-", "@", "'")
+TEST = "test"
+# Ratio of the frames that must be predicted above 0 dB.
+LEAST_SPEECH = 0.1
+DOUBTFUL_SPEECH = 0.3
+LEAST_SECONDS = 60
+# What is checked: so many recordings, so much of each.
+CHECKED_RECORDINGS = 30
+CHECKED_SECONDS = 20
 
 
 def divide_noises(
@@ -85,6 +91,59 @@ def divide_noises(
     return divided
 
 
+def read_noises(
+    part: str,
+    purpose: str,
+    *,
+    tables: Mapping[str, str | os.PathLike],
+    splits: Mapping[str, str | None],
+    sources: Mapping[str, str | None],
+    labels_dropped: Sequence[str] = (),
+    root: str | os.PathLike | None = None,
+) -> list[Recording]:
+    """Read the noises that are for one purpose.
+
+    Arguments
+    ---------
+    part : str
+        Such as train, valid or test: which table, and which split of it.
+    purpose : str
+        One of `sources`. The purpose "test" has its noises for itself, all
+        others divide those of one part between them, by file.
+    tables : mapping
+        Part to a table of recordings.
+    splits : mapping
+        Part to a split of its table; None takes all.
+    sources : mapping
+        See `divide_noises`.
+    labels_dropped : sequence of str
+        Noises of these labels are left out.
+    root : str or PathLike, optional
+        See `read_recordings`.
+
+    Returns
+    -------
+    noises : list of Recording
+
+    Raises
+    ------
+    ValueError
+        If there are too few, or see `read_recordings`.
+    """
+    table, split = tables[part], splits[part]
+    rows = read_recordings(table, kind="noise", split=split, root=root)
+    noises = [noise for noise in rows if noise.label not in labels_dropped]
+    roles = {
+        name: source
+        for name, source in sources.items()
+        if (name == TEST) == (purpose == TEST)
+    }
+    try:
+        return divide_noises(noises, roles)[purpose]
+    except ValueError as error:
+        raise ValueError(f"{table}, split {split!r}: {error}") from error
+
+
 def draw_noise(
     noises: Sequence[Recording], samples: int, generator: np.random.Generator
 ) -> np.ndarray:
@@ -139,7 +198,7 @@ def simulate_user(
     *,
     snr_db: Sequence[float],
     seed: int,
-) -> Path:
+) -> str:
     """Make the noisy recordings of a user whose clean speech is known.
 
     For experiments: a real user has nothing but such recordings. Each
@@ -153,7 +212,7 @@ def simulate_user(
     noises : sequence of Recording
         What is around the user.
     folder : str or PathLike
-        Where the recordings and their manifest are written.
+        Where the recordings and their table are written.
     snr_db : sequence of float
         Lowest and highest SNR of an utterance.
     seed : int
@@ -161,62 +220,61 @@ def simulate_user(
 
     Returns
     -------
-    path : Path
-        The manifest. For each utterance it has a mixture and its references,
+    path : str
+        The table. For each utterance it has a mixture and its references,
         the speech and the noise in it: see
         `speechbrain_ext.dataio.find_references`.
 
     Raises
     ------
     ValueError
-        If there is no speech or no noise, or the folder holds a user that
-        was made from something else.
+        If there is no speech or no noise.
     """
     for name, recordings in (("speech", speech), ("noise", noises)):
         if not recordings:
             raise ValueError(f"there is no {name} to simulate a user with")
-    made_from = {
-        "corpus": "simulate_user",
-        "speech": _digest(str(speech)),
-        "noises": _digest(str(noises)),
-        "snr_db": list(snr_db),
-        "seed": seed,
-    }
-    prepared = PreparedFolder(folder, made_from)
-    with prepared.taken():
-        rows = [
-            row
-            for recording in speech
-            for row in _add_noise(
-                recording, noises, prepared.path, snr_db, seed
+    rows = []
+    for number, recording in enumerate(speech, start=1):
+        name = recording.id.partition("/")[2] or recording.id
+        ids = f"mixture/{name}", f"speech/{name}/clean", f"noise/{name}/around"
+        signals = add_surroundings(recording, noises, snr_db, seed)
+        for identity, signal in zip(ids, signals, strict=True):
+            kind = identity.partition("/")[0]
+            place = os.path.join("audio", kind, f"{number:04d}.wav")
+            path = os.path.join(folder, place)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            soundfile.write(path, signal, recording.sample_rate, "PCM_16")
+            cells = {
+                **vars(recording),
+                "seconds": recording.seconds,
+                "id": identity,
+                "kind": kind,
+                "path": place,
+            }
+            rows.append({name: cells[key] for name, key in COLUMNS.items()})
+    rows.sort(key=lambda row: row["ID"])
+    table = os.path.join(folder, "manifest.csv")
+    with open(
+        table, "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            # spreadsheets run nothing that begins with an apostrophe
+            cells = [str(cell) for cell in row.values()]
+            writer.writerow(
+                [f"'{cell}" if cell[:1] in QUOTED else cell for cell in cells]
             )
-        ]
-        manifest = prepared.path / MANIFEST
-        write_manifest(manifest, rows)
-    return manifest
+    return table
 
 
-def _add_noise(
+def add_surroundings(
     recording: Recording,
     noises: Sequence[Recording],
-    folder: Path,
     snr_db: Sequence[float],
     seed: int,
-) -> list[Recording]:
-    """Write a mixture and its references, unless they are there unchanged."""
-    name = recording.id.partition("/")[2] or recording.id
-    ids = (f"mixture/{name}", f"speech/{name}/clean", f"noise/{name}/around")
-    rows = [
-        replace(
-            recording,
-            id=identity,
-            path=str(folder / AUDIO / f"{identity}.wav"),
-            kind=identity.partition("/")[0],
-        )
-        for identity in ids
-    ]
-    if all(is_output(row.path) for row in rows):
-        return rows
+) -> list[np.ndarray]:
+    """Make a noisy recording, the speech and the noise in it, as 16 bits."""
     generator = generator_for(seed, recording.id)
     clean = read_whole(recording)
     noise = draw_noise(noises, len(clean), generator)
@@ -225,23 +283,108 @@ def _add_noise(
     noise = noise * np.sqrt(wanted / np.mean(np.square(noise)))
     noisy = clean + noise
     gain = min(1.0, HIGHEST_PEAK / np.abs(noisy).max())
-    for row, signal in zip(rows, (noisy, clean, noise), strict=True):
-        if leads_outside(row.path, folder):
-            raise ValueError(f"the id {row.id!r} leads out of {folder}")
-        if os.path.lexists(row.path):
-            logger.warning(
-                "%s is not as it was prepared; making it again", row.path
-            )
-        # all in this folder is ours: it was new when the folder was
-        with written(row.path, "simulate_user", overwrite=True) as partial:
-            soundfile.write(
-                partial,
-                np.rint(gain * signal * 32767).astype(np.int16),
-                recording.sample_rate,
-                subtype="PCM_16",
-                format="WAV",
-            )
-    return rows
+    return [
+        np.rint(gain * signal * 32767).astype(np.int16)
+        for signal in (noisy, clean, noise)
+    ]
+
+
+def read_user(
+    table: str | os.PathLike, *, split: str, clean: bool
+) -> tuple[list[Recording], list[Recording] | None]:
+    """Read a user's noisy recordings, and the clean speech in them.
+
+    Arguments
+    ---------
+    table : str or PathLike
+        From `simulate_user`, or of a real user's recordings.
+    split : str
+        user_train, user_valid or user_test.
+    clean : bool
+        Whether the clean speech is known.
+
+    Returns
+    -------
+    recordings, speech : list of Recording, list of Recording or None
+
+    Raises
+    ------
+    ValueError
+        See `find_references`.
+    """
+    found = find_references(table, split=split, required=clean)
+    speech = [
+        reference
+        for item in found
+        for reference in item.references
+        if reference.kind == "speech"
+    ]
+    return [item.mixture for item in found], speech if clean else None
+
+
+@torch.no_grad()
+def check_speech(
+    recordings: Sequence[Recording], predictor: torch.nn.Module | None
+) -> None:
+    """Check that there is speech in the recordings of a user.
+
+    Where hardly any frame is predicted to hold more speech than noise, there
+    is none. A crowd passes for speech, and noise unlike any that the
+    predictor has heard may. Whether there is a second voice cannot be told:
+    to the predictor it is speech like the first.
+
+    Arguments
+    ---------
+    recordings : sequence of Recording
+        To train on.
+    predictor : torch.nn.Module or None
+        Of frame SNRs; without one only the length is checked.
+
+    Raises
+    ------
+    ValueError
+        If hardly a frame holds speech. Little speech is logged.
+    """
+    seconds = sum(recording.seconds for recording in recordings)
+    if seconds < LEAST_SECONDS:
+        logger.warning(
+            "There are %.0f s of recordings to train on; a few minutes are "
+            "needed to learn a voice.",
+            seconds,
+        )
+    if predictor is None:
+        logger.warning(
+            "Whether there is speech in the recordings was not checked: that "
+            "needs a predictor, and check_recordings."
+        )
+        return
+    above = frames = 0
+    for recording in recordings[:CHECKED_RECORDINGS]:
+        samples = read_whole(recording)
+        samples = samples[: CHECKED_SECONDS * recording.sample_rate]
+        levels = predictor(torch.from_numpy(samples)[None])
+        above += int((levels > 0).sum())
+        frames += levels.numel()
+    ratio = above / frames
+    if ratio < LEAST_SPEECH:
+        raise ValueError(
+            f"the recordings of the user seem to hold no speech: in "
+            f"{100 * ratio:.1f} % of their frames the predictor finds more "
+            f"speech than noise, and at least {100 * LEAST_SPEECH:.0f} % are "
+            "wanted. Listen to them; if there is speech all the same, set "
+            "check_recordings to False"
+        )
+    logger.info(
+        "In %.0f %% of the frames of the recordings the predictor finds more "
+        "speech than noise. Whether it is one voice cannot be told: keep "
+        "recordings of others out.",
+        100 * ratio,
+    )
+    if ratio < DOUBTFUL_SPEECH:
+        logger.warning(
+            "That is little: there may be no speech in some of the "
+            "recordings, or more noise than speech. Listen to them."
+        )
 
 
 def _digest(text):

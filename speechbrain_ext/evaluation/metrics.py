@@ -91,6 +91,23 @@ COLUMNS = {
     "least_squares_cost_db": Column("Least squares, added loss", "dB", ""),
 }
 
+# Of the signal before the model, and of predicted levels of frames.
+COLUMNS |= {
+    f"input_{name}": Column(f"{column.label}, before", column.unit, "")
+    for name, column in COLUMNS.items()
+    if name.startswith(("pesq", "stoi", "estoi", "dnsmos"))
+}
+COLUMNS |= {
+    "error_db": Column("Error of the SNR of a frame, rms", "dB", "lower"),
+    "correlation": Column("Correlation with the true SNR", "", "higher"),
+    "weight_error": Column("Error of the weight of a frame", "", "lower"),
+    "frames_above": Column("Frames predicted above 0 dB", "%", ""),
+    "noise_hidden": Column("Noise that weights hide", "%", "higher"),
+    "noise_hidden_oracle": Column("Noise that true weights hide", "%", ""),
+    "speech_hidden": Column("Speech that weights hide", "%", "lower"),
+    "speech_hidden_oracle": Column("Speech that true weights hide", "%", ""),
+}
+
 
 def column_of(name):
     """Describe a score, or one of a test of its own.

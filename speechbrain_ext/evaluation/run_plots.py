@@ -1,7 +1,14 @@
 """Plots of a run's results page, drawn from what the run left."""
 
+import csv
 from pathlib import Path
 
+import soundfile
+
+from speechbrain_ext.evaluation.enhancement_plots import (
+    improvement_boxes,
+    snr_course,
+)
 from speechbrain_ext.evaluation.estimator_plots import course_over_epochs
 from speechbrain_ext.evaluation.plots import residual_noise_against_snr
 from speechbrain_ext.evaluation.recognition_plots import error_rate_against_snr
@@ -104,4 +111,54 @@ def word_errors_by_snr(path: Path, run) -> Path:
     arm = {"name": "this model", "snr_db": list(rates)}
     return error_rate_against_snr(
         path, arms=[{**arm, "wer": [*rates.values()]}]
+    )
+
+
+def improvements_by_group(path: Path, run) -> Path | None:
+    """Draw a box of the SI-SDR improvements of each speaker.
+
+    Arguments
+    ---------
+    path : Path
+        PNG to write.
+    run : RunFolder
+        Its report.yaml lists si_sdri under `each`.
+
+    Returns
+    -------
+    path : Path or None
+        None where there are none.
+    """
+    groups = run.each.get("si_sdri")
+    return improvement_boxes(path, groups=groups) if groups else None
+
+
+def frame_levels(path: Path, run) -> Path | None:
+    """Draw true and predicted levels of the frames of a recording.
+
+    Arguments
+    ---------
+    path : Path
+        PNG to write.
+    run : RunFolder
+        Its folder `levels` holds the recording and a table of the levels.
+
+    Returns
+    -------
+    path : Path or None
+        None where there are none.
+    """
+    folder = run.folder / "levels"
+    if not folder.is_dir():
+        return None
+    waveform, rate = soundfile.read(folder / "recording.wav", dtype="float32")
+    with open(folder / "levels.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    levels = {name: [float(row[name]) for row in rows] for name in rows[0]}
+    return snr_course(
+        path,
+        waveform=waveform,
+        levels=levels,
+        sample_rate=rate,
+        hop=run.values["hop"],
     )

@@ -87,7 +87,7 @@ def find_folder(source: str | os.PathLike) -> Path | None:
 
 
 def find_release(folder: str | os.PathLike) -> Path:
-    """Find the release folder of a results folder.
+    r"""Find the release folder of a results folder.
 
     Arguments
     ---------
@@ -108,20 +108,24 @@ def find_release(folder: str | os.PathLike) -> Path:
     Example
     -------
     >>> folder = getfixture("tmp_path")
-    >>> _ = (folder / "hyperparams.yaml").write_text("seed: 1")
+    >>> text = "pretrainer: null\ncheckpointer: null\n"
+    >>> _ = (folder / "hyperparams.yaml").write_text(text)
     >>> (folder / "release").mkdir()
     >>> find_release(folder).name
     'release'
     """
     folder = Path(folder)
-    path = folder / HYPERPARAMS
+    path, inner = folder / HYPERPARAMS, folder / RELEASE
     if path.is_file():
         with open(path, "rb") as file:
             text = file.read(LARGEST_TRAINING_FILE)
-        if re.search(rb"^pretrainer\s*:", text, re.MULTILINE):
+        keys = set(re.findall(rb"^(\w+)\s*:", text, re.MULTILINE))
+        # a training may have a pretrainer, too, but a release no checkpoints
+        training = b"checkpointer" in keys and inner.is_dir()
+        if b"pretrainer" in keys and not training:
             return folder
-    if (folder / RELEASE).is_dir():
-        return folder / RELEASE
+    if inner.is_dir():
+        return inner
     raise FileNotFoundError(
         f"{folder} is neither a release folder ({HYPERPARAMS} with the key "
         f"pretrainer) nor a results folder with a subfolder {RELEASE}; run "

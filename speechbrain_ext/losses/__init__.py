@@ -13,7 +13,11 @@ from speechbrain_ext.losses.contrastive import (
     info_nce,
     token_cross_entropy,
 )
-from speechbrain_ext.losses.contrastive_mixtures import contrastive_mixtures
+from speechbrain_ext.losses.contrastive_mixtures import (
+    contrastive_mixtures,
+    contrastive_pairs,
+)
+from speechbrain_ext.losses.frame_levels import compare_levels
 from speechbrain_ext.losses.frame_sampling import sample_frames
 from speechbrain_ext.losses.mixit import (
     EXACT_LIMIT,
@@ -48,7 +52,9 @@ __all__ = [
     "average_scores",
     "check_least_squares",
     "cbpc",
+    "compare_levels",
     "contrastive_mixtures",
+    "contrastive_pairs",
     "covariance",
     "frame_snr_db",
     "info_nce",

@@ -96,3 +96,64 @@ def contrastive_mixtures(
     apart = distance(first, second)
     wanted = distance(first_target, second_target)
     return torch.where(positive, apart, (apart - wanted).square())
+
+
+def contrastive_pairs(
+    *,
+    estimate: torch.Tensor,
+    target: torch.Tensor,
+    positive: torch.Tensor,
+    frame_snr_db: torch.Tensor | None,
+    positive_weight: float,
+    negative_weight: float,
+    **options,
+) -> torch.Tensor:
+    """Compare the estimates of a batch of pairs, and weight the two kinds.
+
+    Arguments
+    ---------
+    estimate, target : torch.Tensor
+        Shape (2 pairs, time): 0 is a pair with 1, 2 with 3, ...
+    positive : torch.Tensor
+        Shape (pairs,), bool; see `contrastive_mixtures`.
+    frame_snr_db : torch.Tensor or None
+        Shape (2 pairs, frames).
+    positive_weight, negative_weight : float
+        Of the two kinds of pairs.
+    **options
+        See `contrastive_mixtures`.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        Shape (pairs,).
+
+    Example
+    -------
+    >>> signals = torch.randn(2, 1000).repeat_interleave(2, 0)
+    >>> contrastive_pairs(
+    ...     estimate=signals, target=signals, frame_snr_db=None,
+    ...     positive=torch.tensor([True, False]), positive_weight=1.0,
+    ...     negative_weight=1.0,
+    ... )
+    tensor([0., 0.])
+    """
+
+    def divide(values):
+        if values is None:
+            return None, None
+        return values.unflatten(0, (-1, 2)).unbind(1)
+
+    estimates, targets = divide(estimate), divide(target)
+    levels = divide(frame_snr_db)
+    found = contrastive_mixtures(
+        first=estimates[0],
+        second=estimates[1],
+        first_target=targets[0],
+        second_target=targets[1],
+        positive=positive,
+        first_snr_db=levels[0],
+        second_snr_db=levels[1],
+        **options,
+    )
+    return torch.where(positive, positive_weight, negative_weight) * found

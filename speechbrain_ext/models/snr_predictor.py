@@ -1,7 +1,10 @@
 """Predicting how clean each frame of noisy speech is."""
 
+import os
+
 import torch
 import torch.nn.functional as F
+from speechbrain.utils.checkpoints import Checkpointer
 from torch import nn
 
 from speechbrain_ext.models.recurrent import GatedRecurrentNet
@@ -78,3 +81,48 @@ class SNRPredictor(nn.Module):
             spectrum = torch.view_as_real(torch.fft.rfft(frames))
             features = log_power(spectrum)
         return UNIT_DB * self.network(features).squeeze(-1).float()
+
+
+def load_trained(
+    predictor: SNRPredictor, folder: str | os.PathLike
+) -> SNRPredictor:
+    """Load the weights of a trained predictor.
+
+    Arguments
+    ---------
+    predictor : SNRPredictor
+        Of the same size.
+    folder : str or PathLike
+        Holds predictor.ckpt, or is the output folder of the run that trained
+        it.
+
+    Returns
+    -------
+    predictor : SNRPredictor
+        In evaluation mode; its parameters take no gradient.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no weights.
+
+    Example
+    -------
+    >>> load_trained(SNRPredictor(hidden=8), "/nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: predictor: there are no weights in /nowhere; ...
+    """
+    path, found = os.path.join(folder, "predictor.ckpt"), None
+    if not os.path.isfile(path):
+        save = os.path.join(folder, "save")
+        if os.path.isdir(save):
+            found = Checkpointer(save).find_checkpoint(min_key="objective")
+        if found is None or "predictor" not in found.paramfiles:
+            raise FileNotFoundError(
+                f"predictor: there are no weights in {folder}; train one by "
+                "--stage=snr_predictor, or give its folder as --predictor=DIR"
+            )
+        path = found.paramfiles["predictor"]
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    predictor.load_state_dict(weights)
+    return predictor.eval().requires_grad_(False)

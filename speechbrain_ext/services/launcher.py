@@ -72,7 +72,7 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     folder = Path(command.checked.values["output_folder"])
     claim = None
     if main:
-        description = find_description(script)
+        description = find_description(script, command.checked.values)
         require_releasable(command.checked.text, description)
         claim = claim_output(folder)
         identify(command, folder, declared)
@@ -99,10 +99,17 @@ def find_script(hparams_file: str | os.PathLike) -> Path:
     return named if named.is_file() else named.with_name("train.py")
 
 
-def find_description(script: Path) -> Path:
-    """Find what a script's results page tells: report[_SCRIPT].yaml."""
-    own = script.with_name(f"report_{script.stem}.yaml")
-    return own if own.is_file() else script.with_name(DESCRIPTION)
+def find_description(script: Path, values: Mapping) -> Path:
+    """Find what a run's results page tells.
+
+    It is report_STAGE.yaml for the stage that a run trains, report_SCRIPT.yaml
+    for a script, report.yaml where there is neither.
+    """
+    for name in (values.get("stage"), script.stem):
+        own = script.with_name(f"report_{name}.yaml")
+        if own.is_file():
+            return own
+    return script.with_name(DESCRIPTION)
 
 
 def check_recipe(
@@ -205,7 +212,8 @@ def identity_of(
         From `check_recipe`.
     declared : module
         The recipe's options.py: FREE names more keys that may change, BOUND
-        keys that may not.
+        keys that may not. STAGES names, for each value of the key `stage`,
+        what such a run does not read.
     manifests : sequence of Path
         Prepared data.
 
@@ -213,10 +221,12 @@ def identity_of(
     -------
     identity : dict
     """
+    stage = command.checked.values.get("stage")
+    unread = getattr(declared, "STAGES", {}).get(stage, ())
     return run_identity(
         command.checked.text,
         run_opts=vars(command.run_opts),
-        free=getattr(declared, "FREE", ()),
+        free=[*getattr(declared, "FREE", ()), *unread],
         bound=getattr(declared, "BOUND", ()),
         manifests=manifests,
     )

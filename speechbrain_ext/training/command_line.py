@@ -19,7 +19,7 @@ from speechbrain_ext.training.configuration import (
     CheckedHparams,
     build_hparams,
     check_hparams,
-    has_key,
+    read_keys,
 )
 from speechbrain_ext.training.options import find_mistakes, read_option
 from speechbrain_ext.training.output_folder import (
@@ -182,7 +182,8 @@ def check_command_line(
     hparams_file, given, mistakes = split_options(arguments)
     run_opts, values, faults = _read_run_options(hparams_file, given)
     own = {k: words[-1] for k, words in given.items() if k not in RUN_OPTIONS}
-    own |= {k: v for k, v in values.items() if has_key(hparams_file, k)}
+    known = read_keys(hparams_file)
+    own |= {k: v for k, v in values.items() if k in known}
 
     def find_all_conflicts(values):
         found = find_conflicts(values) if find_conflicts else []
@@ -191,7 +192,7 @@ def check_command_line(
         return found + _find_run_mistakes(values, run_opts)
 
     rules = {
-        **{k: r for k, r in _RUN_RULES.items() if has_key(hparams_file, k)},
+        **{k: r for k, r in _RUN_RULES.items() if k in known},
         **rules,
     }
 

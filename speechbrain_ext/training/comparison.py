@@ -14,7 +14,7 @@ from types import ModuleType
 from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.outputs import mark_folder
 from speechbrain_ext.training.command_line import RUN_OPTIONS, split_options
-from speechbrain_ext.training.configuration import has_key, load_hparams
+from speechbrain_ext.training.configuration import load_hparams, read_keys
 from speechbrain_ext.training.same_run import differences
 from speechbrain_ext.training.stored_figures import (
     FIGURES,
@@ -126,7 +126,7 @@ class Comparison:
         overrides = {
             key: words[-1]
             for key, words in options.items()
-            if has_key(hparams_file, key) or key not in RUN_OPTIONS
+            if key in read_keys(hparams_file) or key not in RUN_OPTIONS
         }
         return load_hparams(hparams_file, overrides)
 

@@ -71,28 +71,26 @@ def _parse(text: str, path: str | os.PathLike) -> Mapping:
     return tree
 
 
-def has_key(path, key):
-    r"""Tell whether a hyperparameter file has a key at its top level.
+def read_keys(path: str | os.PathLike) -> set[str]:
+    r"""Read the names of the keys at the top level of a hyperparameter file.
 
     Arguments
     ---------
-    path : str or Path
+    path : str or PathLike
         The hyperparameter file.
-    key : str
-        What is looked for.
 
     Returns
     -------
-    found : bool
+    keys : set of str
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "hparams.yaml"
     >>> _ = path.write_text("model:\n    size: 3\n")
-    >>> has_key(path, "model"), has_key(path, "size")
-    (True, False)
+    >>> read_keys(path)
+    {'model'}
     """
-    return key in _read_tree(path)
+    return set(_read_tree(path))
 
 
 def load_hparams(path, overrides=None, rules=None, find_conflicts=None):

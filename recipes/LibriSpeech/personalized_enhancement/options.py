@@ -1,4 +1,7 @@
-"""What the keys of the hyperparameter files may be."""
+"""What the options of this recipe may be; the launcher checks them."""
+
+from speechbrain_ext.console import describe_error
+from speechbrain_ext.inference.snr_predictor import load_predictor
 
 RULES = {
     "seed": (int, 0, 2**32 - 1),
@@ -18,20 +21,25 @@ RULES = {
     "window": (int, 16, None),
     "hop": (int, 4, None),
     "model": ["gru", "conv_tasnet"],
-    "match_level": [True, False],
     "selection": ["target", "clean", "objective", "last"],
     "keep_checkpoints": ["selected", "all"],
     "number_of_epochs": (int, 1, None),
     "batch_size": (int, 1, None),
     "batches_per_epoch": (int, 1, None),
+    "total_batches": (int, 1, None),
     "valid_batches": (int, 1, None),
     "test_draws": (int, 1, None),
     "examples": (int, 0, None),
     "learning_rate": (float, 0, 1),
-    "warmup": (float, 0, 0.99),
+    "warmup_ratio": (float, 0, 0.99),
     "max_grad_norm": (float, 0, None),
     "log_interval": (int, 1, None),
     "num_workers": (int, 0, None),
+}
+# keys that a stage does not read: it resumes with other values of them
+STAGES = {
+    "snr_predictor": ("predictor", "load_predictor"),
+    "generalist": ("predictor", "load_predictor"),
 }
 RANGES = (
     *("predictor_snr_db", "user_snr_db"),
@@ -40,7 +48,7 @@ RANGES = (
 
 
 def find_conflicts(values):
-    """List what is legal by itself but not together, for `load_hparams`."""
+    """List what is legal by itself but not together."""
     mistakes = []
     for key in RANGES:
         if not is_range(values[key]):
@@ -69,7 +77,10 @@ def find_conflicts(values):
         mistakes.append("noise_labels_dropped: it is no list; [] drops none")
     if not isinstance(values["metrics"], list | None):
         mistakes.append(f"metrics: {values['metrics']!r} is no list, nor null")
-    if values["test_noise_split"] == values["train_noise_split"]:
+    if all(
+        values[f"test_{name}"] == values[f"train_{name}"]
+        for name in ("noise", "noise_split")
+    ):
         mistakes.append(
             "test_noise_split: it is that of the training; noises of the test "
             "must be new"
@@ -85,7 +96,7 @@ def find_conflicts(values):
 
 
 def find_personal_conflicts(values):
-    """List what does not go together where a user is personalised for."""
+    """List what does not go together for a user."""
     mistakes = []
     if values["user"] == "all":
         mistakes.append(
@@ -117,7 +128,31 @@ def find_personal_conflicts(values):
             "predictor: purification by predicted levels needs one; give the "
             "results folder of --stage=snr_predictor, or shipped"
         )
-    return mistakes
+    return mistakes or find_unusable(values)
+
+
+def find_unusable(values):
+    """Tell if the predictor cannot be loaded, or is for other frames."""
+    predicted = values["purification"] == "predicted"
+    if values["predictor"] is None or not (
+        predicted or values["check_recordings"]
+    ):
+        return []
+    try:
+        load_predictor(
+            values["predictor"],
+            sample_rate=values["sample_rate"],
+            window=values["window"],
+            hop=values["hop"],
+        )
+    except FileNotFoundError as error:
+        return [
+            f"predictor: {error}. Train one by --stage=snr_predictor, or give "
+            "its folder as --predictor=DIR"
+        ]
+    except (OSError, RuntimeError, ValueError) as error:
+        return [f"predictor: {describe_error(error)}"]
+    return []
 
 
 def is_number(value):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_ext.dataio import NoisySpeech
+from speechbrain_ext.dataio import NoisyRecordings, NoisySpeech
 from speechbrain_ext.dataio.segments import SegmentReader
 
 RATE = 8000
@@ -144,3 +144,28 @@ def test_a_place_can_be_read_again(recordings):
             assert np.array_equal(one, other)
             again = reader.read(index, np.random.default_rng(seed))
             assert np.array_equal(one, again)
+
+
+@pytest.mark.parametrize("level_db", [None, -25.0], ids=["power", "level"])
+def test_whole_recordings_are_mixed_the_same_way_every_time(
+    recordings, level_db
+):
+    noisy, _, noises = recordings
+    tests = NoisyRecordings(
+        noisy, noises, snr_db=[0, 5], draws=2, level_db=level_db
+    )
+    found = [(item, tests.mix(item)) for item in tests.loader]
+    again = [tests.mix(item) for item in tests.loader]
+    ids = [item["recording"].id for item, _ in found]
+    assert ids == 2 * [recording.id for recording in noisy]
+    assert [item["draw"] for item, _ in found] == [0] * 5 + [1] * 5
+    power = 1.0 if level_db is None else 10 ** (level_db / 10)
+    for (item, batch), second in zip(found, again, strict=True):
+        assert batch.mixture.shape == (1, item["recording"].samples)
+        assert torch.equal(batch.mixture, second.mixture)
+        wanted = torch.tensor([power])
+        torch.testing.assert_close(batch.target.square().mean(-1), wanted)
+        noise = (batch.mixture - batch.target).square().mean()
+        ratio = 10 * (power / noise).log10()
+        assert abs(float(ratio - item["snr_db"])) < 1e-3
+    assert not torch.equal(found[0][1].mixture, found[5][1].mixture)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from speechbrain_ext.dataio import (
     Recording,
@@ -14,6 +15,7 @@ from speechbrain_ext.dataio import (
     read_references,
     simulate_user,
 )
+from speechbrain_ext.dataio.noisy_user import check_speech, read_noises
 
 
 def noise(number, label="", source="a"):
@@ -113,34 +115,91 @@ def test_nothing_to_simulate_with(sounds, tmp_path):
         simulate_user(sounds[0], [], tmp_path, snr_db=[0, 1], seed=0)
 
 
-def test_a_user_is_made_once_and_never_replaced(sounds, tmp_path, caplog):
-    speech, noises = sounds
+def test_a_user_is_made_anew_where_files_are_damaged(sounds, tmp_path):
     options = {"snr_db": [0, 10], "seed": 1}
-    manifest = simulate_user(speech, noises, tmp_path / "u", **options)
+    simulate_user(*sounds, tmp_path / "u", **options)
     files = sorted((tmp_path / "u" / "audio").rglob("*.wav"))
-    before = [(f.read_bytes(), f.stat().st_mtime_ns) for f in files]
+    before = [f.read_bytes() for f in files]
     assert len(files) == 12
-    for changed in (
-        {"seed": 2},
-        {"snr_db": [0, 5]},
-        {"speech": speech[1:]},
-        {"noises": noises[:1]},
-    ):
-        given = {"speech": speech, "noises": noises, **options, **changed}
-        (name,) = changed
-        with pytest.raises(ValueError, match=f"now it is {name}"):
-            simulate_user(folder=tmp_path / "u", **given)
-    assert simulate_user(speech, noises, tmp_path / "u", **options) == manifest
-    assert before == [(f.read_bytes(), f.stat().st_mtime_ns) for f in files]
     files[3].write_bytes(b"damaged")
-    simulate_user(speech, noises, tmp_path / "u", **options)
-    assert [f.read_bytes() for f in files] == [content for content, _ in before]
-    assert "is not as it was prepared" in caplog.text
+    simulate_user(*sounds, tmp_path / "u", **options)
+    assert [f.read_bytes() for f in files] == before
 
 
-def test_ids_of_a_manifest_do_not_lead_outside(sounds, tmp_path):
+def test_names_of_a_table_do_not_lead_outside(sounds, tmp_path):
+    """Nor do spreadsheets run what they hold."""
     speech, noises = sounds
-    bad = replace(speech[0], id="speech/../../../taken")
-    with pytest.raises(ValueError, match="leads out of"):
-        simulate_user([bad], noises, tmp_path / "u", snr_db=[0, 1], seed=0)
+    bad = replace(speech[0], id="speech/../../../taken", speaker="=1+1")
+    table = simulate_user([bad], noises, tmp_path / "u", snr_db=[0, 1], seed=0)
     assert not list(tmp_path.rglob("taken*"))
+    assert ",=1+1" not in (tmp_path / "u/manifest.csv").read_text()
+    (found,) = find_references(table, split="train")
+    assert found.mixture.speaker == "=1+1"
+
+
+def table_of(rows, path):
+    """Write a table of recordings."""
+    columns = "ID,wav,samples,sample_rate,kind,split,label,source\n"
+    path.write_text(columns + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+def test_noises_of_every_purpose_are_disjoint(tmp_path):
+    table = table_of(
+        [
+            f"{split}{n},{split}{n}.wav,9,8,noise,{split},rain,"
+            for split in ("train", "test")
+            for n in range(7)
+        ]
+        + ["b,b.wav,9,8,noise,train,babble,"],
+        tmp_path / "table.csv",
+    )
+    options = {
+        "tables": {"train": table, "test": table},
+        "splits": {"train": "train", "test": "test"},
+        "labels_dropped": ["babble"],
+        "sources": dict.fromkeys(("predictor", "user", "test")),
+    }
+    found = [
+        {noise.id for noise in read_noises(part, purpose, **options)}
+        for part, purpose in (
+            ("train", "predictor"),
+            ("train", "user"),
+            ("test", "test"),
+        )
+    ]
+    assert [len(names) for names in found] == [4, 3, 7]
+    assert len(set().union(*found)) == 14
+    options["sources"]["user"] = "MUSAN"
+    with pytest.raises(ValueError, match="split 'train': there are too few"):
+        read_noises("train", "user", **options)
+
+
+class Deaf(torch.nn.Module):
+    """Finds speech in a ratio of the frames."""
+
+    def __init__(self, ratio):
+        super().__init__()
+        self.ratio = ratio
+
+    def forward(self, noisy):
+        levels = torch.full((1, 100), -5.0)
+        levels[:, : round(100 * self.ratio)] = 5.0
+        return levels
+
+
+@pytest.mark.parametrize(
+    "ratio, warned", [(0.2, True), (0.5, False)], ids=["little", "much"]
+)
+def test_little_speech_is_told(sounds, caplog, ratio, warned):
+    with caplog.at_level("INFO"):
+        check_speech(sounds[0], Deaf(ratio))
+    assert f"In {100 * ratio:.0f} % of the frames" in caplog.text
+    assert ("That is little" in caplog.text) == warned
+
+
+def test_recordings_without_speech_are_refused(sounds, caplog):
+    with pytest.raises(ValueError, match=r"hold no speech: in 5.0 %"):
+        check_speech(sounds[0], Deaf(0.05))
+    check_speech(sounds[0], None)
+    assert "was not checked" in caplog.text

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from speechbrain_ext.losses import (
+    compare_levels,
     contrastive_mixtures,
+    contrastive_pairs,
     frame_snr_db,
     purification_weights,
     purified_mse,
@@ -263,3 +265,56 @@ def test_contrastive_pairs_by_a_loop():
         **SIZES,
     )
     torch.testing.assert_close(plain[0], alike[0])
+
+
+def test_pairs_of_a_batch_are_the_pairs():
+    estimate, target = draw(6, 300), draw(6, 300, seed=1)
+    levels = 10 * draw(6, 19, seed=2)
+    positive = torch.tensor([True, False, True])
+    options = {"positive": positive, "beta": 0.5, **SIZES}
+    found = contrastive_pairs(
+        estimate=estimate,
+        target=target,
+        frame_snr_db=levels,
+        positive_weight=0.1,
+        negative_weight=0.2,
+        **options,
+    )
+    for n, weight in enumerate((0.1, 0.2, 0.1)):
+        one, two = 2 * n, 2 * n + 1
+        (wanted,) = contrastive_mixtures(
+            first=estimate[one : one + 1],
+            second=estimate[two : two + 1],
+            first_target=target[one : one + 1],
+            second_target=target[two : two + 1],
+            first_snr_db=levels[one : one + 1],
+            second_snr_db=levels[two : two + 1],
+            **{**options, "positive": positive[n : n + 1]},
+        )
+        torch.testing.assert_close(found[n], weight * wanted)
+
+
+def test_levels_are_compared_by_a_loop():
+    speech, noise = draw(300), draw(300, seed=1)
+    true, predicted = 5 * draw(19, seed=2), 5 * draw(19, seed=3)
+    found = compare_levels(
+        predicted=predicted, true=true, speech=speech, noise=noise, **SIZES
+    )
+    pairs = list(zip(predicted.tolist(), true.tolist(), strict=True))
+    weights = [[1 / (1 + math.exp(-level)) for level in pair] for pair in pairs]
+    wanted = {
+        "error_db": math.sqrt(sum((p - t) ** 2 for p, t in pairs) / 19),
+        "weight_error": sum(abs(p - t) for p, t in weights) / 19,
+        "frames_above": 100 * sum(p > 0 for p, _ in pairs) / 19,
+    }
+    for name, signal in (("noise", noise), ("speech", speech)):
+        energies = [float((f**2).sum()) for f in frames_of(signal)]
+        for column, end in enumerate(("", "_oracle")):
+            seen = sum(
+                w[column] * e for w, e in zip(weights, energies, strict=True)
+            )
+            wanted[f"{name}_hidden{end}"] = 100 * (1 - seen / sum(energies))
+    assert found.pop("correlation") == pytest.approx(
+        float(torch.corrcoef(torch.stack((predicted, true)))[0, 1])
+    )
+    assert found == pytest.approx(wanted, rel=1e-4)

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.losses import frame_snr_db
 from speechbrain_ext.models import SNRPredictor, SpectralGRU
+from speechbrain_ext.models.snr_predictor import load_trained
 
 
 def count(module):
@@ -67,3 +69,23 @@ def test_it_learns_which_frames_are_clean():
     wanted = frame_snr_db(target=speech, noisy=noisy, window=64, hop=16)
     pair = torch.stack((predictor(noisy).detach().flatten(), wanted.flatten()))
     assert torch.corrcoef(pair)[0, 1] > 0.9
+
+
+def test_a_trained_predictor_comes_from_a_run_or_a_folder(tmp_path):
+    small = {"n_fft": 64, "hop": 16, "hidden": 4, "layers": 1}
+    trained = SNRPredictor(**small)
+    checkpointer = Checkpointer(tmp_path / "run/save", {"predictor": trained})
+    checkpointer.save_checkpoint(meta={"objective": 1.0})
+    wanted = {k: v.clone() for k, v in trained.state_dict().items()}
+    torch.nn.init.zeros_(trained.network.output.bias)
+    checkpointer.save_checkpoint(meta={"objective": 2.0})
+    (tmp_path / "release").mkdir()
+    torch.save(wanted, tmp_path / "release/predictor.ckpt")
+    for name in ("run", "release"):
+        found = load_trained(SNRPredictor(**small), tmp_path / name)
+        for key, value in found.state_dict().items():
+            assert torch.equal(value, wanted[key]), name
+        assert not found.training
+        assert not any(p.requires_grad for p in found.parameters())
+    with pytest.raises(FileNotFoundError, match="predictor: there are no"):
+        load_trained(SNRPredictor(**small), tmp_path)

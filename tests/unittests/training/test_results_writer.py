@@ -60,4 +60,4 @@ def test_cleared_it_begins_anew(tmp_path):
     writer.add("x", [{}], mixture=torch.zeros(8), estimate=[])
     writer.write()
     text = (tmp_path / "test_results.csv").read_text()
-    assert text.split() == ["id,source,test", "00000_x,0,test"]
+    assert text.split() == ["id,source,test", "x,0,test"]
