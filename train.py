@@ -5,12 +5,11 @@
     torchrun --nproc-per-node=2 train.py hparams/ring_sepformer.yaml
 
 The files under hparams/ are links to recipes/DATASET/TASK/hparams/*.yaml; the
-train.py beside that folder is run in this very process with the resolved file
-and the remaining arguments, so that torchrun works as usual. Mistakes end it
-with one paragraph; --traceback shows where in the code they occurred.
+train.py beside that folder is run in this very process, between checks of all
+options and the results page. Mistakes end it with one paragraph; --traceback
+shows where in the code they occurred.
 """
 
-import runpy
 import sys
 from pathlib import Path
 
@@ -79,19 +78,13 @@ def main(arguments):
         known = "\n  ".join(headline_files() + recipe_files())
         print(f"{__doc__}\nHyperparameter files:\n  {known}")
         raise SystemExit(0 if arguments else MISTAKE)
-    script, hparams_file = find_recipe(arguments[0])
+    _, hparams_file = find_recipe(arguments[0])
     sys.path.insert(0, str(ROOT))
     with readable_errors():
-        if script.with_name("report.yaml").is_file():
-            from speechbrain_ext.services.launcher import launch
+        from speechbrain_ext.services.launcher import launch
 
-            words = [word for word in arguments[1:] if word != "--traceback"]
-            launch(hparams_file, words)
-            return
-        sys.argv = [str(script), str(hparams_file), *arguments[1:]]
-        # modules of the recipe come first, as where a script is started
-        sys.path.insert(0, str(script.parent))
-        runpy.run_path(str(script), run_name="__main__")
+        words = [word for word in arguments[1:] if word != "--traceback"]
+        launch(hparams_file, words)
 
 
 if __name__ == "__main__":

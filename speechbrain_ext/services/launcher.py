@@ -9,6 +9,7 @@ page and the release are made of what the run left in its folder.
 
 import importlib.util
 import io
+import logging
 import os
 import runpy
 import shutil
@@ -24,11 +25,16 @@ from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
 from speechbrain_ext.console import readable_errors
+from speechbrain_ext.services.command_line import (
+    CheckedCommand,
+    check_command_line,
+)
 from speechbrain_ext.services.identity import (
     remember_run,
     require_same_run,
     run_identity,
 )
+from speechbrain_ext.services.output_folder import claim_output
 from speechbrain_ext.services.release import require_releasable
 from speechbrain_ext.services.results import make_results
 from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
@@ -38,12 +44,6 @@ from speechbrain_ext.services.stages import (
     is_of_a_stage,
 )
 from speechbrain_ext.services.start import find_start
-from speechbrain_ext.training.command_line import (
-    CheckedCommand,
-    check_command_line,
-)
-from speechbrain_ext.training.output_folder import claim_output
-from speechbrain_ext.training.processes import leave_processes
 
 
 def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
@@ -80,12 +80,47 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     if hasattr(declared, "list_stages"):
         # finished stages of another run are in the output folder
         command.words.append("--start_from=null")
-    with arguments_of(command, script):
+    with arguments_of(command, script), kept_errors(folder):
         runpy.run_path(str(script), run_name="__main__")
     leave_processes()
     if main:
         make_results(folder, command=[str(hparams_file), *words])
         del claim
+
+
+@contextmanager
+def kept_errors(folder: Path) -> Iterator[None]:
+    """Keep the traceback of an error in log.txt, not on the screen.
+
+    An error of the system that names no file is about the output folder.
+    """
+    # a log that cannot be written is told by what else cannot
+    logging.raiseExceptions = False
+    try:
+        yield
+    except Exception as error:
+        record = logging.makeLogRecord(
+            {
+                "name": __name__,
+                "levelno": logging.ERROR,
+                "levelname": "ERROR",
+                "msg": "the run ended by an error",
+                "exc_info": sys.exc_info(),
+            }
+        )
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(record)
+        nameless = isinstance(error, OSError) and error.filename is None
+        if nameless and error.errno is not None:
+            error.filename = str(folder)
+        raise
+
+
+def leave_processes() -> None:
+    """Leave the group of processes that a recipe joined, if there is one."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def find_script(hparams_file: str | os.PathLike) -> Path:

@@ -7,13 +7,13 @@ import pytest
 from checkout import ROOT, tracked_files
 from ruamel.yaml import YAML
 
+from speechbrain_ext.services.configuration import check_hparams
 from speechbrain_ext.services.identity import (
     FREE,
     FREE_BEGINNINGS,
     FREE_ENDS,
     run_identity,
 )
-from speechbrain_ext.training.configuration import check_hparams
 
 PATHS = [
     path

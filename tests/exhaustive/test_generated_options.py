@@ -10,7 +10,10 @@ pytest.importorskip("hypothesis", reason="pip install '.[dev]'")
 from generated import TEXTS, require_readable, try_all  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from speechbrain_ext.training import load_hparams, read_command_line  # noqa: E402
+from speechbrain_ext.services.command_line import (  # noqa: E402
+    check_command_line,
+)
+from speechbrain_ext.services.configuration import load_hparams  # noqa: E402
 
 pytestmark = pytest.mark.exhaustive
 
@@ -108,12 +111,12 @@ def test_command_lines(hparams, record_property, monkeypatch, tmp_path):
     def check(case):
         arguments = [str(hparams), "--data_folder=data", *case]
         try:
-            found = read_command_line(arguments, RULES)
+            found = check_command_line(arguments, RULES)
         except ValueError as error:
             require_readable(error)
             outcomes["refused"] += 1
         else:
-            assert found.hparams["mixing"] in ("ring", "pairs")
+            assert found.checked.values["mixing"] in ("ring", "pairs")
             outcomes["taken"] += 1
 
     drawn = st.lists(words, max_size=2)

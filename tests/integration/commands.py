@@ -85,13 +85,13 @@ def row_arguments(row, trees, **options):
     return [*words, "--noprogressbar", *shlex.split(flags)]
 
 
-def run_rows(folder, recipe, rows):
+def run_rows(folder, rows):
     """Run the first row by the launcher, the others in one process.
 
     Their arguments are given; the output of each is returned.
     """
     (folder / "commands.json").write_text(json.dumps(rows[1:]))
-    many = [sys.executable, Path(__file__).with_name("many.py"), recipe]
+    many = [sys.executable, Path(__file__).with_name("many.py")]
     output = run([sys.executable, ROOT / "train.py", *rows[0]])
     others = run([*many, folder / "commands.json"])
     return [output, *others.split("\f")[1:]]

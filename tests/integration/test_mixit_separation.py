@@ -30,9 +30,10 @@ from speechbrain_ext.losses.universal_separation import (
     source_scores,
     universal_figures,
 )
+from speechbrain_ext.services.configuration import check_hparams, load_hparams
 from speechbrain_ext.services.launcher import load_options as load_module
-from speechbrain_ext.training import History, find_mistakes, load_hparams
-from speechbrain_ext.training.configuration import check_hparams
+from speechbrain_ext.services.options import find_mistakes
+from speechbrain_ext.training import History
 
 RECIPE = ROOT / "recipes/FUSS/mixit_separation"
 FOLDER_FILE = RECIPE / "hparams/mixit_folder.yaml"

@@ -163,7 +163,7 @@ def variants(trees, tmp_path_factory):
         arguments_of(row, trees, place)
         for row, place in zip(ROWS, folders, strict=True)
     ]
-    outputs = run_rows(folder, RECIPE, commands)
+    outputs = run_rows(folder, commands)
     return list(zip(folders, commands, outputs, strict=True))
 
 

@@ -36,7 +36,7 @@ from trees import (
 from speechbrain_ext.evaluation import COLUMNS
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
-from speechbrain_ext.training import load_hparams
+from speechbrain_ext.services.configuration import load_hparams
 
 ROWS = table_rows("ring_separation")
 SOURCES = 2 * SMALL["batch_size"] * SMALL["test_batches"]
@@ -79,7 +79,7 @@ def variants(trees, tmp_path_factory):
         row_arguments(row, trees, **SMALL, output_folder=folder)
         for row, folder in zip(ROWS, folders, strict=True)
     ]
-    outputs = run_rows(runs, HPARAMS.parent, commands)
+    outputs = run_rows(runs, commands)
     return list(zip(folders, commands, outputs, strict=True))
 
 

@@ -28,7 +28,7 @@ from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Transcriber
 from speechbrain_ext.services import launcher
 from speechbrain_ext.services.ablation import Ablation
-from speechbrain_ext.training import load_hparams
+from speechbrain_ext.services.configuration import load_hparams
 
 RECIPE = ROOT / "recipes/LibriSpeech/robust_asr"
 FOLDER_FILE = RECIPE / "hparams/robust_asr_folder.yaml"
@@ -110,7 +110,7 @@ def variants(trees, tmp_path_factory):
     # the second and third take what the first has trained
     for number in (1, 2):
         commands[number].append(f"--start_from={folder / '0'}")
-    run_rows(folder, RECIPE, commands)
+    run_rows(folder, commands)
     return folder, commands
 
 

@@ -1,7 +1,7 @@
 """What the options of this recipe may be; the launcher checks them."""
 
 from speechbrain_ext.losses import EXACT_LIMIT
-from speechbrain_ext.training import find_mistakes
+from speechbrain_ext.services.options import find_mistakes
 
 RULES = {
     "seed": (int, 0, 2**32 - 1),

@@ -1,7 +1,7 @@
 """What the options of this recipe may be; the launcher checks them."""
 
 from speechbrain_ext.inference.purified import PurifiedSISDR
-from speechbrain_ext.inference.sisnr_estimator import load_module
+from speechbrain_ext.inference.selection import load_module
 
 RULES = {
     "seed": (int, 0, 2**32 - 1),

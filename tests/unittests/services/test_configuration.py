@@ -1,6 +1,7 @@
 import pytest
 
-from speechbrain_ext.training import find_mistakes, load_hparams
+from speechbrain_ext.services.configuration import load_hparams
+from speechbrain_ext.services.options import find_mistakes
 
 FILE = """
 seed: 1

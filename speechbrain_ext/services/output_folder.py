@@ -111,22 +111,20 @@ def find_absent_sources(values: Mapping, given: Iterable[str]) -> list[str]:
 
 
 def claim_output(
-    folder: str | os.PathLike, *, lock: bool = True
-) -> IO[str] | None:
+    folder: str | os.PathLike,
+) -> IO[str]:
     """Create an output folder, mark it, and lock it against other runs.
 
     Arguments
     ---------
     folder : str or PathLike
         Where a run writes.
-    lock : bool
-        Whether to lock it.
 
     Returns
     -------
-    claim : file or None
-        The lock lasts until it is closed or the process ends. (None where it
-        was not asked for; some file systems know no locks.)
+    claim : file
+        The lock lasts until it is closed or the process ends. (Some file
+        systems know no locks.)
 
     Raises
     ------
@@ -141,7 +139,7 @@ def claim_output(
     """
     try:
         mark_folder(folder, "train")
-        claim = open(Path(folder, LOCK), "a") if lock else None
+        claim = open(Path(folder, LOCK), "a")
     except OSError as error:
         if error.errno in DISK_FAULTS:
             raise
@@ -149,7 +147,7 @@ def claim_output(
             f"output_folder: {folder} cannot be written to: {error.strerror}. "
             "Give another one as --output_folder=DIR"
         ) from error
-    if claim is None or fcntl is None:
+    if fcntl is None:
         return claim
     try:
         # of this process alone: what it forks has no part in it

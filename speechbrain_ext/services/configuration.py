@@ -18,7 +18,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.training.options import (
+from speechbrain_ext.services.options import (
     OptionConstructor,
     find_mistakes,
     is_path,

@@ -2,8 +2,6 @@
 
 import dataclasses
 import logging
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,25 +11,18 @@ import torch
 from speechbrain.core import RunOptions
 from speechbrain.utils.run_opts import HELP_TEXTS
 
-from speechbrain_ext.console import printable, readable_errors
-from speechbrain_ext.files import replaced
-from speechbrain_ext.training.configuration import (
+from speechbrain_ext.console import printable
+from speechbrain_ext.services.configuration import (
     CheckedHparams,
-    build_hparams,
     check_hparams,
     read_keys,
 )
-from speechbrain_ext.training.options import find_mistakes, read_option
-from speechbrain_ext.training.output_folder import (
-    claim_output,
+from speechbrain_ext.services.options import find_mistakes, read_option
+from speechbrain_ext.services.output_folder import (
     find_absent_sources,
     find_place_mistakes,
 )
-from speechbrain_ext.training.processes import (
-    is_bfloat16_fast,
-    join_processes,
-    run_on_main,
-)
+from speechbrain_ext.training.processes import is_bfloat16_fast
 
 _DEFAULTS = vars(RunOptions())
 _FLAGS = {key for key, value in _DEFAULTS.items() if value is False}
@@ -51,71 +42,6 @@ _RUN_RULES = {
 # keys that say how many batches an epoch has
 _BATCHES = ("rings_per_epoch", "batches_per_epoch")
 logger = logging.getLogger(__name__)
-# output folders of this process, the last of which an error is likely about
-_CLAIMED = []
-
-
-class CommandLine(NamedTuple):
-    """What a training script was asked for.
-
-    Arguments
-    ---------
-    hparams_file : str
-        The hyperparameter file.
-    hparams : dict
-        What it holds, with the options in it.
-    run_opts : RunOptions
-        Of SpeechBrain's Brain.
-    text : str
-        The file as YAML, with the options in it and references resolved.
-    """
-
-    hparams_file: str
-    hparams: dict
-    run_opts: RunOptions
-    text: str
-
-
-def run_recipe(main: Callable[[list[str]], None]) -> None:
-    """Run a recipe's command: errors end it with one readable paragraph.
-
-    Arguments
-    ---------
-    main : Callable
-        Given the arguments of this process, but for `--traceback`. With
-        `--help` the text that opens its module is shown instead.
-    """
-    words = [word for word in sys.argv[1:] if word != "--traceback"]
-    if {"-h", "--help"} & set(words):
-        print(sys.modules[main.__module__].__doc__)
-        return
-    # a log that cannot be written is told by what else cannot
-    logging.raiseExceptions = False
-    with readable_errors():
-        try:
-            main(words)
-        except Exception as error:
-            _log_traceback()
-            nameless = isinstance(error, OSError) and error.filename is None
-            if nameless and error.errno is not None and _CLAIMED:
-                error.filename = _CLAIMED[-1]
-            raise
-
-
-def _log_traceback() -> None:
-    """Keep the traceback in log.txt, which does not show it on the screen."""
-    record = logging.makeLogRecord(
-        {
-            "name": __name__,
-            "levelno": logging.ERROR,
-            "levelname": "ERROR",
-            "msg": "the run ended by an error",
-            "exc_info": sys.exc_info(),
-        }
-    )
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handle(record)
 
 
 class CheckedCommand(NamedTuple):
@@ -220,88 +146,6 @@ def check_command_line(
         elif key in RUN_OPTIONS and key not in own:
             words.append(f"--{key}={values[key]}")
     return CheckedCommand(hparams_file, checked, run_opts, words)
-
-
-def read_command_line(
-    arguments: Sequence[str],
-    rules: Mapping,
-    find_conflicts: Callable | None = None,
-    *,
-    lock: bool = True,
-) -> CommandLine:
-    r"""Read a command line, check the options, join the other processes.
-
-    The output folder is created, marked and, as long as the hyperparameters
-    are there, locked against other processes.
-
-    `--precision` and others are options of SpeechBrain's Brain, which keeps
-    them from the file; where the file has the keys they are put back, so
-    that what it says is what is done.
-
-    Arguments
-    ---------
-    arguments : sequence of str
-        The hyperparameter file and options.
-    rules, find_conflicts
-        See `load_hparams`.
-    lock : bool
-        Whether one process alone may write to the output folder.
-
-    Returns
-    -------
-    command_line : CommandLine
-
-    Raises
-    ------
-    ValueError
-        See `load_hparams`; or if another process has the output folder.
-
-    Example
-    -------
-    >>> folder = getfixture("tmp_path")
-    >>> path = folder / "hparams.yaml"
-    >>> _ = path.write_text(f"output_folder: {folder}/out\nprecision: fp32\n")
-    >>> found = read_command_line([str(path), "--precision=bf16"], {})
-    >>> found.hparams["precision"], found.run_opts.precision
-    ('bf16', 'bf16')
-    """
-    command = check_command_line(arguments, rules, find_conflicts)
-    hparams_file, checked, run_opts, _ = command
-    run_opts = join_processes(run_opts)
-    folder, claims = checked.values["output_folder"], []
-    run_on_main(lambda: claims.append(claim_output(folder, lock=lock)))
-    _CLAIMED.append(folder)
-    hparams = build_hparams(hparams_file, checked)
-    # the lock is held as long as this is there
-    hparams["output_claim"] = claims
-    return CommandLine(hparams_file, hparams, run_opts, checked.text)
-
-
-def save_hparams(
-    command: CommandLine, folder: str | os.PathLike | None = None
-) -> None:
-    """Write hyperparams.yaml, references resolved.
-
-    Arguments
-    ---------
-    command : CommandLine
-        From `read_command_line`.
-    folder : str or PathLike, optional
-        Where to, by default the output folder.
-    """
-    folder = folder or command.hparams["output_folder"]
-    path = Path(folder, "hyperparams.yaml")
-    source = os.path.abspath(command.hparams_file)
-
-    def write():
-        with replaced(path) as partial:
-            partial.write_text(
-                f"# Generated from:\n# {printable(source, 4000)}\n"
-                f"# yamllint disable\n{command.text}",
-                encoding="utf-8",
-            )
-
-    run_on_main(write)
 
 
 def split_options(

@@ -4,8 +4,8 @@ import pytest
 import yaml
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_ext.training.configuration import check_hparams, load_hparams
-from speechbrain_ext.training.options import read_option
+from speechbrain_ext.services.configuration import check_hparams, load_hparams
+from speechbrain_ext.services.options import read_option
 
 FILE = """
 seed: 1

@@ -4,8 +4,10 @@ import signal
 import pytest
 
 from speechbrain_ext.outputs import read_mark
-from speechbrain_ext.training import claim_output
-from speechbrain_ext.training.output_folder import find_place_mistakes
+from speechbrain_ext.services.output_folder import (
+    claim_output,
+    find_place_mistakes,
+)
 
 
 def in_another_process(function):
