@@ -81,7 +81,7 @@ def inference_text(path: Path, description: Mapping) -> str:
         modules=description["modules"],
         values=description.get("values", ["sample_rate"]),
     )
-    more = description.get("release", {})
+    more = description.get("constants", {})
     return "".join(f"{k}: {v}\n" for k, v in more.items()) + found
 
 
@@ -225,7 +225,7 @@ def read_examples(run: RunFolder) -> list[Example]:
             for kind in ("estimate", "reference")
         )
         estimates = torch.stack(estimates)
-        if run.description.get("release", {}).get("match_level", True):
+        if run.description.get("constants", {}).get("match_level", True):
             estimates = match_mixture_level(
                 estimates=estimates, mixture=mixture
             )

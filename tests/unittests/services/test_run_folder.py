@@ -4,7 +4,7 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_ext.services.results import inference_text, read_examples
+from speechbrain_ext.services.results import read_examples
 from speechbrain_ext.services.run_folder import RunFolder
 
 REPORT = """
@@ -60,8 +60,8 @@ def test_columns_of_the_training_are_averaged_where_they_are_asked_for(
 def test_examples_have_the_scores_of_the_mixture_that_they_name(
     make_run, tmp_path, matched
 ):
-    release = "" if matched else "release: {match_level: False}\n"
-    run = make_run(REPORT + release)
+    constants = "" if matched else "constants: {match_level: False}\n"
+    run = make_run(REPORT + constants)
     mixture = torch.sin(torch.arange(80.0))
     for number, name in (("01", "b"), ("02", "a")):
         place = tmp_path / "examples" / number
@@ -81,11 +81,3 @@ def test_examples_have_the_scores_of_the_mixture_that_they_name(
     assert second.scores == [{"si_snr": 1.0}, {"si_snr": 3.0}]
     expected = mixture if matched else mixture / 4
     torch.testing.assert_close(first.estimates[0], expected)
-
-
-def test_a_release_has_the_values_that_the_report_gives_it(tmp_path):
-    path = tmp_path / "hyperparams.yaml"
-    path.write_text("sample_rate: 8000\nnet: !new:torch.nn.Linear [2, 1]\n")
-    described = {"modules": ["net"], "release": {"match_level": False}}
-    assert inference_text(path, described).startswith("match_level: False\n")
-    assert "match_level" not in inference_text(path, {"modules": ["net"]})
