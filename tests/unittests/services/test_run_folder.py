@@ -1,11 +1,11 @@
 """What a run left, read back for its page and its release."""
 
 import pytest
-import soundfile
 import torch
 
 from speechbrain_ext.services.results import read_examples
 from speechbrain_ext.services.run_folder import RunFolder
+from speechbrain_ext.training import ResultsWriter
 
 REPORT = """
 title: A run
@@ -63,19 +63,18 @@ def test_examples_have_the_scores_of_the_mixture_that_they_name(
     constants = "" if matched else "constants: {match_level: False}\n"
     run = make_run(REPORT + constants)
     mixture = torch.sin(torch.arange(80.0))
-    for number, name in (("01", "b"), ("02", "a")):
-        place = tmp_path / "examples" / number
-        place.mkdir(parents=True)
-        (place / "id.txt").write_text(name)
-        for sound, signal in (
-            ("mixture", mixture),
-            ("estimate_1", mixture / 4),
-            ("estimate_2", mixture / 4),
-        ):
-            path = place / f"{sound}.wav"
-            soundfile.write(path, signal.numpy(), 8000, subtype="FLOAT")
+    writer = ResultsWriter(tmp_path, 8000, examples=1)
+    for name, scores in (("a", (1.0, 3.0)), ("b", (5.0,))):
+        writer.add(
+            name,
+            [{"si_snr": score} for score in scores],
+            kind=len(scores),
+            mixture=mixture,
+            estimate=[mixture / 4, mixture / 4],
+        )
+    writer.write()
     first, second = read_examples(run)
-    assert (first.name, second.name) == ("b", "a")
+    assert (first.name[-1], second.name[-1]) == ("b", "a")
     # the second output of b stands for no source
     assert first.scores == [{"si_snr": 5.0}, {}]
     assert second.scores == [{"si_snr": 1.0}, {"si_snr": 3.0}]
