@@ -38,6 +38,7 @@ CORE = {
 
 # What goes with the recipe that needs it.
 MODULES = {
+    "losses.active_outputs": "speechbrain/processing/active_outputs.py",
     "losses.assignment": "speechbrain/nnet/loss/mixit_assignment.py",
     "losses.contrastive": "speechbrain/nnet/loss/frame_contrastive.py",
     "losses.contrastive_mixtures": (
@@ -50,7 +51,9 @@ MODULES = {
     "losses.purification": "speechbrain/nnet/loss/purification.py",
     "losses.semantic": "speechbrain/nnet/loss/semantic.py",
     "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
+    "losses.universal_separation": "speechbrain/utils/universal_separation.py",
     "dataio.augmentation": "speechbrain/augment/sources.py",
+    "dataio.clip_sampler": "speechbrain/dataio/clip_sampler.py",
     "dataio.corpus": "speechbrain/dataio/corpus_mixtures.py",
     "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
     "dataio.noisy_speech": "speechbrain/dataio/noisy_speech.py",
@@ -112,7 +115,9 @@ MODULES = {
 CUTS = {
     # SpeechBrain's Pretrainer loads such weights
     "models.separator": ["MaskingSeparator.load_speechbrain"],
-    "dataio.segments": ["read_whole", "read_round"],
+    "dataio.segments": ["read_round"],
+    # only FrameMaskNet is needed by models.tdcn
+    "models.conv_tasnet": ["ConvTasNet"],
     # SpeechBrain's tests have no fast_bss_eval
     "tests/unittests/losses/test_si_sdr.py": [
         "test_si_sdr_agrees_with_fast_bss_eval"
