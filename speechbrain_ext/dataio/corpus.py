@@ -208,15 +208,7 @@ def read_impulse_responses(recordings: Sequence[Recording]) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If a response is not mono at its rate, silent, or not finite.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmp_path") / "room.wav")
-    >>> soundfile.write(path, [1.0, 0.5], 8000, subtype="FLOAT")
-    >>> room = Recording("room", path, 2, 8000, "rir", "train")
-    >>> read_impulse_responses([room])
-    tensor([[1.0000, 0.5000]])
+        If one is not mono at its rate, silent, or not finite.
     """
     taps = max(recording.samples for recording in recordings)
     responses = np.zeros((len(recordings), taps), np.float32)

@@ -18,8 +18,9 @@ from speechbrain_ext.dataio.mixing import (
 from speechbrain_ext.dataio.noisy_user import draw_noise, generator_for
 from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.samplers import Draw
-from speechbrain_ext.dataio.segments import SegmentReader, read_whole
+from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.sources import make_loader
+from speechbrain_ext.dataio.whole_recordings import read_whole
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from speechbrain_ext.dataio.recordings import (
     read_recordings,
 )
 from speechbrain_ext.dataio.references import find_references
-from speechbrain_ext.dataio.segments import read_whole
+from speechbrain_ext.dataio.whole_recordings import read_whole
 
 logger = get_logger(__name__)
 

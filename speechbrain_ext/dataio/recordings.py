@@ -23,7 +23,7 @@ read from the audio files, and rows without kind or split count for any.
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ def read_recordings(
     path,
     *,
     kind: str | None = None,
-    split: str | Sequence[str] | None = None,
+    split: str | None = None,
     root=None,
 ) -> list[Recording]:
     r"""Read the recordings of a CSV file, or those of one kind and split.
@@ -130,10 +130,8 @@ def read_recordings(
     ---------
     path : str or PathLike
         The CSV file.
-    kind : str, optional
+    kind, split : str, optional
         Keep these only, and the rows that do not tell theirs.
-    split : str or sequence of str, optional
-        The same; of several splits, each in its turn.
     root : str or PathLike, optional
         What ``$data_root``, or another such name that opens a path, stands
         for.
@@ -163,12 +161,6 @@ def read_recordings(
     >>> recording.samples, recording.sample_rate, recording.speaker
     (80, 8000, 'ann')
     """
-    if split is not None and not isinstance(split, str):
-        found = {}
-        for one in split:
-            for row in read_recordings(path, kind=kind, split=one, root=root):
-                found.setdefault(row.id, row)
-        return list(found.values())
     path = Path(os.path.abspath(path))
     if not path.is_file():
         raise FileNotFoundError(

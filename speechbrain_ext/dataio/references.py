@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from speechbrain_ext.dataio.recordings import Recording, read_recordings
-from speechbrain_ext.dataio.segments import read_whole
+from speechbrain_ext.dataio.whole_recordings import read_whole
 
 
 class ReferencedMixture(NamedTuple):

@@ -121,7 +121,7 @@ class SegmentReader:
             shorter and stands later in the segment. For `read_at`.
         """
         recording = self.recordings[index]
-        with _open(recording) as file:
+        with open_recording(recording) as file:
             spare = recording.samples - self.segment_samples
             if spare <= 0:
                 start = -int(generator.integers(1 - spare))
@@ -129,7 +129,7 @@ class SegmentReader:
                     raise _silent(recording)
                 return start
             start = int(generator.integers(spare + 1))
-            power = _fill(file, start, out)
+            power = fill_from(file, start, out)
             if power < SILENCE_POWER:
                 best, loudest = self._find_loudest(index, file)
                 enough = min(SILENCE_POWER, QUIET_RATIO * loudest)
@@ -137,10 +137,10 @@ class SegmentReader:
                     if power >= enough:
                         break
                     start = int(generator.integers(spare + 1))
-                    power = _fill(file, start, out)
+                    power = fill_from(file, start, out)
                 if power < enough:
                     start = best
-                    _fill(file, start, out)
+                    fill_from(file, start, out)
         return start
 
     def read_at(self, index: int, start: int, out: np.ndarray) -> None:
@@ -156,11 +156,11 @@ class SegmentReader:
             Where to write, shape (segment_samples,), float32.
         """
         recording = self.recordings[index]
-        with _open(recording) as file:
+        with open_recording(recording) as file:
             if recording.samples <= self.segment_samples:
                 _fill_around(file, start, recording.samples, out)
             else:
-                _fill(file, start, out)
+                fill_from(file, start, out)
 
     def _find_loudest(self, index, file):
         """Find the start and mean power of a recording's loudest segment.
@@ -186,80 +186,7 @@ class SegmentReader:
         return self._loudest[index]
 
 
-def read_whole(recording: Recording) -> np.ndarray:
-    """Read a whole recording, silent or not.
-
-    Arguments
-    ---------
-    recording : Recording
-        Of a file as every corpus's prepare function leaves it.
-
-    Returns
-    -------
-    samples : numpy.ndarray
-        Shape (time,), float32, full scale at 1.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the file is missing.
-    ValueError
-        If the file cannot be read, or is not what the manifest says it is.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmp_path") / "a.wav")
-    >>> soundfile.write(path, [0.5, -0.25], 8000)
-    >>> read_whole(Recording("a", path, 2, 8000, "noise", "train"))
-    array([ 0.5 , -0.25], dtype=float32)
-    """
-    samples = np.empty(recording.samples, np.float32)
-    with _open(recording) as file:
-        _fill(file, 0, samples)
-    return samples
-
-
-def read_round(recording: Recording, *, start: int, samples: int) -> np.ndarray:
-    """Read a stretch of a recording, going round where it ends.
-
-    Arguments
-    ---------
-    recording : Recording
-        Of a file as every corpus's prepare function leaves it.
-    start : int
-        First sample, below the recording's length.
-    samples : int
-        Length, at least 1; maybe longer than the recording.
-
-    Returns
-    -------
-    stretch : numpy.ndarray
-        Shape (samples,), float32, full scale at 1.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As of `read_whole`.
-
-    Example
-    -------
-    >>> path = str(getfixture("tmp_path") / "a.wav")
-    >>> soundfile.write(path, [0.5, 0.25, 0.125], 8000)
-    >>> recording = Recording("a", path, 3, 8000, "noise", "train")
-    >>> read_round(recording, start=2, samples=5)
-    array([0.125, 0.5  , 0.25 , 0.125, 0.5  ], dtype=float32)
-    """
-    stretch = np.empty(samples, np.float32)
-    with _open(recording) as file:
-        done = 0
-        while done < samples:
-            end = min(samples, done + recording.samples - start)
-            _fill(file, start, stretch[done:end])
-            done, start = end, 0
-    return stretch
-
-
-def _open(recording):
+def open_recording(recording):
     """Open a recording's file and hold it against the manifest."""
     path = recording.path
     try:
@@ -283,7 +210,7 @@ def _open(recording):
     return file
 
 
-def _fill(file, start, out):
+def fill_from(file, start, out):
     """Read samples from ``start`` into ``out``; return their mean power."""
     file.seek(start)
     # reading 16 bits and scaling here is five times faster than asking
@@ -312,7 +239,7 @@ def _fill_around(file, start, samples, out):
     end = samples - start
     out[:-start] = 0
     out[end:] = 0
-    return _fill(file, 0, out[-start:end])
+    return fill_from(file, 0, out[-start:end])
 
 
 def _silent(recording):

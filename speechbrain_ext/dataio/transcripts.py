@@ -73,7 +73,12 @@ def read_utterances(
     ValueError
         If a text is missing or has another character, or none is left.
     """
-    rows = read_recordings(path, kind="speech", split=split, root=root)
+    splits = [split] if split is None or isinstance(split, str) else split
+    found = {}
+    for one in splits:
+        for row in read_recordings(path, kind="speech", split=one, root=root):
+            found.setdefault(row.id, row)
+    rows = list(found.values())
     check_texts(rows, alphabet, str(path))
     kept = [
         row

@@ -13,8 +13,8 @@ from speechbrain_ext.dataio.mixed_sounds import MixtureBatches
 from speechbrain_ext.dataio.mixing import LEVEL_DB, add_noise, scale_to_level
 from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.samplers import Draw, SharedSampler
-from speechbrain_ext.dataio.segments import read_round, read_whole
 from speechbrain_ext.dataio.sources import make_loader
+from speechbrain_ext.dataio.whole_recordings import read_round, read_whole
 
 # Lengths count as equal within this share when batches are formed at random.
 JITTER = 0.1

@@ -67,6 +67,7 @@ MODULES = {
     "dataio.sound_samplers": "speechbrain/dataio/sound_sampler.py",
     "dataio.sources": "speechbrain/dataio/sources.py",
     "dataio.transcripts": "speechbrain/dataio/transcripts.py",
+    "dataio.whole_recordings": "speechbrain/dataio/whole_recordings.py",
     "dataio.utterances": "speechbrain/dataio/noisy_utterances.py",
     "models.acoustic_tokenizer": (
         "speechbrain/lobes/models/acoustic_tokenizer.py"
@@ -115,7 +116,6 @@ MODULES = {
 CUTS = {
     # SpeechBrain's Pretrainer loads such weights
     "models.separator": ["MaskingSeparator.load_speechbrain"],
-    "dataio.segments": ["read_round"],
     # only FrameMaskNet is needed by models.tdcn
     "models.conv_tasnet": ["ConvTasNet"],
     # SpeechBrain's tests have no fast_bss_eval

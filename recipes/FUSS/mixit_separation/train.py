@@ -164,7 +164,7 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
                 row, estimates[place], mixtures.references[place]
             )
             self.hparams.results.add(
-                self.number(ids[place]),
+                f"{self.hparams.results.mixtures:05d}_{ids[place]}",
                 source_scores(row),
                 kind=row["references"],
                 mixture=mixtures.mixture[place],
@@ -180,16 +180,12 @@ class MixITSeparation(SkipNonFinite, sb.Brain):
         for place, loss in enumerate(losses.repeat_interleave(2).tolist()):
             found = order[place][active[place][order[place]]]
             self.hparams.results.add(
-                self.number(ids[place]),
+                f"{self.hparams.results.mixtures:05d}_{ids[place]}",
                 [{"mixit_loss": loss, "outputs": len(found)}],
                 kind=len(found),
                 mixture=mixtures.mixture[place],
                 estimate=estimates[place][found],
             )
-
-    def number(self, name):
-        """Put the number of a test mixture before its name."""
-        return f"{self.hparams.results.mixtures:05d}_{name}"
 
     def on_stage_start(self, stage, epoch=None):
         """Begin the figures of a validation or a test."""

@@ -139,6 +139,8 @@ def test_a_trained_run_may_be_tested(hparams_file):
 
 
 def test_places_take_the_place_of_names(hparams_file):
+    Path("elsewhere").mkdir()
+
     def find_places(values):
         assert values["learning_rate"] == 0.1
         return {"data_folder": Path("elsewhere")}
