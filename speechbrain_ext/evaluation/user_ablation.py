@@ -1,5 +1,7 @@
 """An ablation over users: its tables, with paired tests, and its box plots."""
 
+import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +23,8 @@ def markdown(rows: Sequence[Mapping]) -> str:
     ---------
     rows : sequence of dict
         From `speechbrain_ext.services.ablation.Ablation.rows`: "factors"
-        (corpus, hidden, noisy, arm), "labels", and "runs", each with its
-        "factors" (seed, user) and metrics.
+        (corpus, hidden, noisy, arm), "labels", and "values", the metrics of
+        each run, with what `read_each` gives as "each".
 
     Returns
     -------
@@ -46,7 +48,7 @@ def of_predictors(rows: Sequence[Mapping]) -> Iterable[str]:
     )
     yield "|---|---|---|---|---|---|"
     for row in rows:
-        runs = row["runs"]
+        runs = row["values"]
         hidden = " | ".join(
             f"{mean_of(runs, name):.0f} ({mean_of(runs, name + '_oracle'):.0f})"
             " %"
@@ -99,7 +101,7 @@ def of_enhancers(rows: Sequence[Mapping]) -> Iterable[str]:
         )
         scores = " | ".join(
             f"{mean:.2f}" if mean is not None else "-"
-            for mean in (mean_of(row["runs"], name) for name in SCORES)
+            for mean in (mean_of(row["values"], name) for name in SCORES)
         )
         label = row["labels"]["arm"] + ", noisier users" * bool(noisy)
         yield (
@@ -118,9 +120,9 @@ def mean_of(runs: Sequence[Mapping], name: str) -> float | None:
 def users_of(row: Mapping) -> dict[str, dict[int, list[float]]]:
     """Collect the improvements of the mixtures, by user and seed."""
     users = defaultdict(dict)
-    for run in row["runs"]:
+    for run in row["values"]:
         for user, values in run["each"]["si_sdri"].items():
-            users[user][run["factors"]["seed"]] = values
+            users[user][run["each"]["seed"]] = values
     return dict(sorted(users.items()))
 
 
@@ -190,14 +192,37 @@ def show_probability(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def draw(folder: Path, rows: Sequence[Mapping]) -> None:
-    """Draw the box plots of each corpus and model: a box for each arm.
+def read_each(folder: str | os.PathLike) -> dict:
+    """Read the seed of a run, and the improvement of every mixture, by user.
+
+    Arguments
+    ---------
+    folder : str or PathLike
+        The output folder.
+
+    Returns
+    -------
+    each : dict
+        "seed", and "si_sdri": user to improvements.
+    """
+    content = json.loads((Path(folder) / "metrics.json").read_text())
+    info = content["info"]
+    return {"seed": info["seed"], "si_sdri": info["each"].get("si_sdri", {})}
+
+
+def tables_and_boxes(folder: Path, rows: Sequence[Mapping]) -> str:
+    """Draw a box for each arm, for each corpus and model; write the tables.
 
     Arguments
     ---------
     folder : Path
         Where the PNG files are written.
     rows : sequence of dict
+        See `markdown`.
+
+    Returns
+    -------
+    text : str
         See `markdown`.
     """
     groups = defaultdict(dict)
@@ -213,3 +238,4 @@ def draw(folder: Path, rows: Sequence[Mapping]) -> None:
         name = f"ablation_boxes_{corpus}_gru{hidden}" + "_noisy" * bool(noisy)
         title = f"{corpus}, GRU {hidden}" + ", noisier users" * bool(noisy)
         improvement_boxes(folder / f"{name}.png", groups=arms, title=title)
+    return markdown(rows)

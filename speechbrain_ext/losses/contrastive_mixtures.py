@@ -140,6 +140,7 @@ def contrastive_pairs(
     """
 
     def divide(values):
+        """Part the two of every pair."""
         if values is None:
             return None, None
         return values.unflatten(0, (-1, 2)).unbind(1)

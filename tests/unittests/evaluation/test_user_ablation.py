@@ -6,7 +6,11 @@ import re
 from checkout import ROOT
 from ruamel.yaml import YAML
 
-from speechbrain_ext.evaluation.user_ablation import compare, draw, markdown
+from speechbrain_ext.evaluation.user_ablation import (
+    compare,
+    markdown,
+    tables_and_boxes,
+)
 
 RECIPE = ROOT / "recipes/LibriSpeech/personalized_enhancement"
 USERS = ("af_heart", "am_michael", "bf_emma", "bm_george")
@@ -26,13 +30,9 @@ def make_row(arm, improvements, corpus="mini", hidden=64, noisy=False):
             "arm": arm,
         },
         "labels": {"arm": LABELS[arm]},
-        "runs": [
-            {
-                "factors": {"seed": seed, "user": user},
-                "pesq_wb": 1.0 + seed,
-                "each": {"si_sdri": values},
-            }
-            for (seed, user), values in improvements.items()
+        "values": [
+            {"pesq_wb": 1.0 + seed, "each": {"seed": seed, "si_sdri": values}}
+            for (seed, _), values in improvements.items()
         ],
     }
 
@@ -79,7 +79,7 @@ def test_arms_are_compared_user_by_user(tmp_path):
     # four users of the same sign: the smallest that Wilcoxon's test can give
     tests = table[2]["p: t, Wilcoxon (users), Wilcoxon (mixtures)"]
     assert tests.split(", ")[1] == "0.125"
-    draw(tmp_path, rows)
+    assert tables_and_boxes(tmp_path, rows) == markdown(rows)
     path = tmp_path / "ablation_boxes_mini_gru64.png"
     assert path.stat().st_size > 0
 
@@ -105,7 +105,7 @@ def test_only_the_same_seeds_are_compared():
     found = compare(one, other)
     assert round(found["delta"], 3) == 1.17
     assert found["wilcoxon"] == 0.125
-    other["runs"] = other["runs"][4:]
+    other["values"] = other["values"][4:]
     assert compare(one, other) is None
 
 
@@ -131,21 +131,17 @@ def stored_rows():
     groups = {}
     for corpus, part in stored.items():
         for name, metrics in part["runs"].items():
-            _, arm, *more, seed = name.split("/")
-            arm, noisy, _ = (*arm.partition("_noisy"), "")[:3]
+            arm, noisy, _ = name.split("/")[1].partition("_noisy")
             hidden = int((re.findall(r"/gru(\d+)", name) or ["64"])[0])
-            more = [word for word in more if not word.startswith("gru")]
-            user = more[0] if more else "all"
             key = corpus, hidden, bool(noisy), list(LABELS).index(arm)
-            factors = {"seed": int(seed.removeprefix("seed")), "user": user}
-            groups.setdefault(key, []).append({"factors": factors, **metrics})
+            groups.setdefault(key, []).append(metrics)
     names = "corpus", "hidden", "noisy", "arm"
     for (*key, place), runs in sorted(groups.items(), key=lambda g: g[0]):
         arm = list(LABELS)[place]
         yield {
             "factors": dict(zip(names, (*key, arm), strict=True)),
             "labels": {"arm": LABELS[arm]},
-            "runs": runs,
+            "values": runs,
         }
 
 
