@@ -45,6 +45,12 @@ from speechbrain_ext.services.stages import FOLDER
 FIGURES = "metrics.json"
 COMMAND = "command.json"
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
+# what an option names, one or several: [a, [b, c]] is [a, b, c]
+TEMPLATES.filters["flat"] = lambda values: [
+    item
+    for value in values
+    for item in (value if isinstance(value, list) else [value])
+]
 logger = logging.getLogger(__name__)
 
 

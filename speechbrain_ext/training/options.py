@@ -159,7 +159,7 @@ def _read_value(key: str, text: str, default: object, rule: object) -> object:
     path = is_path(key) and not isinstance(default, Mapping)
     if (
         path
-        or _TEXT.fullmatch(key)
+        or (_TEXT.fullmatch(key) and not isinstance(default, list))
         or isinstance(default, str)
         or _tag_of(default) == "!PLACEHOLDER"
     ):
