@@ -160,7 +160,11 @@ def _read_value(key: str, text: str, default: object, rule: object) -> object:
     if (
         path
         # "{" begins a mapping of corpora to their splits
-        or (_TEXT.fullmatch(key) and not text.lstrip().startswith("{"))
+        or (
+            _TEXT.fullmatch(key)
+            and not text.lstrip().startswith("{")
+            and not isinstance(default, list)
+        )
         or isinstance(default, str)
         or _tag_of(default) == "!PLACEHOLDER"
     ):

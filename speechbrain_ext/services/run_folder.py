@@ -22,6 +22,12 @@ from speechbrain_ext.services.identity import (
 from speechbrain_ext.services.stages import FINISHED, FOLDER
 
 TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
+# what an option names, one or several: [a, [b, c]] is [a, b, c]
+TEMPLATES.filters["flat"] = lambda values: [
+    item
+    for value in values
+    for item in (value if isinstance(value, list) else [value])
+]
 HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"

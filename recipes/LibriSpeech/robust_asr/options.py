@@ -142,9 +142,8 @@ def find_list_mistakes(values):
         elif key == "speeds" and min(found) <= 0:
             mistakes.append(f"speeds: {found!r} must be above 0")
     for key in ("train_split", "valid_split", "test_split"):
-        found = values[key]
-        if found is not None and (not isinstance(found, list) or not found):
-            mistakes.append(f"{key}: {found!r} is no list of names, nor null")
+        if not isinstance(values[key], str | list | None) or values[key] == []:
+            mistakes.append(f"{key}: {values[key]!r} is no list of names")
     found = values["metrics"]
     if not isinstance(found, list) or any(n not in METRICS for n in found):
         mistakes.append(

@@ -399,6 +399,7 @@ def make_tester(hparams, run_opts):
 def train(hparams, run_opts, data, tester):
     """Train one stage after the other, those that are not finished."""
     brains, selection = {}, hparams["selection"]
+    saved = tester.checkpointer.find_checkpoint()
     for plan in STAGES:
         if plan.name in LEFT_OUT.get(hparams["front_end"], ()):
             continue
@@ -422,7 +423,7 @@ def train(hparams, run_opts, data, tester):
             find_clusters(hparams, data, tester)
     if hparams["recognizer_training"] == "clean":
         brains["clean"].checkpointer.recover_if_possible(min_key=selection)
-    if tester.checkpointer.find_checkpoint() is None:
+    if saved is None:
         tester.checkpointer.save_checkpoint(meta={selection: 0})
 
 

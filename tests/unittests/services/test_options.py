@@ -18,6 +18,7 @@ hidden: 64
 known: false
 include: null
 snr_db: [-5.0, 5.0]
+train_split: [train]
 output_folder: !ref results/<user>/<seed>
 save_folder: !ref <output_folder>/save
 metrics: null
@@ -126,6 +127,7 @@ NUMBERS = {
     "yes": ("known", True),
     "False": ("known", False),
     "[a*, 2024-01-01]": ("include", ["a*", "2024-01-01"]),
+    "[train, valid]": ("train_split", ["train", "valid"]),
 }
 
 
