@@ -389,8 +389,9 @@ def train(ablation: Ablation, arguments: argparse.Namespace) -> None:
     """Train what is not finished: first what other runs need."""
     mark_folder(arguments.output, "ablation")
     runs = ablation.choose(arguments)
-    # each corpus once, before runs that share it start together
-    for run in {run.corpus: run for run in runs}.values():
+    # each corpus once, before runs that share it start together; the first
+    # run of it needs no other, which would not be there yet
+    for run in {run.corpus: run for run in reversed(runs)}.values():
         words = ablation.words(run, arguments)
         prepare_data(check_recipe(run.hparams_file, words)[0].checked.text)
     with ThreadPoolExecutor(arguments.jobs) as pool:

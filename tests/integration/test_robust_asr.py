@@ -129,7 +129,9 @@ def test_every_variant_trains_and_reports(number, variants):
     assert "si_sdr, noisy" in metrics and "si_sdr, clean" not in metrics
     rows = read_rows(folder)
     tests = [row["test"] for row in rows]
-    draws = load(variants[1][number])["test_draws"]
+    hparams_file, *words = variants[1][number]
+    command, _ = launcher.check_recipe(hparams_file, words)
+    draws = command.checked.values["test_draws"]
     assert tests.count("0 dB") == draws * tests.count("clean") > 0
     wrong, words = (
         sum(int(row[name]) for row in rows if row["test"] == "0 dB")
@@ -363,13 +365,13 @@ def test_a_folder_of_other_options_is_refused(variants, option, place):
     with pytest.raises(ValueError, match=f"{folder} .*another.* {key}"):
         launcher.identify(command, folder, declared)
     # without what was made of all stages, the first one that read it
-    saved = folder / "save"
-    saved.rename(folder / "away")
+    saved, away = folder / "save", variants[0] / "away"
+    saved.rename(away)
     try:
         with pytest.raises(ValueError, match=f"{place} .*another.* {key}"):
             launcher.identify(command, folder, declared)
     finally:
-        (folder / "away").rename(saved)
+        away.rename(saved)
 
 
 # Ablation, and the outside recognizer ----------------------------------------
