@@ -15,6 +15,13 @@ from speechbrain_ext.console import printable
 from speechbrain_ext.dataio.recordings import cells_of_any_length
 from speechbrain_ext.files import unquote_cell
 
+# columns as SpeechBrain calls them
+SPEECHBRAIN = {
+    "wav": "path",
+    "spk_id": "speaker",
+    "license": "licence",
+    "wrd": "text",
+}
 logger = logging.getLogger(__name__)
 
 MARKS = {
@@ -126,6 +133,9 @@ def read_table(
         cell.strip().strip(UNSEEN).strip().lower()
         for cell in (lines[0][1] if lines else [])
     ]
+    for theirs, ours in SPEECHBRAIN.items():
+        if ours in columns and ours not in header:
+            header = [ours if name == theirs else name for name in header]
     absent = [name for name in needed if name not in header]
     if absent:
         raise ValueError(

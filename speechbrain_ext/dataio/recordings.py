@@ -30,8 +30,8 @@ from pathlib import Path
 
 import soundfile
 
-KINDS = ("", "speech", "noise", "event", "rir", "mixture")
-SPLITS = ("", "train", "valid", "test", "user_train", "user_valid", "user_test")
+KINDS = ("speech", "noise", "event", "rir", "mixture")
+SPLITS = ("train", "valid", "test", "user_train", "user_valid", "user_test")
 SEXES = ("F", "M", "")
 
 
@@ -85,7 +85,11 @@ class Recording:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; it must be at least 1"
                 )
-        for name, valid in (("kind", KINDS), ("split", SPLITS), ("sex", SEXES)):
+        for name, valid in (
+            ("kind", ("", *KINDS)),
+            ("split", ("", *SPLITS)),
+            ("sex", SEXES),
+        ):
             if getattr(self, name) not in valid:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; it must be one of "
@@ -111,7 +115,6 @@ COLUMNS = {
     "sex": "sex",
     "label": "label",
     "text": "text",
-    "wrd": "text",
     "source": "source",
     "license": "licence",
 }
@@ -214,6 +217,8 @@ def _read_cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     ) as file:
         rows = csv.reader(file)
         header = [name.strip() for name in next(rows, [])]
+        if "text" not in header:  # as SpeechBrain calls it
+            header = ["text" if name == "wrd" else name for name in header]
         for name in ("ID", "wav"):
             if name not in header:
                 raise ValueError(

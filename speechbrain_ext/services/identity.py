@@ -45,7 +45,7 @@ WEIGHTS = ("*.ckpt", "*.safetensors")
 
 
 def run_identity(
-    text: str,
+    text: str | Mapping,
     *,
     run_opts: Mapping | None = None,
     free: Iterable[str] = (),
@@ -56,8 +56,9 @@ def run_identity(
 
     Arguments
     ---------
-    text : str
-        A hyperparameter file whose references are resolved.
+    text : str or Mapping
+        A hyperparameter file whose references are resolved, or what
+        `read_plain` made of it.
     run_opts : Mapping, optional
         Options of SpeechBrain's Brain; a key of the file comes first.
     free : iterable of str
@@ -82,7 +83,7 @@ def run_identity(
     ['net', 'processes', 'seed']
     """
     free = FREE.union(free).difference(bound)
-    tree = read_plain(text)
+    tree = read_plain(text) if isinstance(text, str) else text
     run_opts = run_opts or {}
     values = {
         key: run_opts[key]

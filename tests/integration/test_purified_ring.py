@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import pytest
 import speechbrain as sb
 import torch
-from commands import HPARAMS, import_from, train_command
+from commands import HPARAMS, import_from
 
 from speechbrain_ext.dataio import form_batch
+from speechbrain_ext.inference.purified import PurifiedSISDR
 from speechbrain_ext.losses import pit, purified_si_sdr, si_sdr
+from speechbrain_ext.services.launcher import check_recipe
 
 recipe = import_from(HPARAMS.parent, "train")
 
@@ -46,7 +48,11 @@ def ring():
 
 def objective_of(ring, predictor):
     """What the recipe's Brain makes of estimates and mixtures."""
-    logged = {}
+    logged, purified = {}, None
+    if predictor is not None:
+        purified = PurifiedSISDR.__new__(PurifiedSISDR)
+        torch.nn.Module.__init__(purified)
+        purified.predictor = predictor
     brain = SimpleNamespace(
         hparams=SimpleNamespace(
             targets="noisy",
@@ -57,9 +63,7 @@ def objective_of(ring, predictor):
                 add=lambda stage, **values: logged.update(values)
             ),
         ),
-        predictor=predictor,
-        judge=None,
-        clean_speech_known=False,
+        purified_si_sdr=purified,
         scer_weight=lambda stage: 0.0,
     )
     loss = recipe.RingSeparation.compute_objectives(
@@ -117,6 +121,6 @@ def test_on_it_weights_the_frames_of_the_noisy_targets(ring):
 )
 def test_bad_predictors_are_told(tmp_path, options, message):
     options = {"data_folder": ".", "output_folder": tmp_path, **options}
-    command = train_command(HPARAMS / "arms_real.yaml", **options)
+    words = [f"--{key}={value}" for key, value in options.items()]
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        recipe.configure([str(word) for word in command[2:]])
+        check_recipe(HPARAMS / "ablation_real.yaml", words)

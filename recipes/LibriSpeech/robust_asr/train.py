@@ -2,10 +2,9 @@
 """Recipe for training an enhancer and a recognizer together, for noisy speech.
 
 In stages: an enhancer is trained by SI-SNR; a recognizer on clean, then on
-noisy speech; K-means clusters its encoder's outputs on clean speech; then the
-enhancer before the frozen recognizer, by SI-SNR and terms that draw enhanced
-frames to clean ones of the same cluster (CBPC) and to their own clean twins
-(InfoNCE); at last both together.
+noisy speech; K-means clusters its outputs on clean speech; then the enhancer
+before the frozen recognizer, by SI-SNR and terms that draw enhanced frames to
+clean ones of their cluster (CBPC) or their own (InfoNCE); at last both.
 
 To run this recipe, do the following:
 > python train.py hparams/robust_asr_librispeech.yaml \

