@@ -54,7 +54,7 @@ def step(loss, estimates, targets):
 
 
 def count(loss, estimates, targets):
-    """Return how many operators one step calls, and how many synchronise."""
+    """Return how many operators one step calls, and how many synchronize."""
     activity = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(
         activities=activity, acc_events=True

@@ -201,7 +201,7 @@ def _fetch(archive: Archive, partial: Path) -> None:
         if final or attempt == ATTEMPTS:
             raise OSError(
                 f"{archive.url} could not be downloaded ({problem}); what has "
-                f"arrived is kept in {partial}: the next call goes on from "
+                f"arrived is kept in {partial}: the next call resumes from "
                 "there"
             )
         logger.warning("%s: %s; trying again", archive.url, problem)

@@ -1,7 +1,7 @@
 """Which recordings stand round a ring, and in which order.
 
 A ring of N sources makes N mixtures, x_k = y_k + y_{k+1} (indices modulo N).
-Neighbours meet in a mixture; neighbours of neighbours meet in the difference
+Neighbors meet in a mixture; neighbors of neighbors meet in the difference
 of the two estimates of the source between them, which the SCER loss measures
 (Maciejewski & Cornell, arXiv 2604.08415, abstract). So both must be different
 speakers. How the rings of an epoch are laid out so that this always succeeds
@@ -119,7 +119,7 @@ class RingSampler(SharedSampler):
     hold for every epoch, and are tested under these numbers:
 
     1. Every ring has ``ring_size`` draws.
-    2. Neighbours, and neighbours of neighbours, are different speakers,
+    2. Neighbors, and neighbors of neighbors, are different speakers,
        also where the ring closes.
     3. With ``alternate_sexes``, women and men alternate, a woman first.
     4. No recording stands twice in a ring.

@@ -29,8 +29,8 @@ from speechbrain_ext.evaluation.plots import (
     training_curves,
 )
 from speechbrain_ext.evaluation.recognition import (
-    Recogniser,
-    normalise_text,
+    Recognizer,
+    normalize_text,
     permutation_word_errors,
     word_errors,
 )
@@ -57,7 +57,7 @@ __all__ = [
     "COLUMNS",
     "Example",
     "ListeningItem",
-    "Recogniser",
+    "Recognizer",
     "Result",
     "ScoreTable",
     "SeparationMetrics",
@@ -73,7 +73,7 @@ __all__ = [
     "listening_plot",
     "match_mixture_level",
     "msi_against_one_source",
-    "normalise_text",
+    "normalize_text",
     "permutation_word_errors",
     "predicted_against_true",
     "rank_agreement",

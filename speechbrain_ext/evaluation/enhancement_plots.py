@@ -1,4 +1,4 @@
-"""Plots of personalised enhancement, as PNG files.
+"""Plots of personalized enhancement, as PNG files.
 
 Source: Sivaraman, Kim and Kim, "Personalized Speech Enhancement through
 Self-Supervised Data Augmentation and Purification", Interspeech 2021: its box
@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from speechbrain_ext.evaluation.plot_style import (
-    COLOURS,
+    COLORS,
     INK,
     PALE,
     STYLE,
@@ -162,7 +162,7 @@ def snr_course(path, *, waveform, levels, sample_rate, hop):
                 np.arange(frames) * hop / sample_rate,
                 values,
                 styles[index % len(styles)],
-                color=COLOURS[index % len(COLOURS)],
+                color=COLORS[index % len(COLORS)],
                 linewidth=1.4,
                 label=name,
             )

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from speechbrain_ext.evaluation.agreement import correlations, finite_pairs
 from speechbrain_ext.evaluation.plot_style import (
-    COLOURS,
+    COLORS,
     INK,
     STYLE,
     look,
@@ -85,7 +85,7 @@ def predicted_against_true(path, *, groups, low, high):
         ):
             axes = figure.add_subplot(lines, columns, index + 1)
             axes.scatter(
-                true, predicted, 14, COLOURS[0], alpha=0.45, linewidths=0
+                true, predicted, 14, COLORS[0], alpha=0.45, linewidths=0
             )
             first, last = ends["true"]
             corners = [min(first, low), low, high, max(last, high)]
@@ -148,9 +148,9 @@ def course_over_epochs(path, *, curves):
         axes = figure.add_subplot()
         handles = []
         for index, curve in enumerate(curves):
-            colour, marker = look(index)
+            color, marker = look(index)
             for kind, dash, fill in (
-                ("true", "-", colour),
+                ("true", "-", color),
                 ("predicted", "--", "white"),
             ):
                 if curve.get(kind) is None:
@@ -161,7 +161,7 @@ def course_over_epochs(path, *, curves):
                     values,
                     marker,
                     linestyle=dash,
-                    color=colour,
+                    color=color,
                     markersize=4,
                     markerfacecolor=fill,
                 )
@@ -170,13 +170,13 @@ def course_over_epochs(path, *, curves):
                     epochs[best],
                     values[best],
                     "*",
-                    color=colour,
+                    color=color,
                     markersize=15,
                     markerfacecolor=fill,
                     zorder=3,
                 )
             handles.append(
-                Line2D([], [], color=colour, marker=marker, label=curve["name"])
+                Line2D([], [], color=color, marker=marker, label=curve["name"])
             )
         handles += [
             Line2D([], [], color=INK, label="true"),

@@ -61,7 +61,7 @@ def choose_uniformly(values, count, *, low=None, high=None, seed=0):
 
     The range is split into `count` bins of one width and an item is drawn at
     random from each.  An empty bin takes the item that is left over and
-    nearest to its centre, the lowest bin first.
+    nearest to its center, the lowest bin first.
 
     Arguments
     ---------
@@ -119,8 +119,8 @@ def choose_uniformly(values, count, *, low=None, high=None, seed=0):
             left.remove(index)
     for place in range(count):
         if chosen[place] is None:
-            centre = low + (place + 0.5) * width
-            chosen[place] = min(left, key=lambda i: abs(values[i] - centre))
+            center = low + (place + 0.5) * width
+            chosen[place] = min(left, key=lambda i: abs(values[i] - center))
             left.remove(chosen[place])
     return chosen
 

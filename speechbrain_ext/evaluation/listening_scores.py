@@ -16,7 +16,7 @@ from speechbrain_ext.dataio.recordings import cells_of_any_length
 from speechbrain_ext.evaluation.agreement import correlations
 from speechbrain_ext.evaluation.listening import PREDICTIONS
 from speechbrain_ext.evaluation.plot_style import (
-    COLOURS,
+    COLORS,
     STYLE,
     save,
     two_decimals,
@@ -233,8 +233,8 @@ def listening_plot(path, *, comparison, title="Listeners and the estimator"):
             means,
             np.nan_to_num(spreads),
             fmt="o",
-            color=COLOURS[0],
-            ecolor=(COLOURS[0], 0.3),
+            color=COLORS[0],
+            ecolor=(COLORS[0], 0.3),
             elinewidth=1.2,
             label=f"mixture: mean and spread over {listeners}",
         )
@@ -244,7 +244,7 @@ def listening_plot(path, *, comparison, title="Listeners and the estimator"):
             axes.plot(
                 ends,
                 line.intercept + line.slope * ends,
-                color=COLOURS[1],
+                color=COLORS[1],
                 linestyle="--",
                 label=f"regression: {two_decimals(line.slope)} per dB",
             )

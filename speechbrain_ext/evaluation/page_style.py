@@ -1,4 +1,4 @@
-"""What all our pages look like: colours for light and dark, and the text."""
+"""What all our pages look like: colors for light and dark, and the text."""
 
 #: CSS for the head of a page whose body is one `main` with a `header`.
 BASE = """

@@ -1,7 +1,7 @@
 """The one style of all plots, and how they are written.
 
-A white ground for light documents, colours that colour-blind readers can
-tell apart (Okabe and Ito), and never colour alone: lines also differ in dash
+A white ground for light documents, colors that color-blind readers can
+tell apart (Okabe and Ito), and never color alone: lines also differ in dash
 or marker.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from speechbrain_ext.files import replaced
 
-COLOURS = (
+COLORS = (
     "#0072B2",  # blue
     "#D55E00",  # vermilion
     "#009E73",  # green
@@ -54,8 +54,8 @@ STYLE = {
 
 
 def look(index):
-    """Return the colour and the marker of a series."""
-    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    """Return the color and the marker of a series."""
+    return COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
 
 
 def two_decimals(value):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from speechbrain_ext.evaluation.plot_style import (
-    COLOURS,
+    COLORS,
     INK,
     PALE,
     STYLE,
@@ -100,7 +100,7 @@ def training_curves(path, *, history):
 def residual_noise_against_snr(path, *, arms):
     """Draw the residual noise of several systems against the input SNR.
 
-    Two grey lines help to read it: the noise that each noisy source held,
+    Two gray lines help to read it: the noise that each noisy source held,
     and half the amplitude of both noises of a two-source mixture, which is
     the best without telling speech from noise.
 
@@ -155,7 +155,7 @@ def residual_noise_against_snr(path, *, arms):
                 label=label,
             )
         for index, (name, snrs, levels) in enumerate(arms):
-            colour, marker = look(index)
+            color, marker = look(index)
             by_snr = {}
             for snr, level in zip(snrs, levels, strict=True):
                 by_snr.setdefault(round(snr), []).append(level)
@@ -164,7 +164,7 @@ def residual_noise_against_snr(path, *, arms):
                 *zip(*means, strict=True),
                 marker,
                 ls="-",
-                color=colour,
+                color=color,
                 label=name,
             )
             if len(means) < len(levels):
@@ -172,7 +172,7 @@ def residual_noise_against_snr(path, *, arms):
                     snrs,
                     levels,
                     marker,
-                    color=colour,
+                    color=color,
                     alpha=0.35,
                     markersize=4,
                     markeredgewidth=0,
@@ -220,9 +220,9 @@ def scatter(path, *, groups, x_label, y_label, title="", diagonal=False):
         figure = Figure(figsize=(6.4, 4.6), layout="constrained")
         axes = figure.add_subplot()
         for index, (name, x, y) in enumerate(groups):
-            colour, marker = look(index)
+            color, marker = look(index)
             axes.scatter(
-                x, y, 26, colour, marker, alpha=0.65, linewidths=0, label=name
+                x, y, 26, color, marker, alpha=0.65, linewidths=0, label=name
             )
         if diagonal:
             low = max(axes.get_xlim()[0], axes.get_ylim()[0])
@@ -282,14 +282,14 @@ def bars(path, *, arms, label, title=""):
             values = [float(v) for v in arm["values"] if math.isfinite(v)]
             if not values:
                 raise ValueError(f"arm {arm['name']!r} has no finite value")
-            colour, marker = look(index)
+            color, marker = look(index)
             mean = sum(values) / len(values)
-            axes.barh(index, mean, height=0.6, color=_light(colour))
+            axes.barh(index, mean, height=0.6, color=_light(color))
             axes.plot(
                 values,
                 [index] * len(values),
                 marker,
-                color=colour,
+                color=color,
                 markeredgecolor="white",
                 clip_on=False,
             )
@@ -310,16 +310,16 @@ def bars(path, *, arms, label, title=""):
         return save(figure, path)
 
 
-def _light(colour):
-    """Return a colour mixed with white, opaque."""
-    return tuple(0.5 + 0.5 * part for part in to_rgb(colour))
+def _light(color):
+    """Return a color mixed with white, opaque."""
+    return tuple(0.5 + 0.5 * part for part in to_rgb(color))
 
 
 def _stage_style(stage, count):
     """Tell how a stage is drawn: training a line, others with markers."""
     if stage == "train":
-        return {"color": COLOURS[0], "marker": "" if count > 1 else "o"}
-    return {"color": COLOURS[1], "marker": "o", "linestyle": "--"}
+        return {"color": COLORS[0], "marker": "" if count > 1 else "o"}
+    return {"color": COLORS[1], "marker": "o", "linestyle": "--"}
 
 
 def _read_courses(history):

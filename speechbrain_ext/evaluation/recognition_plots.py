@@ -64,7 +64,7 @@ def error_rate_against_snr(path, *, arms):
         axes.set_ylim(bottom=0)
         axes.set_xlabel("SNR of the noisy speech (dB)")
         axes.set_ylabel("word error rate (%)")
-        axes.set_title("Words that were not recognised")
+        axes.set_title("Words that were not recognized")
         figure.legend(loc="outside lower center", ncols=2)
         return save(figure, path)
 
@@ -105,7 +105,7 @@ def error_rate_differences(path, *, pairs):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         for index, condition in enumerate(("noisy", "clean")):
-            colour, marker = look(index)
+            color, marker = look(index)
             found = [pair[condition] for pair in pairs]
             axes.errorbar(
                 [one["delta"] for one in found],
@@ -115,7 +115,7 @@ def error_rate_differences(path, *, pairs):
                     [one["high"] - one["delta"] for one in found],
                 ],
                 fmt=marker,
-                color=colour,
+                color=color,
                 capsize=3,
                 label=f"{condition} speech",
             )
@@ -129,7 +129,7 @@ def error_rate_differences(path, *, pairs):
 
 def _draw_arm(axes, index, arm, clean):
     """Draw the line of one system, and the spread of its seeds."""
-    colour, marker = look(index)
+    color, marker = look(index)
     values = [
         list(value) if isinstance(value, list | tuple) else [value]
         for value in arm["wer"]
@@ -140,20 +140,20 @@ def _draw_arm(axes, index, arm, clean):
         [max(v) - m for m, v in zip(means, values, strict=True)],
     ]
     places = [clean if snr is None else snr for snr in arm["snr_db"]]
-    # a dash for every six lines, as colours and markers come again
+    # a dash for every six lines, as colors and markers come again
     style = ("-", "--", ":")[index // 6 % 3]
     # the line ends before clean speech: there is no SNR between
     cut = [
         math.nan if place == clean else mean
         for place, mean in zip(places, means, strict=True)
     ]
-    axes.plot(places, cut, color=colour, linestyle=style, linewidth=1.4)
+    axes.plot(places, cut, color=color, linestyle=style, linewidth=1.4)
     axes.errorbar(
         places,
         means,
         yerr=spread,
         fmt=marker,
-        color=colour,
+        color=color,
         capsize=3,
         elinewidth=1,
         label=arm["name"],

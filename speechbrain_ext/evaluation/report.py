@@ -35,7 +35,7 @@ class Result:
     reference : float or None
         The stored figure to compare with.
     better : str
-        "higher", "lower" or "" (no judgement): colours the difference.
+        "higher", "lower" or "" (no judgement): colors the difference.
     note : str
         Small print below the name.
     """

@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from speechbrain_ext.evaluation.plot_style import (
-    COLOURS,
+    COLORS,
     INK,
     STYLE,
     look,
@@ -19,11 +19,11 @@ from speechbrain_ext.evaluation.plot_style import (
 from speechbrain_ext.evaluation.plots import training_curves
 from speechbrain_ext.losses.universal_separation import SEPARATIONS
 
-# Colour and hatch of each separation.
+# Color and hatch of each separation.
 _LOOKS = {
-    "under": (COLOURS[4], "///"),
-    "equal": (COLOURS[2], ""),
-    "over": (COLOURS[5], "..."),
+    "under": (COLORS[4], "///"),
+    "equal": (COLORS[2], ""),
+    "over": (COLORS[5], "..."),
 }
 # Smaller shares have no room for a number.
 _SMALLEST_NUMBERED = 0.06
@@ -73,8 +73,8 @@ def msi_against_one_source(path, *, arms):
         figure = Figure(figsize=(6.4, 5.6), layout="constrained")
         axes = figure.add_subplot()
         for index, (arm, found) in enumerate(zip(arms, points, strict=True)):
-            colour, marker = look(index)
-            again = index >= len(COLOURS)  # which begin anew
+            color, marker = look(index)
+            again = index >= len(COLORS)  # which begin anew
             axes.plot(
                 [x for _, x, _ in found],
                 [y for _, _, y in found],
@@ -82,7 +82,7 @@ def msi_against_one_source(path, *, arms):
                 linestyle="--" if again else "-",
                 fillstyle="none" if again else "full",
                 linewidth=1.2,
-                color=colour,
+                color=color,
                 label=arm["name"],
             )
             for weight, x, y in found:
@@ -93,7 +93,7 @@ def msi_against_one_source(path, *, arms):
                         xytext=(5, 5),
                         textcoords="offset points",
                         fontsize=9,
-                        color=colour,
+                        color=color,
                     )
         axes.margins(0.1)
         axes.set_xlabel("1S: SI-SNR of single sources (dB)")
@@ -287,13 +287,13 @@ def _name(row, weight=False):
 
 def _draw_share(axes, index, left, share, name):
     """Draw one part of a bar, with its number where there is room."""
-    colour, hatch = _LOOKS[name]
+    color, hatch = _LOOKS[name]
     axes.barh(
         index,
         share,
         left=left,
         height=0.6,
-        color=colour,
+        color=color,
         hatch=hatch,
         edgecolor="white",
         label=name,

@@ -76,10 +76,10 @@ MASKNETS = (
 )
 ENCODER, DECODER = DUAL_PATH + "Encoder", DUAL_PATH + "Decoder"
 PAIR_ENCODERS = (SEQUENTIAL, OURS + "WaveformEncoder", OURS + "SpectralEncoder")
-RECOGNISER = OURS + "ConformerCTC"
+RECOGNIZER = OURS + "ConformerCTC"
 CLASSES = {
     *(*SEPARATORS, *BLOCKS, *LAYERS, *MASKNETS, *PAIR_ENCODERS),
-    *(ENCODER, DECODER, RECOGNISER, OURS + "JointRecognizer"),
+    *(ENCODER, DECODER, RECOGNIZER, OURS + "JointRecognizer"),
     *(OURS + "SNRPredictor", NNET + "pooling.StatisticsPooling"),
 }
 # names of parameters to what they may be, in every class; others stay at
@@ -116,14 +116,14 @@ KINDS: dict[str, Kind] = {
         "mem_type": choice("hc h c id av"),
         "padding": choice("same valid causal"),
         "separator enhancer": SEPARATORS,
-        "recognizer": (RECOGNISER,),
+        "recognizer": (RECOGNIZER,),
         "intra_model inter_model seg_model mem_model": BLOCKS,
     }.items()
     for name in names.split()
 }
 # these are tried out while they are built
 NARROWER: dict[tuple[str, str], Kind] = {
-    (RECOGNISER, "channels"): range(1, 513),
+    (RECOGNIZER, "channels"): range(1, 513),
     (CONV_TASNET + "MaskNet", "R"): range(1, 9),
     # the stride is half of it
     **{

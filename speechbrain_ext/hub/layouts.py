@@ -14,7 +14,7 @@ from speechbrain_ext.hub.allowed import (
     OURS,
     PAIR_ENCODERS,
     PRETRAINER,
-    RECOGNISER,
+    RECOGNIZER,
     SEPARATORS,
     SEQUENTIAL,
     Real,
@@ -35,7 +35,7 @@ LAYOUTS: tuple[Mapping[str, tuple[str, ...]], ...] = (
     },
     {"encoder": PAIR_ENCODERS, "encoder_out": (SEQUENTIAL,)},
     {"predictor": (OURS + "SNRPredictor",)},
-    {"recognizer": (RECOGNISER,)},
+    {"recognizer": (RECOGNIZER,)},
     {"joint": (OURS + "JointRecognizer",)},
 )
 KEYS = {

@@ -195,7 +195,7 @@ def enhance_command(options: argparse.Namespace) -> None:
 
 
 def transcribe_command(options: argparse.Namespace) -> None:
-    """Recognise files, print their texts."""
+    """Recognize files, print their texts."""
     wanted, outputs = options.enhanced is not None, []
     if wanted:
         items = find_items(options.recordings, options.enhanced)

@@ -31,22 +31,22 @@ SHORTEST_SECONDS = 0.5
 
 
 class Transcriber:
-    """A recogniser for whole recordings, maybe behind an enhancer.
+    """A recognizer for whole recordings, maybe behind an enhancer.
 
     Long recordings are enhanced in chunks that overlap (see `Enhancer`),
-    cut where they are quietest, and recognised piece by piece, greedily:
+    cut where they are quietest, and recognized piece by piece, greedily:
     files are read in blocks, and memory does not grow with their length.
 
     Arguments
     ---------
-    recogniser : torch.nn.Module
+    recognizer : torch.nn.Module
         (batch, time) and relative lengths to a `Recognition`.
     enhancer : torch.nn.Module, optional
         (batch, time) to (batch, 1, time).
     sample_rate : int
         Rate that both work at, in Hz.
     alphabet : str
-        Characters of the recogniser, see `CharacterTable`.
+        Characters of the recognizer, see `CharacterTable`.
     chunk_seconds : float
         Longest piece, at least 3.
 
@@ -58,17 +58,17 @@ class Transcriber:
     Example
     -------
     >>> from speechbrain_ext.models import ConformerCTC
-    >>> recogniser = ConformerCTC(
+    >>> recognizer = ConformerCTC(
     ...     4, mels=20, channels=4, size=8, layers=1, heads=2, feedforward=8
     ... )
-    >>> transcriber = Transcriber(recogniser, sample_rate=8000, alphabet="ab ")
+    >>> transcriber = Transcriber(recognizer, sample_rate=8000, alphabet="ab ")
     >>> len(transcriber.transcribe(torch.randn(2, 44100), 44100))
     2
     """
 
     def __init__(
         self,
-        recogniser: nn.Module,
+        recognizer: nn.Module,
         *,
         sample_rate: int,
         alphabet: str,
@@ -79,7 +79,7 @@ class Transcriber:
             raise ValueError(
                 f"chunk_seconds is {chunk_seconds}; it must be at least 3"
             )
-        self.recogniser = recogniser.eval()
+        self.recognizer = recognizer.eval()
         self.sample_rate = int(sample_rate)
         self.characters = CharacterTable(alphabet)
         self.chunk_seconds = chunk_seconds
@@ -101,7 +101,7 @@ class Transcriber:
         device: str | torch.device | None = None,
         **options,
     ) -> "Transcriber":
-        """Load a published recogniser.
+        """Load a published recognizer.
 
         Arguments
         ---------
@@ -128,7 +128,7 @@ class Transcriber:
         RefusedError
             If the folder asks for more than a model needs.
         ValueError
-            If it holds no recogniser, lacks a key, or the device cannot be
+            If it holds no recognizer, lacks a key, or the device cannot be
             used.
         """
         loaded = load_folder(
@@ -137,9 +137,9 @@ class Transcriber:
         if loaded.modules.keys() == {"joint"}:
             joint = loaded.modules["joint"]
             options["enhancer"] = move_module(joint.enhancer, device)
-            recogniser = joint.recognizer
+            recognizer = joint.recognizer
         elif loaded.modules.keys() == {"recognizer"}:
-            recogniser = loaded.modules["recognizer"]
+            recognizer = loaded.modules["recognizer"]
         else:
             raise ValueError(
                 f"{source} holds the modules {sorted(loaded.modules)}; a "
@@ -152,7 +152,7 @@ class Transcriber:
                     "what it was trained with"
                 )
             options[key] = loaded.hparams[key]
-        transcriber = cls(move_module(recogniser, device), **options)
+        transcriber = cls(move_module(recognizer, device), **options)
         transcriber.name = model_name(source)
         return transcriber
 
@@ -284,7 +284,7 @@ class Transcriber:
         return self.enhancer
 
     def _transcribe(self, blocks: Iterable[torch.Tensor]) -> str:
-        """Recognise a signal at the module's rate, piece by piece."""
+        """Recognize a signal at the module's rate, piece by piece."""
         longest = round(self.chunk_seconds * self.sample_rate)
         pause = round(PAUSE_SECONDS * self.sample_rate)
         shortest = round(SHORTEST_SECONDS * self.sample_rate)
@@ -294,8 +294,8 @@ class Transcriber:
                 continue
             missing = max(0, shortest - len(piece))
             piece = nn.functional.pad(piece, (0, missing))
-            piece = fit(piece, self.recogniser)
-            found = self.recogniser(piece[None], piece.new_ones(1))
+            piece = fit(piece, self.recognizer)
+            found = self.recognizer(piece[None], piece.new_ones(1))
             found = getattr(found, "log_probabilities", found)
             check_output(found, (1, None, len(self.characters)))
             path = found[0].argmax(-1).tolist()

@@ -13,7 +13,7 @@ def sample_frames(
 ) -> torch.Tensor:
     """Draw frames: one of every run of equal labels, a cap per cluster.
 
-    Neighbouring frames say nearly the same, and silence would be a large part
+    Neighboring frames say nearly the same, and silence would be a large part
     of all pairs. Reconstructed: Lee and Kim, Sensors 24(8) 2573, 2024, whose
     own choice is not known to us.
 

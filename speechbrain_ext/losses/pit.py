@@ -42,7 +42,7 @@ def pit(
 
     Up to four sources every permutation is tried, on the device and without
     waiting for it. Above, the Hungarian method runs on the host (one
-    synchronisation a call).
+    synchronization a call).
 
     Arguments
     ---------
@@ -163,7 +163,7 @@ def _all_pairs(
 
 
 def _try_all(values: torch.Tensor) -> torch.Tensor:
-    """Return the best permutation by trying all, without synchronisation."""
+    """Return the best permutation by trying all, without synchronization."""
     choices, cells = _permutations(values.shape[-1], values.device)
     total = values.flatten(-2)[..., cells].sum(dim=-1)
     return choices[total.argmax(dim=-1)]

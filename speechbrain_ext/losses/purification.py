@@ -2,10 +2,10 @@
 
 Source: Sivaraman, Kim and Kim, "Personalized Speech Enhancement through
 Self-Supervised Data Augmentation and Purification", Interspeech 2021, arXiv
-2104.02018. Details that the paper leaves open (centred frames, dB of single
+2104.02018. Details that the paper leaves open (centered frames, dB of single
 frames) are those of the authors' public research code.
 
-Frames are centred: frame f has its middle at sample f * hop, zeros stand
+Frames are centered: frame f has its middle at sample f * hop, zeros stand
 around the signal, and there are 1 + time // hop. `frame_sums` is the only
 place that cuts frames, so that levels, weights and losses share them.
 """
@@ -148,7 +148,7 @@ def purification_weights(
     Returns
     -------
     weights : torch.Tensor
-        Shape (..., frames), from 0 to 1 unless normalised.
+        Shape (..., frames), from 0 to 1 unless normalized.
 
     Example
     -------

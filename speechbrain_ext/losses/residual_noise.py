@@ -25,7 +25,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
     The measure was derived for this project (it is in no paper).  For two
     noisy sources of equal level whose noises a separator cannot tell apart,
     the best it can do for noisy targets leaves `own` = `other` = 1/2; noise
-    that it recognises by its own nature (a codec, a hum) shows as `own` much
+    that it recognizes by its own nature (a codec, a hum) shows as `own` much
     larger than `other`; perfect denoising makes both zero.
 
     Arguments
@@ -37,7 +37,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
     noise : torch.Tensor
         Noise of each source, same shape, as it is in the mixture.
     taps : int
-        Length in samples of the FIR filter allowed on each regressor, centred
+        Length in samples of the FIR filter allowed on each regressor, centered
         on zero delay.  1 is plain regression; a longer one counts what is
         merely filtered as the part that it came from, not as an artifact.
 
@@ -106,10 +106,10 @@ def residual_noise(*, estimates, speech, noise, taps=1):
     artifact = estimates.square().sum(-1) - explained
 
     # <part i, regressor i> gives a gain its sign.
-    centre = (taps - 1) // 2
-    on_own = gram[:, :, :, :, centre].diagonal(dim1=1, dim2=3)
+    center = (taps - 1) // 2
+    on_own = gram[:, :, :, :, center].diagonal(dim1=1, dim2=3)
     lean = torch.einsum("biak,bai->bik", weights, on_own)
-    reference = on_own[:, centre]
+    reference = on_own[:, center]
 
     # Which regressors (rows) count as what for which estimate (columns).
     same = torch.eye(sources, dtype=torch.bool, device=estimates.device)

@@ -32,7 +32,7 @@ class DualPath(nn.Module):
     chunk : int
         Frames per chunk, even.
     overlap : bool
-        True: neighbouring chunks share half their frames, as in the paper.
+        True: neighboring chunks share half their frames, as in the paper.
         False: they share none, which halves the work.
 
     Raises

@@ -73,7 +73,7 @@ def attend(
 
 
 class TransformerLayer(nn.Module):
-    """One transformer layer, normalised before each part.
+    """One transformer layer, normalized before each part.
 
     Arguments
     ---------

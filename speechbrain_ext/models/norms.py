@@ -11,20 +11,20 @@ from torch import nn
 
 
 class GlobalLayerNorm(nn.Module):
-    """Normalise each item over its frames and channels together.
+    """Normalize each item over its frames and channels together.
 
     The "gLN" of Luo and Mesgarani, "Conv-TasNet", IEEE/ACM TASLP 2019,
     equations 10 and 11.
 
     Example
     -------
-    >>> normalised = GlobalLayerNorm()(7.0 + torch.randn(2, 50, 4))
-    >>> bool(normalised.mean(dim=(1, 2)).abs().max() < 1e-5)
+    >>> normalized = GlobalLayerNorm()(7.0 + torch.randn(2, 50, 4))
+    >>> bool(normalized.mean(dim=(1, 2)).abs().max() < 1e-5)
     True
     """
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Normalise.
+        """Normalize.
 
         Arguments
         ---------
@@ -33,14 +33,14 @@ class GlobalLayerNorm(nn.Module):
 
         Returns
         -------
-        normalised : torch.Tensor
+        normalized : torch.Tensor
             Same shape, zero mean and unit variance per item.
         """
         return F.layer_norm(frames, frames.shape[1:], eps=1e-8)
 
 
 class InstanceNorm(nn.Module):
-    """Normalise each channel of each item over its frames.
+    """Normalize each channel of each item over its frames.
 
     The norm of TDCN++: Kavalerov et al., "Universal Sound Separation",
     WASPAA 2019, arXiv 1905.03330. What is added to the variance
@@ -49,13 +49,13 @@ class InstanceNorm(nn.Module):
 
     Example
     -------
-    >>> normalised = InstanceNorm()(7.0 + torch.randn(2, 50, 4))
-    >>> bool(normalised.mean(dim=1).abs().max() < 1e-5)
+    >>> normalized = InstanceNorm()(7.0 + torch.randn(2, 50, 4))
+    >>> bool(normalized.mean(dim=1).abs().max() < 1e-5)
     True
     """
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Normalise.
+        """Normalize.
 
         Arguments
         ---------
@@ -64,7 +64,7 @@ class InstanceNorm(nn.Module):
 
         Returns
         -------
-        normalised : torch.Tensor
+        normalized : torch.Tensor
             Same shape, float32: zero mean per item and channel, and unit
             variance where the variance is well above 0.001.
         """

@@ -156,7 +156,7 @@ class RecurrentNet(nn.Module):
 class GatedRecurrentNet(nn.Module):
     """Layers of a GRU from the past to the future.
 
-    They are normalised over the whole signal, so that a frame does depend on
+    They are normalized over the whole signal, so that a frame does depend on
     those after it, by two numbers.
 
     Arguments

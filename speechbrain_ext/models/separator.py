@@ -14,7 +14,7 @@ class MaskingSeparator(nn.Module):
     """Encoder, mask network and decoder as one module.
 
     Takes the three pieces of a SpeechBrain separation recipe, so that a
-    Brain calls one module (and DDP synchronises it), and weights go over in
+    Brain calls one module (and DDP synchronizes it), and weights go over in
     both directions. Masks may be computed in half precision, encoder and
     decoder always work in float32.
 

@@ -94,7 +94,7 @@ class SepFormer(MaskingSeparator):
             skip_around_intra=True,
             linear_layer_after_inter_intra=False,
         )
-        # Dual_Path_Model copies one initialisation into every block
+        # Dual_Path_Model copies one initialization into every block
         for block in masknet.dual_mdl[1:]:
             block.intra_mdl = transformer(intra_layers)
             block.inter_mdl = transformer(inter_layers)

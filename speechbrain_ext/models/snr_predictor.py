@@ -24,7 +24,7 @@ class SNRPredictor(nn.Module):
     parameters. Features are logarithms here, not magnitudes, and do not
     depend on the level (see `log_power`); outputs are in units of 10 dB, which
     is learnt faster. Frames are those of
-    `speechbrain_ext.losses.frame_snr_db`: centred, with zeros around.
+    `speechbrain_ext.losses.frame_snr_db`: centered, with zeros around.
 
     Arguments
     ---------

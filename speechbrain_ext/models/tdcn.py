@@ -26,7 +26,7 @@ class TDCN(MaskingSeparator):
     channels=64, bottleneck=32, hidden=64, blocks=4, repeats=1; to learn on
     one take `SpectralTDCN`.
 
-    Other than in the official code, the filters' outputs are normalised as
+    Other than in the official code, the filters' outputs are normalized as
     in Conv-TasNet, so that estimates follow the level of the mixture;
     linear maps have a bias instead of a norm's shift, and only the scale of
     a block's output is a number of its own: elsewhere the weights hold it.

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from speechbrain_ext.console import Parser
 from speechbrain_ext.corpora.realm import both_transcripts
 from speechbrain_ext.dataio import Recording, read_recordings, scale_to_level
-from speechbrain_ext.evaluation import Recogniser, permutation_word_errors
+from speechbrain_ext.evaluation import Recognizer, permutation_word_errors
 from speechbrain_ext.files import replaced
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
@@ -70,10 +70,10 @@ def measure(
     mixtures: Iterable[tuple],
     separators: Mapping[str, Separator | None],
     estimator: SISNREstimator,
-    recogniser: Recogniser,
+    recognizer: Recognizer,
     count: int,
 ) -> dict[str, dict]:
-    """Recognise and score what every separator makes of the mixtures.
+    """Recognize and score what every separator makes of the mixtures.
 
     Arguments
     ---------
@@ -83,8 +83,8 @@ def measure(
         By name; None is the mixture itself.
     estimator : SISNREstimator
         What scores.
-    recogniser : Recogniser
-        What recognises.
+    recognizer : Recognizer
+        What recognizes.
     count : int
         Mixtures at most.
 
@@ -98,7 +98,7 @@ def measure(
         name: {"errors": 0, "words": 0, "predicted": [], "true": []}
         for name in separators
     }
-    bar = tqdm(mixtures, "recognising", total=count)
+    bar = tqdm(mixtures, "recognizing", total=count)
     for _, (mixture, rate, texts, references) in zip(
         range(count), bar, strict=False
     ):
@@ -121,7 +121,7 @@ def measure(
                 )
                 total["true"].append(value.item())
             heard = [
-                recogniser.transcribe(estimate, rate)
+                recognizer.transcribe(estimate, rate)
                 for estimate in estimates[0]
             ]
             found = permutation_word_errors(texts, heard)
@@ -193,6 +193,6 @@ def run(options: argparse.Namespace) -> dict[str, dict]:
         mixtures,
         separators,
         SISNREstimator.from_hparams(options.estimator),
-        Recogniser(threads=torch.get_num_threads()),
+        Recognizer(threads=torch.get_num_threads()),
         count,
     )

@@ -68,7 +68,7 @@ class History:
         Arguments
         ---------
         step : int
-            Optimiser step.
+            Optimizer step.
         stage : str
             "train" or "valid".
         **latest : float

@@ -1,4 +1,4 @@
-"""Optimisers that PyTorch has only in parts."""
+"""Optimizers that PyTorch has only in parts."""
 
 import torch
 
@@ -72,7 +72,7 @@ class MuonWithAdam(torch.optim.Optimizer):
     2024), scaled to the size of Adam's updates (Liu et al., "Muon is Scalable
     for LLM Training", arXiv 2502.16982, section 2.2), so that one learning
     rate serves both.  PyTorch's own `torch.optim.Muon` takes matrices only;
-    this joins it with `torch.optim.Adam` into one optimiser, whose groups and
+    this joins it with `torch.optim.Adam` into one optimizer, whose groups and
     state a schedule, a gradient scaler and a checkpoint see as usual.
 
     Arguments
@@ -134,7 +134,7 @@ class MuonWithAdam(torch.optim.Optimizer):
         self._share()
 
     def _share(self):
-        """Let the parts work on this optimiser's groups and state."""
+        """Let the parts work on this optimizer's groups and state."""
         for group, part in zip(self.param_groups, self._parts, strict=True):
             part.param_groups = [group]
             part.state = self.state

@@ -1,4 +1,4 @@
-"""Schedules as pure functions of the optimiser step.
+"""Schedules as pure functions of the optimizer step.
 
 A function of the step has no state: a resumed run needs nothing but the step,
 which SpeechBrain's Brain keeps in every checkpoint.
@@ -16,7 +16,7 @@ def linear_ramp(step, *, start, end, value):
     Arguments
     ---------
     step : int
-        The optimiser step, from 0.
+        The optimizer step, from 0.
     start, end : float
         In steps; where both are equal the value is switched on at once.
     value : float
@@ -51,7 +51,7 @@ def warmup_cosine(step, *, peak, total, warmup=0.2, first=0.04, last=1e-3):
     Arguments
     ---------
     step : int
-        The optimiser step, from 0; past `total` the last value is kept.
+        The optimizer step, from 0; past `total` the last value is kept.
     peak : float
         The largest learning rate.
     total : int

@@ -27,7 +27,7 @@ from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.corpora import folder as corpus
 from speechbrain_ext.dataio import NoisyUtterances, read_recordings
 from speechbrain_ext.evaluation import (
-    Recogniser,
+    Recognizer,
     error_rate_against_snr,
     word_errors,
 )
@@ -135,7 +135,7 @@ def measure(conditions, enhancers, recognizer, sample_rate):
         SNR in dB, or None for clean speech, to NoisyUtterances one by one.
     enhancers : dict of Enhancer
         By name; None is no enhancer.
-    recognizer : Recogniser
+    recognizer : Recognizer
         What recognizes.
     sample_rate : int
         Of the speech, in Hz.
@@ -221,7 +221,7 @@ def run(options):
         for snr in options.snr_db
     }
     conditions[None] = NoisyUtterances(speech, **each)
-    recognizer = Recogniser(threads=torch.get_num_threads())
+    recognizer = Recognizer(threads=torch.get_num_threads())
     return measure(conditions, {BEFORE: None, **enhancers}, recognizer, rate)
 
 

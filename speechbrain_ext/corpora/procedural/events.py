@@ -156,7 +156,7 @@ def _chirp(generator, samples, sample_rate):
     """Sing as a bird: a few kinds of quick syllables, repeated in phrases."""
     seconds = samples / sample_rate
     highest = min(6000.0, 0.42 * sample_rate)
-    centre = generator.uniform(0.5, 0.8) * highest
+    center = generator.uniform(0.5, 0.8) * highest
     syllables = []
     for _ in range(generator.integers(2, 5)):
         length = int(generator.uniform(0.04, 0.22) * sample_rate)
@@ -165,7 +165,7 @@ def _chirp(generator, samples, sample_rate):
         trill = generator.uniform(0, 0.08) * generator.integers(2)
         flutter = np.sin(2 * np.pi * place * generator.uniform(3, 9))
         bow = arch * np.sin(np.pi * place)
-        pitch = centre * (1 + bend * (place - 0.5) + bow + trill * flutter)
+        pitch = center * (1 + bend * (place - 0.5) + bow + trill * flutter)
         phase = np.cumsum(np.minimum(pitch, highest)) / sample_rate
         song = harmonics(phase, sample_rate, [1.0, generator.uniform(0, 0.3)])
         syllables.append(song * np.sin(np.pi * place) ** 0.7)
@@ -271,10 +271,10 @@ def _drops(generator, samples, sample_rate):
     pace = generator.uniform(1.5, 7.0)
     times = np.cumsum(generator.gamma(3.0, 1 / (3 * pace), int(9 * seconds)))
     times = times[times < seconds - 0.1]
-    centre = generator.uniform(500, 1500)
+    center = generator.uniform(500, 1500)
     signal = np.zeros(samples)
     for time in times:
-        pitch = centre * 2 ** generator.normal(0, 0.35)
+        pitch = center * 2 ** generator.normal(0, 0.35)
         bubble = modes(
             sample_rate,
             [pitch],

@@ -267,7 +267,7 @@ def _fan(generator, samples, sample_rate):
     return (1 + beat) * (signal + level * tone / tone.std())
 
 
-def _coloured(generator, samples, sample_rate):
+def _colored(generator, samples, sample_rate):
     """Draw noise whose random spectrum turns slowly into others."""
     signal = np.zeros(samples)
     for _ in range(3):
@@ -350,7 +350,7 @@ def _railway(generator, samples, sample_rate):
 
 NOISE_KINDS = {
     "babble": babble,
-    "coloured": _coloured,
+    "colored": _colored,
     "crowd": crowd,
     "fan": _fan,
     "hum": _hum,

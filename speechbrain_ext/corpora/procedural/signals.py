@@ -1,6 +1,6 @@
 """The building blocks of the procedural sounds.
 
-Coloured noise, slow random curves, bursts of modes and trains of impacts: all
+Colored noise, slow random curves, bursts of modes and trains of impacts: all
 of it vectorised numpy, drawn from a generator that the caller seeds. Times are
 in seconds and frequencies in Hz; what lies above the Nyquist frequency of the
 wanted rate is left out, never folded back.

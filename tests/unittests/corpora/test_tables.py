@@ -162,8 +162,8 @@ def test_headers_that_cannot_be_understood(tmp_path, content, message):
 
 def test_columns_that_are_not_read_are_told(tmp_path, caplog):
     caplog.set_level("INFO")
-    read_table(write(tmp_path / "t.csv", "path,Colour,,\na,b,,"), COLUMNS)
-    assert "columns that are not read: colour" in caplog.text
+    read_table(write(tmp_path / "t.csv", "path,Color,,\na,b,,"), COLUMNS)
+    assert "columns that are not read: color" in caplog.text
 
 
 def listed(folder):

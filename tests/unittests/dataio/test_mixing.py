@@ -232,7 +232,7 @@ class TestFormBatch:
         assert made.mixture.device.type == "meta"
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-    def test_no_host_synchronisation_on_a_gpu(self):
+    def test_no_host_synchronization_on_a_gpu(self):
         batch = batch_of(4, rooms=2, device="cuda")
         rirs = signals(2, 30, device="cuda")
         form_batch(batch, mixing="ring", rirs=rirs)  # plans the transforms

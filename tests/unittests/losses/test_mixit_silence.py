@@ -33,7 +33,7 @@ def test_silent_estimates_go_to_the_first_mixture(solver, level):
 
 
 @pytest.mark.parametrize("sources", [2, 3, 5, 8])
-def test_ties_are_broken_by_order_whatever_the_neighbours(sources):
+def test_ties_are_broken_by_order_whatever_the_neighbors(sources):
     estimates, mixtures, _ = outputs(sources, batch=7, noise=1.0, residue=1.0)
     # Every estimate twice, so that swapping two of them changes nothing.
     estimates = estimates.repeat_interleave(2, dim=1)

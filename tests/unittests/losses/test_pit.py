@@ -204,7 +204,7 @@ def test_nothing_waits_for_the_device_and_calls_are_few(operators):
         value, permutation = pit(si_sdr, estimates=estimates, targets=targets)
         value.sum().backward()
         align(estimates, permutation)
-    assert not log.synchronising
+    assert not log.synchronizing
     assert 20 < len(log.names) < 300
     assert torch.equal(estimates, before[0])
     assert torch.equal(targets, before[1])

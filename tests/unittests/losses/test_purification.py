@@ -129,7 +129,7 @@ def test_without_levels_every_frame_has_the_weight_1(loss):
     torch.testing.assert_close(loss(frame_snr_db=None, **pair), certain)
 
 
-def test_normalised_weights_have_a_mean_of_1():
+def test_normalized_weights_have_a_mean_of_1():
     levels = 10 * draw(5, 40)
     plain = purification_weights(frame_snr_db=levels)
     weights = purification_weights(frame_snr_db=levels, normalize=True)

@@ -97,7 +97,7 @@ def test_one_source_has_no_others():
 
 
 def test_filtered_parts_are_not_artifacts_with_taps():
-    """A part delayed by +-2 samples needs 5 centred taps."""
+    """A part delayed by +-2 samples needs 5 centered taps."""
     signals = torch.zeros(1, 4, 3000, dtype=torch.float64)
     signals[..., 10:-10] = white(1, 4, 2980)
     speech, noise = signals[:, :2], signals[:, 2:]

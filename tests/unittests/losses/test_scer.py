@@ -276,7 +276,7 @@ def test_inputs_are_left_alone_and_nothing_waits(scale, operators):
     with operators() as log:
         scer(**leaves, scale=scale).sum().backward()
     assert all(torch.equal(leaves[k], before[k]) for k in before)
-    assert log.names and not log.synchronising
+    assert log.names and not log.synchronizing
 
 
 def test_mistakes_are_named():

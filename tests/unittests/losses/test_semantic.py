@@ -171,7 +171,7 @@ def test_inputs_are_left_alone_and_nothing_waits(operators):
     with operators() as log:
         semantic(**signals).sum().backward()
     assert all(torch.equal(signals[name], before[name]) for name in signals)
-    assert log.names and not log.synchronising
+    assert log.names and not log.synchronizing
 
 
 @pytest.mark.parametrize("wrong", ["logits", "labels", "assignment"])

@@ -185,7 +185,7 @@ def test_inputs_are_left_alone_and_nothing_waits(metric, operators):
         metric(estimate=leaf, target=target).sum().backward()
     assert torch.equal(estimate, before[0])
     assert torch.equal(target, before[1])
-    assert log.names and not log.synchronising
+    assert log.names and not log.synchronizing
 
 
 @pytest.mark.parametrize("metric", METRICS)

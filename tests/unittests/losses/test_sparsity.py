@@ -163,7 +163,7 @@ def test_inputs_are_left_alone_and_nothing_waits(penalty, operators):
     with operators() as log:
         penalty(**given).sum().backward()
     assert all(torch.equal(given[name], before[name]) for name in given)
-    assert log.names and not log.synchronising
+    assert log.names and not log.synchronizing
 
 
 @each_penalty

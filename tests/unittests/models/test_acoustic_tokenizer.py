@@ -9,12 +9,12 @@ from speechbrain_ext.models import AcousticTokenizer
 
 
 def blobs(number=600, clusters=6, size=5, seed=0):
-    """Frames about well separated centres, and which one."""
+    """Frames about well separated centers, and which one."""
     generator = torch.Generator().manual_seed(seed)
-    centres = 10 * torch.randn(clusters, size, generator=generator)
+    centers = 10 * torch.randn(clusters, size, generator=generator)
     labels = torch.randint(clusters, (number,), generator=generator)
     noise = torch.randn(number, size, generator=generator)
-    return centres[labels] + 0.3 * noise, labels, centres
+    return centers[labels] + 0.3 * noise, labels, centers
 
 
 def fit(tokenizer, batches, seed=0):
@@ -22,13 +22,13 @@ def fit(tokenizer, batches, seed=0):
 
 
 def test_it_finds_clusters_that_are_there():
-    frames, labels, centres = blobs()
+    frames, labels, centers = blobs()
     tokenizer = AcousticTokenizer(6, 5)
     assert fit(tokenizer, frames.split(50) * 3) == 6
     found = tokenizer(frames)
     pairs = set(zip(found.tolist(), labels.tolist(), strict=True))
     assert len(pairs) == 6
-    nearest = torch.cdist(centres, tokenizer.centroids).amin(1)
+    nearest = torch.cdist(centers, tokenizer.centroids).amin(1)
     assert nearest.max() < 0.2
 
 

@@ -32,14 +32,14 @@ def test_instance_norm_is_per_item_and_channel_over_frames():
 @pytest.mark.parametrize("length", [1, 50])
 def test_instance_norm_makes_nothing_of_a_constant(length):
     frames = torch.full((2, length, 3), 0.1, requires_grad=True)
-    normalised = InstanceNorm()(frames)
-    assert normalised.abs().max() < 1e-4
-    normalised.sum().backward()
+    normalized = InstanceNorm()(frames)
+    assert normalized.abs().max() < 1e-4
+    normalized.sum().backward()
     assert frames.grad.isfinite().all()
 
 
 def test_instance_norm_computes_half_precision_in_single():
     frames = random_frames().bfloat16()
-    normalised = InstanceNorm()(frames)
-    assert normalised.dtype == torch.float32
-    torch.testing.assert_close(normalised, InstanceNorm()(frames.float()))
+    normalized = InstanceNorm()(frames)
+    assert normalized.dtype == torch.float32
+    torch.testing.assert_close(normalized, InstanceNorm()(frames.float()))
