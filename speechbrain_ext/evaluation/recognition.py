@@ -19,7 +19,6 @@ from speechbrain_ext.dataio.transcripts import normalize_text
 
 # Rate that Whisper works at, in Hz.
 _RATE = 16000
-# the former name
 
 
 class Recognizer:

@@ -201,7 +201,7 @@ def test_what_the_server_refuses_is_told_and_the_part_kept(tmp_path, server):
 def test_a_server_that_is_gone_is_tried_several_times(tmp_path, caplog):
     with serve(CONTENT) as file:
         url = file.url
-    with pytest.raises(OSError, match="ConnectError.*goes on from there"):
+    with pytest.raises(OSError, match="ConnectError.*resumes from there"):
         fetch_folder(archive(url), tmp_path / "data")
     ours = [r for r in caplog.records if r.name == download.__name__]
     assert len(ours) == download.ATTEMPTS - 1
