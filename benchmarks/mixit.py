@@ -147,7 +147,8 @@ def print_table(title, figures):
     for outputs, row in figures.items():
         cells = [f"{row[n]:.1f}" if n in row else "" for n in names]
         cells.append(f"{row[PEER] / row['exact']:.1f}" if PEER in row else "")
-        cells.append(f"{row['exact'] / row['least_squares']:.2f}")
+        least = row["least_squares"]
+        cells.append(f"{row['exact'] / least:.2f}" if least else "")
         print(f"| {outputs} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -87,18 +87,18 @@ def make_brain(separator, folder):
             "scer_scale": "target",
             "scer_floor": 1e-3,
             "learning_rate": 1e-4,
-            "warmup": 0.1,
+            "warmup_ratio": 0.1,
             "log_interval": 10**9,
             "history": History(Path(folder) / "history.csv"),
         },
         run_opts={"device": "cpu", "max_grad_norm": 5.0},
     )
-    brain.sources = {
+    brain.mixtures = {
         recipe.sb.Stage.TRAIN: SimpleNamespace(
             mix=lambda batch: form_batch(batch, mixing="ring")
         )
     }
-    brain.clean_speech_known = True
+    brain.purified_si_sdr = brain.blind_estimator = None
     brain.total_steps = 10**6
     brain.init_optimizers()
     brain.modules.train()

@@ -25,6 +25,7 @@ from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
 from speechbrain_ext.console import readable_errors
+from speechbrain_ext.hub import training_command
 from speechbrain_ext.services.command_line import (
     CheckedCommand,
     check_command_line,
@@ -84,7 +85,10 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
         runpy.run_path(str(script), run_name="__main__")
     leave_processes()
     if main:
-        make_results(folder, command=[str(hparams_file), *words])
+        # recipes/DATASET/TASK/train.py
+        root = script.parents[min(3, len(script.parents) - 1)]
+        command = training_command([str(hparams_file), *words], root=root)
+        make_results(folder, command)
         del claim
 
 

@@ -23,12 +23,10 @@ from speechbrain_ext.hub import (
     Metric,
     build_release,
     inference_hyperparams,
-    training_command,
 )
 from speechbrain_ext.hub.loading import read_plan
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.services.run_folder import (
-    COMMAND,
     HYPERPARAMS,
     TEMPLATES,
     RunFolder,
@@ -138,12 +136,10 @@ def make_release(
         name: render(text, run, **more) if isinstance(text, str) else text
         for name, text in run.description["card"].items()
     }
-    command = run.folder / COMMAND
-    arguments = json.loads(command.read_text()) if command.is_file() else []
     shown = run.description.get("card_metrics", COLUMNS)
     card = Card(
         **texts,
-        command=training_command(arguments or [HYPERPARAMS], root="."),
+        command=run.command,
         metrics=[
             card_metric(run, name, figures["mean"], corpus["name"])
             for name, figures in run.summary().items()

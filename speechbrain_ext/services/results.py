@@ -32,9 +32,7 @@ from speechbrain_ext.services.stages import FOLDER
 FIGURES = "metrics.json"
 
 
-def make_results(
-    folder: str | os.PathLike, command: Sequence[str] | None = None
-) -> None:
+def make_results(folder: str | os.PathLike, command: str | None = None) -> None:
     """Write figures, results page and release of a run, and print them.
 
     Arguments
@@ -42,8 +40,8 @@ def make_results(
     folder : str or PathLike
         The output folder. Nothing that its files say is built or run, but for
         what the hub's list of classes allows.
-    command : sequence of str, optional
-        Arguments of the training, for the model card; by default what an
+    command : str, optional
+        What repeats the training, for the model card; by default what an
         earlier call was given.
 
     Raises
@@ -54,7 +52,7 @@ def make_results(
     run = RunFolder(folder)
     if command is not None:
         with replaced(run.folder / COMMAND) as partial:
-            partial.write_text(json.dumps([str(word) for word in command]))
+            partial.write_text(f"{command}\n", encoding="utf-8")
     summary = write_figures(run)
     write_page(run, summary)
     print_summary(run, summary)

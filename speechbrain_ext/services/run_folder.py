@@ -33,7 +33,7 @@ DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
 HISTORY = "history.csv"
 REFERENCE = "reference.json"
-COMMAND = "command.json"
+COMMAND = "command.txt"
 # columns of the test results that are no scores
 NAMES = ("id", "source", "test", "separator", "reference", "hypothesis")
 
@@ -77,6 +77,14 @@ class RunFolder:
     def identity(self) -> dict:
         """The settings that identify the run."""
         return json.loads((self.folder / RUN).read_text(encoding="utf-8"))
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the training, for others to read."""
+        path = self.folder / COMMAND
+        if not path.is_file():
+            return "python train.py hyperparams.yaml"
+        return path.read_text(encoding="utf-8").strip()
 
     @property
     def settings(self) -> dict:

@@ -23,7 +23,7 @@ from upstream.textual import find_faults, unused_keys, wrong_booleans
 
 RUN_OPTIONS = {field.name for field in dataclasses.fields(RunOptions)}
 each_recipe = pytest.mark.parametrize(
-    "recipe", RECIPES, ids=lambda recipe: recipe.folder
+    "recipe", RECIPES, ids=lambda recipe: recipe.folder.rpartition("/")[2]
 )
 
 
@@ -80,7 +80,7 @@ def test_rows_are_of_files_that_are_there():
 @pytest.mark.parametrize(
     "recipe",
     [recipe for recipe in RECIPES if recipe.ready],
-    ids=lambda recipe: recipe.folder,
+    ids=lambda recipe: recipe.folder.rpartition("/")[2],
 )
 def test_recipe_can_be_sent(recipe):
     plan = make_plan(ROOT, recipe)

@@ -9,6 +9,7 @@ import csv
 import json
 import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,7 @@ def value_of(key, row):
 
 def check_release(folder, command, figures, output):
     """It holds the selected model, and says what was done."""
+    sys.path.insert(0, str(HPARAMS.parent))  # of its prepare script
     hparams_file, _, overrides = sb.parse_arguments(command)
     hparams = load_hparams(hparams_file, overrides)
     best = hparams["checkpointer"].find_checkpoint(min_key=hparams["selection"])
@@ -198,6 +200,7 @@ def check_no_clean_figures(content, history, page, output):
 
 
 def test_the_full_size_models_have_the_stated_parameters(tmp_path):
+    sys.path.insert(0, str(HPARAMS.parent))
     stated = {}
     for name in ("wham_sepformer", "wham_convtasnet"):
         path = HPARAMS / f"{name}.yaml"

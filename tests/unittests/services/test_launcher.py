@@ -73,7 +73,8 @@ def test_a_recipe_is_given_the_checked_file(recipe):
     saved = Path("1/0/hyperparams.yaml").read_text()
     assert "data_folder: 'b: <c> #1'" in saved
     assert "save_folder: 1/0/save" in saved
-    assert shown == [[str(path), *words, "--output_folder=1/0"]]
+    assert shown[0].startswith("python train.py ")
+    assert "--learning_rate=1e-2" in shown[0]
     identity = json.loads(Path("1/0/run.json").read_text())
     assert identity["learning_rate"] == 0.01
     assert len(identity["data"]) == 1
