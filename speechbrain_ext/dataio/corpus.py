@@ -195,11 +195,6 @@ class CorpusMixtures:
 def read_impulse_responses(recordings: Sequence[Recording]) -> torch.Tensor:
     """Read room impulse responses into one tensor.
 
-    Arguments
-    ---------
-    recordings : sequence of Recording
-        Of the kind rir, all at one sample rate.
-
     Returns
     -------
     responses : torch.Tensor

@@ -147,8 +147,7 @@ def read_recordings(
     Raises
     ------
     FileNotFoundError
-        If there is no such file, or an audio file is missing whose length
-        the CSV does not tell.
+        If there is no such file, or an audio file that must be measured.
     ValueError
         If a column is missing, a row is malformed (its number is named), an
         id stands twice, or nothing is left.
@@ -167,8 +166,7 @@ def read_recordings(
     path = Path(os.path.abspath(path))
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no table of recordings at {path}; prepare the corpus "
-            "first"
+            f"there is no table at {path}; prepare the corpus first"
         )
     recordings = {}
     for number, cells in _read_cells(path):

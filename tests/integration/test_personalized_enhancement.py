@@ -375,7 +375,7 @@ def mistake(file, options):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"stage": "personalize"}, "stage: 'personalize' is none of"),
+        ({"stage": "personal"}, "stage: 'personal' is none of"),
         ({"user": "all"}, "user: personalize needs one user"),
         ({"loss": "mse"}, "purification: the loss mse has no frames"),
         ({"targets": "clean"}, "purification: clean targets need none"),

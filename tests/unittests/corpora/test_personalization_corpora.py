@@ -145,7 +145,7 @@ def test_a_preparation_resumes_and_can_be_skipped(tmp_path, trees):
         ({"validation_speakers": 3}, "there are 3 speakers, and at least"),
         ({"user_seconds": 60}, "leave none to train on. Make user_seconds"),
     ],
-    ids=["stranger", "few speakers", "short"],
+    ids=["stranger", "few_speakers", "short"],
 )
 def test_users_that_do_not_do(tmp_path, trees, options, message):
     with pytest.raises(ValueError, match=message):
