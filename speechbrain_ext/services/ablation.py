@@ -26,14 +26,13 @@ from speechbrain_ext.files import replaced
 from speechbrain_ext.outputs import mark_folder
 from speechbrain_ext.services.ablation_table import (
     STORED,
-    TEMPLATES,
     cells,
-    find,
     merge,
     sort_key,
     without,
     without_data,
 )
+from speechbrain_ext.services.described import TEMPLATES, find_function
 from speechbrain_ext.services.identity import (
     RUN,
     differences,
@@ -254,7 +253,7 @@ class Ablation:
                 if content["metrics"].get(name, {}).get("mean") is not None
             }
             for name, place in self.plan.get("details", {}).items():
-                means[name] = find(place)(folder)
+                means[name] = find_function(place)(folder)
             found = {
                 "settings": self.shared(content["info"]["settings"]),
                 "runs": {run.name: means},
@@ -353,7 +352,7 @@ class Ablation:
         ]
         for place in self.plan.get("plots", ()):
             # some of them have a table of their own to add
-            texts += filter(None, [find(place)(Path(folder), rows)])
+            texts += filter(None, [find_function(place)(Path(folder), rows)])
         text = "\n\n".join(texts)
         (Path(folder) / TABLE).write_text(text + "\n", encoding="utf-8")
         return text

@@ -1,22 +1,13 @@
 """Tables of ablations: cells, and figures that never mix settings."""
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-import jinja2
-
+from speechbrain_ext.services.described import TEMPLATES
 from speechbrain_ext.services.identity import differences
 
-TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
 STORED = "ablation_runs.json"
 # prepared data lie elsewhere on each machine, and are not everyone's
 DATA_ENDS = ("data", "_data", "_noise")
-
-
-def find(place: str) -> Callable:
-    """Find a function by its dotted name."""
-    module, _, name = place.rpartition(".")
-    return getattr(importlib.import_module(module), name)
 
 
 def cells(row: Mapping, table: Mapping) -> Iterator[str]:

@@ -26,9 +26,9 @@ from speechbrain_ext.hub import (
 )
 from speechbrain_ext.hub.loading import read_plan
 from speechbrain_ext.hub.weights import read_weights
+from speechbrain_ext.services.described import TEMPLATES, inner_name
 from speechbrain_ext.services.run_folder import (
     HYPERPARAMS,
-    TEMPLATES,
     RunFolder,
     by_corpus,
     plain_values,
@@ -150,7 +150,7 @@ def make_release(
         ],
     )
     return build_release(
-        run.folder / folder,
+        run.folder / inner_name(folder),
         hyperparams=inference_text(
             run.folder / HYPERPARAMS, run.description, run.values
         ),

@@ -1,6 +1,5 @@
 """Figures and results page, of what a run left in its folder."""
 
-import importlib
 import json
 import math
 import os
@@ -19,6 +18,7 @@ from speechbrain_ext.evaluation.report import Example, results_of, write_report
 from speechbrain_ext.evaluation.scores import without_nan
 from speechbrain_ext.files import replaced
 from speechbrain_ext.hub import publish_command
+from speechbrain_ext.services.described import find_function, inner_name
 from speechbrain_ext.services.identity import differences
 from speechbrain_ext.services.release import make_release
 from speechbrain_ext.services.run_folder import (
@@ -172,10 +172,10 @@ def draw_plots(run: RunFolder) -> list[tuple[Path, str]]:
             training_curves(path, history=history)
             plots.append((path, f"The course of the stage {stage}."))
     for plot in run.description.get("plots", ()):
-        module, _, name = plot["draw"].rpartition(".")
-        draw = getattr(importlib.import_module(module), name)
+        draw = find_function(plot["draw"])
         for test in run.tests if plot.get("each_test") else [None]:
-            path, caption = run.folder / plot["file"], plot["caption"]
+            path = run.folder / inner_name(plot["file"])
+            caption = plot["caption"]
             arguments = []
             if test is not None:
                 ending = re.sub(r"\W+", "_", test)

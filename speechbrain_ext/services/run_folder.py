@@ -2,18 +2,17 @@
 
 import csv
 import functools
-import importlib
 import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import jinja2
 from ruamel.yaml import YAML
 
 from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.evaluation.scores import ScoreTable
+from speechbrain_ext.services.described import TEMPLATES, find_function
 from speechbrain_ext.services.identity import (
     RUN,
     read_plain,
@@ -21,13 +20,6 @@ from speechbrain_ext.services.identity import (
 )
 from speechbrain_ext.services.stages import FINISHED, FOLDER
 
-TEMPLATES = jinja2.Environment(undefined=jinja2.StrictUndefined)
-# what an option names, one or several: [a, [b, c]] is [a, b, c]
-TEMPLATES.filters["flat"] = lambda values: [
-    item
-    for value in values
-    for item in (value if isinstance(value, list) else [value])
-]
 HYPERPARAMS = "hyperparams.yaml"
 DESCRIPTION = "report.yaml"
 RESULTS = "test_results.csv"
@@ -160,10 +152,8 @@ class RunFolder:
         """
         place = self.description.get("summary")
         if place is not None:
-            module, _, name = place.rpartition(".")
             rows = [row for test in tests for row in self.rows_of(test)]
-            found = getattr(importlib.import_module(module), name)
-            return found(rows, self.values)
+            return find_function(place)(rows, self.values)
         table = self.table(*tests)
         summary = table.summary()
         for name, (above, below) in self.description.get("ratios", {}).items():
