@@ -2,6 +2,8 @@
 
 import jinja2
 import pytest
+from checkout import ROOT
+from ruamel.yaml import YAML
 
 from speechbrain_ext.services.described import (
     TEMPLATES,
@@ -42,3 +44,22 @@ def test_templates_reach_no_python():
         TEMPLATES.from_string(text).render()
     with pytest.raises(jinja2.exceptions.SecurityError):
         TEMPLATES.from_string("{{ values.clear() }}").render(values={"a": 1})
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(ROOT.glob("recipes/*/*/report*.yaml")),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_what_the_recipes_name_is_found(path):
+    told = YAML(typ="safe", pure=True).load(path.read_text())
+    for plot in told.get("plots", ()):
+        assert callable(find_function(plot["draw"]))
+        inner_name(plot["file"])
+    if "summary" in told:
+        assert callable(find_function(told["summary"]))
+    for name in told.get("releases", ()):
+        inner_name(name)
+    for text in (*told.get("notes", ()), *told["card"].values()):
+        if isinstance(text, str):
+            TEMPLATES.from_string(text)
