@@ -1,15 +1,17 @@
-"""Assemble a recipe as a branch of SpeechBrain, and run SpeechBrain's checks.
+"""Assemble a recipe as branches of SpeechBrain, and run SpeechBrain's checks.
 
-    python tools/upstream.py RECIPE CHECKOUT [--core] [--keep-going]
+    python tools/upstream.py RECIPE CHECKOUT [--up-to BRANCH] [--keep-going]
 
 RECIPE is a folder such as recipes/WHAMandWHAMR/ring_separation, CHECKOUT a
-git checkout of SpeechBrain with a clean work tree. A branch is made from its
-HEAD and left checked out; nothing is pushed. Shared modules come first, in
-commits of their own (the core), then the recipe with the modules that it
-alone needs. Tables in tools/upstream/ say where files go, what SpeechBrain
-has in place of ours, and how each recipe is run on SpeechBrain's samples.
+git checkout of SpeechBrain with a clean work tree. Branches are made from its
+HEAD, one on top of another, and the last is left checked out; nothing is
+pushed. The library branches that the recipe stands on come first, then its
+own, with the modules that stand in none of them. Each is small enough to be
+sent as a pull request of its own. Tables in tools/upstream/ say where files
+go, what SpeechBrain has in place of ours, and how each recipe is run on
+SpeechBrain's samples.
 
-Exit status 0 if all checks pass, 1 if the branch could not be made or a check
+Exit status 0 if all checks pass, 1 if a branch could not be made or a check
 failed.
 """
 
@@ -17,7 +19,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from upstream.branch import Checkout, Refused, make_branch
+from upstream.branch import Checkout, Refused, make_branches
 from upstream.checks import Checks
 from upstream.plan import Plan, find_recipe, make_plan
 
@@ -26,7 +28,7 @@ SHOWN = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the branch, check it, and report.
+    """Make the branches, check them, and report.
 
     Arguments
     ---------
@@ -44,15 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("recipe", metavar="RECIPE")
     parser.add_argument("checkout", metavar="CHECKOUT")
     parser.add_argument(
-        "--core", action="store_true", help="the shared modules alone"
+        "--up-to",
+        metavar="BRANCH",
+        default="",
+        help="stop after this library branch, without the recipe",
     )
     parser.add_argument(
         "--keep-going",
         action="store_true",
-        help="make the branch although not all can be translated, to see "
+        help="make the branches although not all can be translated, to see "
         "what else is wrong",
     )
-    parser.add_argument("--branch", help="its name; by default the recipe's")
     parser.add_argument(
         "--python",
         default=sys.executable,
@@ -66,31 +70,27 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         recipe = find_recipe(options.recipe)
-        plan = make_plan(ROOT, recipe, core_alone=options.core)
+        plan = make_plan(ROOT, recipe, up_to=options.up_to)
         show_plan(plan)
         if plan.mistakes and not options.keep_going:
             raise Refused(
-                "not all can be translated (--keep-going makes the branch "
+                "not all can be translated (--keep-going makes the branches "
                 "all the same):\n  " + "\n  ".join(plan.mistakes)
             )
         checkout = Checkout(options.checkout, options.python)
-        name = options.branch or (
-            "separation-core"
-            if options.core
-            else plan.recipe.folder.rpartition("/")[2].replace("_", "-")
-        )
-        commits = make_branch(plan, checkout, name, options.core)
+        commits = make_branches(plan, checkout)
     except (LookupError, OSError, Refused) as error:
         print(f"upstream.py: {error}", file=sys.stderr)
         return 1
-    print(f"\nBranch {name} of {checkout.folder}\n")
+    branches = ", ".join(list(commits)[1:])
+    print(f"\nBranches of {checkout.folder}: {branches}\n")
     failed = 0
-    checks = Checks(plan, checkout, commits, options.core)
+    checks = Checks(plan, checkout, commits)
     for outcome in checks.run(options.skip_row):
         failed += bool(outcome.faults)
         show_outcome(outcome)
     print("left   tests/consistency/test_HF_repo.py: it needs the network")
-    for line in [] if options.core else still_missing(plan):
+    for line in still_missing(plan):
         print(f"miss   {line}")
     print(f"\n{failed} checks failed" if failed else "\nAll checks passed")
     return int(failed > 0)

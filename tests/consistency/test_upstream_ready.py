@@ -9,11 +9,11 @@ import dataclasses
 import pytest
 from checkout import ROOT
 from speechbrain.utils.run_opts import RunOptions
-from upstream.destinations import CORE, MODULES, RECIPES
+from upstream.destinations import LIBRARY, MODULES, RECIPES
 from upstream.library import Library
-from upstream.plan import make_plan, read_rows
+from upstream.plan import destinations, make_plan, read_rows
 from upstream.sizes import (
-    LONGEST_CORE,
+    LONGEST_LIBRARY,
     LONGEST_RECIPE,
     LONGEST_STAGED_TRAIN,
     LONGEST_TRAIN,
@@ -36,28 +36,32 @@ def lines_of(files):
 
 
 def test_destinations_are_those_of_modules_that_are_there():
-    core = {
-        ours: place for part in CORE.values() for ours, place in part.items()
-    }
-    assert not core.keys() & MODULES.keys()
-    both = core | MODULES
-    assert len(set(both.values())) == len(both), "two modules for one place"
+    parts = [part for branch in LIBRARY.values() for part in branch.values()]
+    table = destinations()
+    assert len(table) == len(MODULES) + sum(map(len, parts)), "a module twice"
+    assert len(set(table.values())) == len(table), "two modules for one place"
     library = Library(ROOT)
     missing = [
         ours
-        for ours in both
+        for ours in table
         if not ours.endswith(".py") and library.file(ours) is None
     ]
     assert missing == []
 
 
-def test_the_core_can_be_sent():
-    plan = make_plan(ROOT, RECIPES[0], core_alone=True)
+def test_recipes_stand_on_the_library_branches():
+    used = {branch for recipe in RECIPES for branch in recipe.on}
+    assert used == LIBRARY.keys()
+
+
+@each_recipe
+def test_library_branches_can_be_sent(recipe):
+    plan = make_plan(ROOT, recipe, up_to=recipe.on[-1])
     assert plan.mistakes == []
-    files = {p: text for part in plan.core.values() for p, text in part.items()}
-    assert len(files) > 5
-    assert find_faults(files) == []
-    assert lines_of(files) <= LONGEST_CORE
+    for branch, parts in plan.library.items():
+        files = {p: text for part in parts.values() for p, text in part.items()}
+        assert find_faults(files) == []
+        assert lines_of(files) <= LONGEST_LIBRARY, branch
 
 
 def test_recipes_are_those_of_the_folders():

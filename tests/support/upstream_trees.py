@@ -10,7 +10,7 @@ COLUMNS = (
     "Result_url,HF_repo,test_debug_flags,test_debug_checks,performance"
 )
 PLACE = "recipes/Speech/ring"
-RECIPE = Recipe("Speech/ring")
+RECIPE = Recipe("Speech/ring", on=("core",))
 
 PROJECT = {
     "speechbrain_ext/__init__.py": "",

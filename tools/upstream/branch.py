@@ -1,4 +1,4 @@
-"""Make a branch of a SpeechBrain checkout out of a plan."""
+"""Make branches of a SpeechBrain checkout out of a plan."""
 
 import csv
 import io
@@ -53,6 +53,13 @@ class Checkout:
             raise Refused(f"git {words[0]}: {result.stderr.strip()}")
         return result.stdout.strip()
 
+    def branches(self) -> set[str]:
+        """List its branches."""
+        names = self.git(
+            "for-each-ref", "--format=%(refname:short)", "refs/heads"
+        )
+        return set(names.splitlines())
+
     def read(self, path: str) -> str | None:
         """Read a file of the work tree; None if there is none."""
         file = self.folder / path
@@ -78,77 +85,75 @@ class Checkout:
         return text
 
 
-def make_branch(plan: Plan, checkout: Checkout, name: str, core: bool) -> dict:
-    """Commit a plan on a new branch, which is left checked out.
+def make_branches(plan: Plan, checkout: Checkout) -> dict[str, str]:
+    """Commit a plan, a branch on top of another; the last is checked out.
+
+    A branch that is there is used if it holds the same.
 
     Arguments
     ---------
     plan : Plan
-        What the branch holds.
+        What the branches hold.
     checkout : Checkout
-        Where it is made, from its HEAD.
-    name : str
-        The branch.
-    core : bool
-        Whether the core alone is committed.
+        Where they are made, from its HEAD.
 
     Returns
     -------
     commits : dict
-        "base", "core" and "head" -> commit.
+        Branch -> commit, from below; the first is "base".
 
     Raises
     ------
     Refused
-        If a branch or a file of that name is there. Nothing is changed then.
+        If a branch or a file of that name is there, with other contents.
+        Nothing is changed then.
     """
-    if checkout.git("branch", "--list", name):
-        raise Refused(
-            f"{checkout.folder} has a branch {name}: remove it (git branch -D "
-            f"{name}), or choose another name by --branch"
-        )
-    parts = {
-        message: {
-            path: checkout.tidy(path, text) for path, text in part.items()
-        }
-        for message, part in plan.core.items()
+    stack = {
+        branch: {message: tidy(checkout, files) for message, files in p.items()}
+        for branch, p in plan.library.items()
     }
     removed = []
-    if not core:
-        files = {p: checkout.tidy(p, text) for p, text in plan.files.items()}
-        removed = [
-            path
-            for path in (
-                f"{plan.recipe.place}/{n}" for n in plan.recipe.removes
-            )
-            if checkout.read(path) is not None
-        ]
+    if plan.files:
+        place = plan.recipe.place
+        paths = (f"{place}/{name}" for name in plan.recipe.removes)
+        removed = [path for path in paths if checkout.read(path) is not None]
         table = f"{ROWS}/{plan.recipe.dataset}.csv"
+        files = tidy(checkout, plan.files)
         files[table] = add_rows(checkout, table, plan.rows, removed)
-        parts[f"Recipe {plan.recipe.place.removeprefix('recipes/')}"] = files
-    refuse_collisions(plan, checkout, parts)
+        message = f"Recipe {place.removeprefix('recipes/')}"
+        stack[plan.recipe.branch] = {message: files}
+    for parts in stack.values():
+        refuse_collisions(plan, checkout, parts)
     commits = {"base": checkout.git("rev-parse", "HEAD")}
-    checkout.git("switch", "--quiet", "--create", name)
+    start = checkout.git("branch", "--show-current") or commits["base"]
+    before = checkout.branches()
+    checkout.git("switch", "--quiet", "--detach")
     try:
-        commit_parts(plan, checkout, parts, removed, commits)
+        for branch, parts in stack.items():
+            if branch == plan.recipe.branch and removed:
+                checkout.git("rm", "--quiet", *removed)
+            commit_parts(checkout, parts)
+            keep_as(checkout, branch, before)
+            commits[branch] = checkout.git("rev-parse", "HEAD")
+        checkout.git("switch", "--quiet", branch)
     except (OSError, Refused):
         checkout.git("add", "--all")
         checkout.git("reset", "--quiet", "--hard", commits["base"])
-        checkout.git("checkout", "--quiet", "-")
-        checkout.git("branch", "--quiet", "-D", name)
+        checkout.git("checkout", "--quiet", start)
+        for name in checkout.branches() - before:
+            checkout.git("branch", "--quiet", "-D", name)
         raise
     return commits
 
 
-def commit_parts(
-    plan: Plan, checkout: Checkout, parts: dict, removed: list, commits: dict
-) -> None:
-    """Commit the parts, those of the core first, and note the commits."""
+def tidy(checkout: Checkout, files: dict[str, str]) -> dict[str, str]:
+    """Format the Python files among texts by their paths."""
+    return {path: checkout.tidy(path, text) for path, text in files.items()}
+
+
+def commit_parts(checkout: Checkout, parts: dict) -> None:
+    """Commit each part that is not there yet."""
     for message, files in parts.items():
-        if message not in plan.core:
-            commits["core"] = checkout.git("rev-parse", "HEAD")
-            for path in removed:
-                checkout.git("rm", "--quiet", path)
         for path, text in files.items():
             file = checkout.folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -156,8 +161,20 @@ def commit_parts(
         checkout.git("add", "--force", *files)
         if checkout.git("status", "--porcelain"):
             checkout.git("commit", "--quiet", "--no-verify", "-m", message)
-    commits["head"] = checkout.git("rev-parse", "HEAD")
-    commits.setdefault("core", commits["head"])
+
+
+def keep_as(checkout: Checkout, branch: str, before: set[str]) -> None:
+    """Give HEAD the name of a branch, or use the one that holds the same."""
+    if branch not in before:
+        checkout.git("branch", branch)
+    elif checkout.git("diff", "--name-only", branch, "HEAD"):
+        raise Refused(
+            f"{checkout.folder} has a branch {branch} with other contents: "
+            f"remove it (git branch -D {branch}), or begin at the commit that "
+            "it was made from"
+        )
+    else:
+        checkout.git("switch", "--quiet", "--detach", branch)
 
 
 def refuse_collisions(plan: Plan, checkout: Checkout, parts: dict) -> None:

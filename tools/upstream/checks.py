@@ -1,4 +1,4 @@
-"""Run SpeechBrain's own checks on a branch, in processes of their own."""
+"""Run SpeechBrain's own checks on branches, in processes of their own."""
 
 import csv
 import math
@@ -18,7 +18,7 @@ from upstream.branch import ROWS, Checkout
 from upstream.plan import Plan
 from upstream.sizes import (
     LARGEST_FILE,
-    LONGEST_CORE,
+    LONGEST_LIBRARY,
     LONGEST_RECIPE,
     MOST_FILES,
 )
@@ -48,27 +48,22 @@ class Outcome:
 
 
 class Checks:
-    """SpeechBrain's checks, restricted to what a branch changes.
+    """SpeechBrain's checks, restricted to what the branches change.
 
     Arguments
     ---------
     plan : Plan
-        What the branch holds.
+        What the branches hold.
     checkout : Checkout
-        With the branch checked out.
+        With the last branch checked out.
     commits : dict
-        As `make_branch` gives them.
-    core : bool
-        Whether the branch is the core alone.
+        As `make_branches` gives them.
     """
 
-    def __init__(
-        self, plan: Plan, checkout: Checkout, commits: dict, core: bool
-    ) -> None:
+    def __init__(self, plan: Plan, checkout: Checkout, commits: dict) -> None:
         self.plan = plan
         self.checkout = checkout
         self.commits = commits
-        self.core = core
         changed = checkout.git(
             "diff", "--name-only", "--diff-filter=d", commits["base"], "HEAD"
         )
@@ -100,7 +95,7 @@ class Checks:
         tests = self.below("tests/unittests/", ".py")
         if tests:
             yield self.pytest("unit tests", tests)
-        if not self.core:
+        if self.plan.files:
             yield self.keys()
             yield self.readme()
             if not skip_row:
@@ -195,7 +190,7 @@ class Checks:
         driver = package_files("upstream") / "consistency_driver.py"
         with tempfile.TemporaryDirectory() as folder:
             names = ["test_docstrings"]
-            if not self.core:
+            if self.plan.files:
                 table = f"{self.plan.recipe.dataset}.csv"
                 text = self.checkout.read(f"{ROWS}/{table}")
                 (Path(folder) / table).write_text(text, encoding="utf-8")
@@ -310,15 +305,14 @@ class Checks:
 
     def sizes(self) -> Iterator[Outcome]:
         """Count files and lines, and look for what is too large."""
-        base, core, head = (self.commits[k] for k in ("base", "core", "head"))
-        added, files, binary = self.count(base, core)
-        yield self.bounded("size of the core", added, files, LONGEST_CORE)
-        if not self.core:
-            more, count, others = self.count(core, head)
-            binary += others
-            yield self.bounded(
-                "size of the recipe", more, count, LONGEST_RECIPE, MOST_FILES
-            )
+        below, binary = self.commits["base"], []
+        for branch, commit in list(self.commits.items())[1:]:
+            lines, files, others = self.count(below, commit)
+            below, binary = commit, binary + others
+            limits = (LONGEST_LIBRARY,)
+            if branch == self.plan.recipe.branch:
+                limits = LONGEST_RECIPE, MOST_FILES
+            yield self.bounded(f"size of {branch}", lines, files, *limits)
         large = [
             f"{path} has {size} bytes"
             for path in self.files

@@ -6,68 +6,109 @@ of the checkout, ours on the left and SpeechBrain's on the right.
 
 from dataclasses import dataclass
 
-# The core branch: message of the commit -> what it holds. What stands here is
-# shared by recipes, and imports nothing that does not stand here.
-CORE = {
-    "Losses for separation without clean speech, with tests": {
-        "losses.si_sdr": "speechbrain/nnet/loss/si_sdr.py",
-        "losses.pit": "speechbrain/nnet/loss/pit.py",
-        "losses.scer": "speechbrain/nnet/loss/scer.py",
-        "tests/unittests/losses/conftest.py": (
-            "tests/unittests/separation_losses/conftest.py"
-        ),
-        "tests/support/tolerances.py": (
-            "tests/unittests/separation_losses/tolerances.py"
-        ),
-        "tests/unittests/losses/test_si_sdr.py": (
-            "tests/unittests/separation_losses/test_si_sdr.py"
-        ),
-        "tests/unittests/losses/test_pit.py": (
-            "tests/unittests/separation_losses/test_pit.py"
-        ),
-        "tests/unittests/losses/test_scer.py": (
-            "tests/unittests/separation_losses/test_scer.py"
-        ),
+TESTS = "tests/unittests/separation"
+# The library branches: branch -> message of a commit -> what it holds. A
+# branch imports only what stands in it and in those that a recipe lists before
+# it.
+LIBRARY = {
+    "separation-core": {
+        "Losses for separation without clean speech, with tests": {
+            "losses.si_sdr": "speechbrain/nnet/loss/si_sdr.py",
+            "losses.pit": "speechbrain/nnet/loss/pit.py",
+            "losses.scer": "speechbrain/nnet/loss/scer.py",
+            "tests/unittests/losses/conftest.py": f"{TESTS}/conftest.py",
+            "tests/support/tolerances.py": f"{TESTS}/tolerances.py",
+            "tests/unittests/losses/test_si_sdr.py": f"{TESTS}/test_si_sdr.py",
+            "tests/unittests/losses/test_pit.py": f"{TESTS}/test_pit.py",
+            "tests/unittests/losses/test_scer.py": f"{TESTS}/test_scer.py",
+        },
+        "Ring sampler, mixing on the device, schedules": {
+            "dataio.samplers": "speechbrain/dataio/ring_sampler.py",
+            "dataio.mixing": "speechbrain/processing/mixing.py",
+            "training.schedules": "speechbrain/nnet/step_schedules.py",
+        },
     },
-    "Ring sampler, mixing on the device, schedules": {
-        "dataio.samplers": "speechbrain/dataio/ring_sampler.py",
-        "dataio.mixing": "speechbrain/processing/mixing.py",
-        "training.schedules": "speechbrain/nnet/step_schedules.py",
+    "separation-recordings": {
+        "Segments and whole recordings by their CSV files": {
+            "dataio.recordings": "speechbrain/dataio/recordings.py",
+            "dataio.segments": "speechbrain/dataio/segments.py",
+            "dataio.sources": "speechbrain/dataio/sources.py",
+            "dataio.references": "speechbrain/dataio/references.py",
+            "dataio.whole_recordings": "speechbrain/dataio/whole_recordings.py",
+            "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
+            "dataio.clip_sampler": "speechbrain/dataio/clip_sampler.py",
+        },
+        "Results and history as CSV files": {
+            "training.history": "speechbrain/utils/history.py",
+            "training.results_writer": "speechbrain/utils/results_writer.py",
+        },
+    },
+    "mixit-losses": {
+        "Losses of mixture invariant training, with tests": {
+            "losses.assignment": "speechbrain/nnet/loss/mixit_assignment.py",
+            "losses.mixit": "speechbrain/nnet/loss/mixit.py",
+            "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
+            "losses.semantic": "speechbrain/nnet/loss/semantic.py",
+            "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
+            "tests/support/mixit_signals.py": f"{TESTS}/mixit_signals.py",
+            "tests/unittests/losses/test_assignment.py": (
+                f"{TESTS}/test_mixit_assignment.py"
+            ),
+            "tests/unittests/losses/test_mixit.py": f"{TESTS}/test_mixit.py",
+            "tests/unittests/losses/test_mixit_silence.py": (
+                f"{TESTS}/test_mixit_silence.py"
+            ),
+            "tests/unittests/losses/test_padded_snr.py": (
+                f"{TESTS}/test_padded_snr.py"
+            ),
+            "tests/unittests/losses/test_semantic.py": (
+                f"{TESTS}/test_semantic.py"
+            ),
+            "tests/unittests/losses/test_sparsity.py": (
+                f"{TESTS}/test_sparsity.py"
+            ),
+        },
+    },
+    "separation-networks": {
+        "Convolutional separators": {
+            "models.fourier": "speechbrain/processing/fourier.py",
+            "models.masks": "speechbrain/lobes/models/masks.py",
+            "models.norms": "speechbrain/lobes/models/separation_norms.py",
+            "models.temporal_convolution": (
+                "speechbrain/lobes/models/temporal_convolution.py"
+            ),
+            "models.separator": "speechbrain/lobes/models/masking_separator.py",
+            "models.conv_tasnet": (
+                "speechbrain/lobes/models/masking_conv_tasnet.py"
+            ),
+            "models.tdcn": "speechbrain/lobes/models/tdcn.py",
+            "models.mixture_consistency": (
+                "speechbrain/processing/mixture_consistency.py"
+            ),
+        },
     },
 }
 
-# What goes with the recipe that needs it.
+# What stands in no library branch goes with the recipe that needs it.
 MODULES = {
     "losses.active_outputs": "speechbrain/processing/active_outputs.py",
-    "losses.assignment": "speechbrain/nnet/loss/mixit_assignment.py",
     "losses.contrastive": "speechbrain/nnet/loss/frame_contrastive.py",
     "losses.contrastive_mixtures": (
         "speechbrain/nnet/loss/contrastive_mixtures.py"
     ),
     "losses.frame_contrast": "speechbrain/nnet/loss/frame_contrast_terms.py",
     "losses.frame_sampling": "speechbrain/nnet/loss/frame_sampling.py",
-    "losses.mixit": "speechbrain/nnet/loss/mixit.py",
-    "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
     "losses.purification": "speechbrain/nnet/loss/purification.py",
-    "losses.semantic": "speechbrain/nnet/loss/semantic.py",
-    "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
     "losses.universal_separation": "speechbrain/utils/universal_separation.py",
     "dataio.augmentation": "speechbrain/augment/sources.py",
-    "dataio.clip_sampler": "speechbrain/dataio/clip_sampler.py",
     "dataio.corpus": "speechbrain/dataio/corpus_mixtures.py",
-    "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
     "dataio.noisy_speech": "speechbrain/dataio/noisy_speech.py",
     "dataio.ready_mixtures": "speechbrain/dataio/ready_mixtures.py",
-    "dataio.recordings": "speechbrain/dataio/recordings.py",
-    "dataio.references": "speechbrain/dataio/references.py",
-    "dataio.segments": "speechbrain/dataio/segments.py",
     "dataio.several": "speechbrain/dataio/several_corpora.py",
     "dataio.sound_datasets": "speechbrain/dataio/sound_datasets.py",
     "dataio.sound_mixtures": "speechbrain/dataio/sound_mixtures.py",
     "dataio.sound_samplers": "speechbrain/dataio/sound_sampler.py",
-    "dataio.sources": "speechbrain/dataio/sources.py",
     "dataio.transcripts": "speechbrain/dataio/transcripts.py",
-    "dataio.whole_recordings": "speechbrain/dataio/whole_recordings.py",
     "dataio.utterances": "speechbrain/dataio/noisy_utterances.py",
     "models.acoustic_tokenizer": (
         "speechbrain/lobes/models/acoustic_tokenizer.py"
@@ -77,21 +118,13 @@ MODULES = {
     "models.consistent_separator": (
         "speechbrain/lobes/models/consistent_separator.py"
     ),
-    "models.conv_tasnet": "speechbrain/lobes/models/masking_conv_tasnet.py",
     "models.dual_path": "speechbrain/lobes/models/dual_path_chunks.py",
     "models.dual_path_transformer": (
         "speechbrain/lobes/models/dual_path_transformer.py"
     ),
-    "models.fourier": "speechbrain/processing/fourier.py",
-    "models.joint_recognizer": ("speechbrain/lobes/models/joint_recognizer.py"),
-    "models.masks": "speechbrain/lobes/models/masks.py",
-    "models.mixture_consistency": (
-        "speechbrain/processing/mixture_consistency.py"
-    ),
-    "models.norms": "speechbrain/lobes/models/separation_norms.py",
+    "models.joint_recognizer": "speechbrain/lobes/models/joint_recognizer.py",
     "models.pooled_encoder": "speechbrain/lobes/models/pooled_encoder.py",
     "models.recurrent": "speechbrain/lobes/models/dual_path_rnn.py",
-    "models.separator": "speechbrain/lobes/models/masking_separator.py",
     "models.sepformer": "speechbrain/lobes/models/sepformer.py",
     "models.sisnr_estimator": "speechbrain/lobes/models/sisnr_estimator.py",
     "models.snr_predictor": "speechbrain/lobes/models/snr_predictor.py",
@@ -101,14 +134,8 @@ MODULES = {
     "models.strided_convolution": (
         "speechbrain/lobes/models/strided_convolution.py"
     ),
-    "models.tdcn": "speechbrain/lobes/models/tdcn.py",
-    "models.temporal_convolution": (
-        "speechbrain/lobes/models/temporal_convolution.py"
-    ),
     "models.waveform_encoder": "speechbrain/lobes/models/waveform_encoder.py",
     "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
-    "training.results_writer": "speechbrain/utils/results_writer.py",
-    "training.history": "speechbrain/utils/history.py",
 }
 
 # Definitions that stay here, by the file that they are cut from, with the
@@ -163,6 +190,8 @@ class Recipe:
     ---------
     folder : str
         Below recipes/, ours.
+    on : tuple of str
+        The library branches that it stands on, from below.
     theirs : str
         Below recipes/, SpeechBrain's.
     staged : bool
@@ -181,6 +210,7 @@ class Recipe:
     """
 
     folder: str
+    on: tuple = ("separation-core",)
     theirs: str = ""
     staged: bool = False
     improves: bool = False
@@ -188,6 +218,11 @@ class Recipe:
     renames: tuple = ()
     keeps: tuple = ()
     ready: bool = False
+
+    @property
+    def branch(self) -> str:
+        """The name of its branch."""
+        return self.folder.rpartition("/")[2].replace("_", "-")
 
     @property
     def place(self) -> str:
@@ -201,7 +236,15 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("FUSS/mixit_separation"),
+    Recipe(
+        "FUSS/mixit_separation",
+        on=(
+            "separation-core",
+            "separation-recordings",
+            "mixit-losses",
+            "separation-networks",
+        ),
+    ),
     Recipe("LibriSpeech/personalized_enhancement", staged=True),
     Recipe(
         "LibriSpeech/robust_asr", staged=True, keeps=("outside_recognizer.py",)

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from upstream.destinations import CORE, CUTS, MODULES, RECIPES, Recipe
+from upstream.destinations import CUTS, LIBRARY, MODULES, RECIPES, Recipe
 from upstream.library import PACKAGE, Library
 from upstream.translation import Translator
 
@@ -21,16 +21,17 @@ README_END = HERE / "readme_end.md"
 
 @dataclass
 class Plan:
-    """The files of a branch, as texts by their path in SpeechBrain.
+    """The files of a stack of branches, as texts by their path in SpeechBrain.
 
     Arguments
     ---------
     recipe : Recipe
         The recipe.
-    core : dict
-        Message of a commit -> path -> text.
+    library : dict
+        Branch -> message of a commit -> path -> text, the lowest first.
     files : dict
-        Path -> text of what comes on top of the core.
+        Path -> text of the recipe's branch, on top of these; empty if the
+        recipe is left out.
     rows : list of dict
         For SpeechBrain's tests/recipes; "nonzero" is ours.
     left_out : list of str
@@ -40,7 +41,7 @@ class Plan:
     """
 
     recipe: Recipe
-    core: dict = field(default_factory=dict)
+    library: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
     rows: list = field(default_factory=list)
     left_out: list = field(default_factory=list)
@@ -67,8 +68,8 @@ def find_recipe(folder: str | Path) -> Recipe:
     )
 
 
-def make_plan(root: Path, recipe: Recipe, core_alone: bool = False) -> Plan:
-    """Translate the core, and a recipe with the modules that it needs.
+def make_plan(root: Path, recipe: Recipe, up_to: str = "") -> Plan:
+    """Translate a recipe with the modules that it needs, and what is below.
 
     Arguments
     ---------
@@ -76,36 +77,59 @@ def make_plan(root: Path, recipe: Recipe, core_alone: bool = False) -> Plan:
         The checkout of this project.
     recipe : Recipe
         The recipe.
-    core_alone : bool
-        Whether the recipe is left out.
+    up_to : str
+        The library branch after which to stop; by default nothing is left
+        out.
+
+    Raises
+    ------
+    LookupError
+        If the recipe stands on no such branch.
     """
-    core = {ours: path for part in CORE.values() for ours, path in part.items()}
-    translator = Translator(Library(root), {**MODULES, **core}, CUTS)
+    if up_to and up_to not in recipe.on:
+        raise LookupError(
+            f"{recipe.folder} does not stand on {up_to}, but on "
+            + ", ".join(recipe.on)
+        )
+    translator = Translator(Library(root), destinations(), CUTS)
     plan = Plan(
         recipe,
         substitutions=translator.substitutions,
         mistakes=translator.mistakes,
     )
-    for message, part in CORE.items():
-        plan.core[message] = {
-            path: translate_module(translator, ours)
-            for ours, path in part.items()
+    done = set()
+    for branch in recipe.on:
+        plan.library[branch] = {
+            message: {
+                path: translate_module(translator, ours)
+                for ours, path in part.items()
+            }
+            for message, part in LIBRARY[branch].items()
         }
-    for module, asked in translator.needed.items():
-        if module not in core:
+        done.update(*LIBRARY[branch].values())
+        for module in translator.needed.keys() - done:
             translator.mistakes.append(
-                f"{asked} is of the core, but {PACKAGE}.{module} is not"
+                f"{translator.needed.pop(module)} is of the branch {branch}, "
+                f"but {PACKAGE}.{module} is neither in it nor below it"
             )
-    if core_alone:
-        return plan
+        if branch == up_to:
+            return plan
     add_recipe(plan, root, translator)
-    done = set(core)
     while waiting := [m for m in translator.needed if m not in done]:
         for module in waiting:
             done.add(module)
             text = translate_module(translator, module)
-            plan.files[MODULES[module]] = text
+            plan.files[translator.table[module]] = text
     return plan
+
+
+def destinations() -> dict[str, str]:
+    """Give the path in SpeechBrain of all that has one."""
+    table = dict(MODULES)
+    for branch in LIBRARY.values():
+        for part in branch.values():
+            table.update(part)
+    return table
 
 
 def translate_module(translator: Translator, ours: str) -> str:

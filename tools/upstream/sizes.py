@@ -1,7 +1,7 @@
 """How much SpeechBrain's maintainers can read: what they merged of late."""
 
 # added lines and files of a branch
-LONGEST_CORE = 2500
+LONGEST_LIBRARY = 2500
 LONGEST_RECIPE = 2200
 MOST_FILES = 14
 # lines of a train.py

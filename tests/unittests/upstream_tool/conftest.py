@@ -17,13 +17,19 @@ def rows(monkeypatch):
 @pytest.fixture
 def tables(monkeypatch):
     tables = {
-        "CORE": {
-            "Losses": {"losses.si_sdr": "speechbrain/nnet/loss/energy.py"},
+        "LIBRARY": {
+            "core": {
+                "Losses": {"losses.si_sdr": "speechbrain/nnet/loss/energy.py"},
+            },
+            "layers": {
+                "Layers": {
+                    "models.layers": "speechbrain/lobes/models/layers.py"
+                },
+            },
         },
         "MODULES": {
             "losses.scer": "speechbrain/nnet/loss/scer.py",
             "models.network": "speechbrain/lobes/models/network.py",
-            "models.layers": "speechbrain/lobes/models/layers.py",
         },
         "CUTS": {"models.network": ["Network.load"]},
         "RECIPES": (RECIPE,),

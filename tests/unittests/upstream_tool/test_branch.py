@@ -1,3 +1,4 @@
+import dataclasses
 import textwrap
 
 import pytest
@@ -15,11 +16,30 @@ from upstream_trees import (
     write_tree,
 )
 
+STACK = dataclasses.replace(RECIPE, on=("core", "layers"))
 
-def build(project, speechbrain, name="ring", core=False, recipe=RECIPE):
-    made = make_plan(project, recipe, core_alone=core)
-    checkout = branch.Checkout(speechbrain)
-    return branch.make_branch(made, checkout, name, core)
+
+def build(project, speechbrain, recipe=RECIPE, up_to=""):
+    made = make_plan(project, recipe, up_to)
+    return branch.make_branches(made, branch.Checkout(speechbrain))
+
+
+def test_branches_stand_on_one_another(project, speechbrain):
+    commits = build(project, speechbrain, STACK)
+    assert list(commits) == ["base", "core", "layers", "ring"]
+    for name, path in {
+        "core": "speechbrain/nnet/loss/energy.py",
+        "layers": "speechbrain/lobes/models/layers.py",
+        "ring": "speechbrain/lobes/models/network.py",
+    }.items():
+        assert git(speechbrain, "rev-parse", name) == commits[name]
+        changed = git(
+            speechbrain, "diff", "--name-only", f"{name}~", name
+        ).splitlines()
+        assert path in changed
+        assert (len(changed) == 1) == (name != "ring")
+    log = git(speechbrain, "log", "--format=%s").splitlines()
+    assert log == ["Recipe Speech/ring", "Layers", "Losses", "theirs"]
 
 
 def test_branch_has_the_core_and_then_the_recipe(project, speechbrain):
@@ -46,19 +66,42 @@ def test_branch_has_the_core_and_then_the_recipe(project, speechbrain):
     assert not (speechbrain / PLACE).exists()
 
 
-def test_recipe_comes_on_top_of_a_core_that_is_there(project, speechbrain):
-    build(project, speechbrain, "core", core=True)
-    commits = build(project, speechbrain)
-    assert commits["base"] == commits["core"]
+@pytest.mark.parametrize("switched", [True, False], ids=["below", "on_top"])
+def test_recipe_comes_on_top_of_a_branch_that_is_there(
+    project, speechbrain, switched
+):
+    first = build(project, speechbrain, up_to="core")
+    assert list(first) == ["base", "core"]
+    assert git(speechbrain, "branch", "--show-current") == "core"
+    if switched:
+        git(speechbrain, "commit", "-q", "--amend", "-m", "Reworded")
+        git(speechbrain, "switch", "-q", "develop")
+    core = git(speechbrain, "rev-parse", "core")
+    assert build(project, speechbrain)["core"] == core
     log = git(speechbrain, "log", "--format=%s").splitlines()
-    assert log == ["Recipe Speech/ring", "Losses", "theirs"]
+    words = "Reworded" if switched else "Losses"
+    assert log == ["Recipe Speech/ring", words, "theirs"]
+
+
+def test_a_branch_of_other_contents_is_not_touched(project, speechbrain):
+    build(project, speechbrain, up_to="core")
+    (speechbrain / "mine.py").write_text("")
+    git(speechbrain, "add", ".")
+    git(speechbrain, "commit", "-q", "-m", "mine")
+    core = git(speechbrain, "rev-parse", "core")
+    git(speechbrain, "switch", "-q", "develop")
+    with pytest.raises(branch.Refused, match="git branch -D core"):
+        build(project, speechbrain, STACK)
+    assert git(speechbrain, "rev-parse", "core") == core
+    assert git(speechbrain, "branch").split() == ["core", "*", "develop"]
+    assert git(speechbrain, "status", "--porcelain") == ""
 
 
 def test_a_new_data_set_gets_a_table(project, speechbrain, rows):
     (project / PLACE).rename(project / "recipes/Speech/other")
     (project / "recipes/Speech").rename(project / "recipes/New")
     rows[:] = [row(Hparam_file="New/other/hparams/ring.yaml")]
-    build(project, speechbrain, recipe=Recipe("New/other"))
+    build(project, speechbrain, recipe=Recipe("New/other", on=("core",)))
     lines = (speechbrain / "tests/recipes/New.csv").read_text().splitlines()
     assert lines[0] == COLUMNS
     assert len(lines) == 2
@@ -77,6 +120,7 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
     git(speechbrain, "commit", "-q", "-m", "old recipe")
     recipe = Recipe(
         "Speech/ring",
+        on=("core",),
         theirs="Speech/theirs",
         improves=True,
         removes=("old.py", "hparams/old.yaml", "never_there.py"),
@@ -103,7 +147,7 @@ def test_files_of_speechbrain_are_not_replaced(
     if place.startswith("speechbrain/"):
         tables["MODULES"]["models.network"] = place
     else:
-        recipe = Recipe("Speech/ring", theirs="Speech/other")
+        recipe = dataclasses.replace(RECIPE, theirs="Speech/other")
     with pytest.raises(branch.Refused, match=place):
         build(project, speechbrain, recipe=recipe)
     assert git(speechbrain, "branch") == "* develop"
@@ -113,10 +157,6 @@ def test_files_of_speechbrain_are_not_replaced(
 def test_changes_of_the_user_are_not_touched(project, speechbrain):
     (speechbrain / "mine.txt").write_text("mine")
     with pytest.raises(branch.Refused, match=r"mine\.txt"):
-        build(project, speechbrain)
-    (speechbrain / "mine.txt").unlink()
-    git(speechbrain, "branch", "ring")
-    with pytest.raises(branch.Refused, match="git branch -D ring"):
         build(project, speechbrain)
     with pytest.raises(branch.Refused, match="no checkout of SpeechBrain"):
         branch.Checkout(project)

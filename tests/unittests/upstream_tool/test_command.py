@@ -40,7 +40,8 @@ def test_all_checks_pass(command, speechbrain, capsys):
         "keys, by syntax trees",
         "README",
         "row ring.yaml",
-        "size of the recipe",
+        "size of core",
+        "size of ring",
     }
     assert any("a result of full size" in line for line in lines)
 

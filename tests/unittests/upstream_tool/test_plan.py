@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -12,7 +13,9 @@ from upstream_trees import PLACE, RECIPE, change, row, write_tree
 def test_plan_holds_the_recipe_and_the_modules_that_it_needs(project):
     made = make_plan(project, RECIPE)
     assert made.mistakes == []
-    assert set(made.core["Losses"]) == {"speechbrain/nnet/loss/energy.py"}
+    assert set(made.library["core"]["Losses"]) == {
+        "speechbrain/nnet/loss/energy.py"
+    }
     assert set(made.files) == {
         f"{PLACE}/README.md",
         f"{PLACE}/hparams/ring.yaml",
@@ -28,7 +31,7 @@ def test_plan_holds_the_recipe_and_the_modules_that_it_needs(project):
         "notes.txt",
         "reference/ring.json",
     ]
-    assert find_faults(made.files | made.core["Losses"]) == []
+    assert find_faults(made.files | made.library["core"]["Losses"]) == []
 
 
 def test_translated_modules_work_where_they_go(project, tmp_path):
@@ -36,7 +39,7 @@ def test_translated_modules_work_where_they_go(project, tmp_path):
     packages = ["nnet", "nnet/loss", "lobes", "lobes/models", ""]
     target = tmp_path / "target"
     write_tree(target, {f"speechbrain/{p}/__init__.py": "" for p in packages})
-    write_tree(target, made.core["Losses"] | made.files)
+    write_tree(target, made.library["core"]["Losses"] | made.files)
     code = (
         "from speechbrain.nnet.loss.scer import scer\n"
         "from speechbrain.lobes.models.network import Network\n"
@@ -99,15 +102,28 @@ def test_a_recipe_of_our_corpora_alone_is_a_mistake(project):
     assert "no hyperparameter file to send" in mistake
 
 
-def test_the_core_needs_nothing_outside_of_it(project):
+def test_a_library_branch_needs_nothing_outside_of_the_stack(project, tables):
     change(
         project,
         "speechbrain_ext/losses/si_sdr.py",
         "import functools\n",
         "import functools\nfrom speechbrain_ext.models.layers import WIDTH\n",
     )
-    (mistake,) = make_plan(project, RECIPE, core_alone=True).mistakes
-    assert "models.layers" in mistake
+    stacks = {
+        on: dataclasses.replace(RECIPE, on=on)
+        for on in [("core",), ("core", "layers"), ("layers", "core")]
+    }
+    found = {on: make_plan(project, r).mistakes for on, r in stacks.items()}
+    assert found.pop(("layers", "core")) == []
+    for (mistake,) in found.values():
+        assert "of the branch core" in mistake
+        assert "models.layers" in mistake
+
+
+def test_stack_ends_with_a_branch_that_the_recipe_stands_on(project):
+    assert make_plan(project, RECIPE, up_to="core").files == {}
+    with pytest.raises(LookupError, match="not stand on layers, but on core"):
+        make_plan(project, RECIPE, up_to="layers")
 
 
 def test_what_is_to_be_cut_must_be_there(project, tables):
