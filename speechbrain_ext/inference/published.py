@@ -1,8 +1,4 @@
-"""Loading separators with SpeechBrain's own parts: for SpeechBrain's recipe.
-
-Here `speechbrain_ext.hub.separators.load_separator` stands in its place, which
-runs nothing of what downloaded files say.
-"""
+"""Loading separators with SpeechBrain's own parts, as its recipes do."""
 
 import os
 

@@ -187,10 +187,12 @@ def test_the_pool_keeps_first_middle_and_last(pool):
     assert steps == ["2", "2", "4", "4", "6", "6"]
 
 
-def test_a_pool_of_ones_own_recordings(trees, tmp_path):
-    words = words_of("pool_folder.yaml", trees, tmp_path)
-    start("pool_folder.yaml", words)
-    check_pool("pool_folder.yaml", tmp_path)
+@pytest.mark.parametrize(
+    "name", ["pool_folder.yaml", "pool_librimix_whamr.yaml"]
+)
+def test_a_pool_of_other_corpora(name, trees, tmp_path):
+    start(name, words_of(name, trees, tmp_path))
+    check_pool(name, tmp_path)
 
 
 def read(path):

@@ -323,8 +323,9 @@ class Checks:
         yield Outcome("no binary, no file over 1 MB", faults)
 
     def count(self, first: str, last: str) -> tuple[int, int, list[str]]:
-        """Count added lines and changed files; list the binary ones."""
-        text = self.checkout.git("diff", "--numstat", first, last)
+        """Count added lines and files that are left; list the binary ones."""
+        options = "--numstat", "--diff-filter=d"
+        text = self.checkout.git("diff", *options, first, last)
         rows = [line.split("\t") for line in text.splitlines()]
         binary = [row[2] for row in rows if row[0] == "-"]
         added = sum(int(row[0]) for row in rows if row[0] != "-")

@@ -7,6 +7,7 @@ of the checkout, ours on the left and SpeechBrain's on the right.
 from dataclasses import dataclass
 
 TESTS = "tests/unittests/separation"
+DATA_TESTS = "tests/unittests/recordings"
 # The library branches: branch -> message of a commit -> what it holds. A
 # branch imports only what stands in it and in those that a recipe lists before
 # it.
@@ -37,6 +38,13 @@ LIBRARY = {
             "dataio.whole_recordings": "speechbrain/dataio/whole_recordings.py",
             "dataio.mixed_sounds": "speechbrain/dataio/mixed_sounds.py",
             "dataio.clip_sampler": "speechbrain/dataio/clip_sampler.py",
+            "tests/unittests/dataio/conftest.py": f"{DATA_TESTS}/conftest.py",
+            "tests/unittests/dataio/test_segments.py": (
+                f"{DATA_TESTS}/test_segments.py"
+            ),
+            "tests/unittests/dataio/test_sources.py": (
+                f"{DATA_TESTS}/test_sources.py"
+            ),
         },
         "Results and history as CSV files": {
             "training.history": "speechbrain/utils/history.py",
@@ -45,12 +53,16 @@ LIBRARY = {
     },
     "mixit-losses": {
         "Losses of mixture invariant training, with tests": {
+            "losses.active_outputs": "speechbrain/processing/active_outputs.py",
             "losses.assignment": "speechbrain/nnet/loss/mixit_assignment.py",
             "losses.mixit": "speechbrain/nnet/loss/mixit.py",
             "losses.padded_snr": "speechbrain/nnet/loss/padded_snr.py",
             "losses.semantic": "speechbrain/nnet/loss/semantic.py",
             "losses.sparsity": "speechbrain/nnet/loss/sparsity.py",
             "tests/support/mixit_signals.py": f"{TESTS}/mixit_signals.py",
+            "tests/unittests/losses/test_active_outputs.py": (
+                f"{TESTS}/test_active_outputs.py"
+            ),
             "tests/unittests/losses/test_assignment.py": (
                 f"{TESTS}/test_mixit_assignment.py"
             ),
@@ -85,13 +97,51 @@ LIBRARY = {
             "models.mixture_consistency": (
                 "speechbrain/processing/mixture_consistency.py"
             ),
+            "models.sepformer": "speechbrain/lobes/models/sepformer.py",
+            "tests/unittests/models/test_fourier.py": (
+                f"{TESTS}/test_fourier.py"
+            ),
+            "tests/unittests/models/test_mixture_consistency.py": (
+                f"{TESTS}/test_mixture_consistency.py"
+            ),
+            "tests/unittests/models/test_norms.py": f"{TESTS}/test_norms.py",
+            "tests/unittests/models/test_temporal_convolution.py": (
+                f"{TESTS}/test_temporal_convolution.py"
+            ),
+        },
+    },
+    "sisnr-estimator": {
+        "Blind estimator of SI-SNR, with tests": {
+            "models.pooled_encoder": (
+                "speechbrain/lobes/models/pooled_encoder.py"
+            ),
+            "models.sisnr_estimator": (
+                "speechbrain/lobes/models/sisnr_estimator.py"
+            ),
+            "models.spectral_encoder": (
+                "speechbrain/lobes/models/spectral_encoder.py"
+            ),
+            "models.strided_convolution": (
+                "speechbrain/lobes/models/strided_convolution.py"
+            ),
+            "models.waveform_encoder": (
+                "speechbrain/lobes/models/waveform_encoder.py"
+            ),
+            "tests/unittests/models/test_pooled_encoder.py": (
+                f"{TESTS}/test_pooled_encoder.py"
+            ),
+            "tests/unittests/models/test_sisnr_estimator.py": (
+                f"{TESTS}/test_sisnr_estimator.py"
+            ),
+            "tests/unittests/models/test_spectral_encoder.py": (
+                f"{TESTS}/test_spectral_encoder.py"
+            ),
         },
     },
 }
 
 # What stands in no library branch goes with the recipe that needs it.
 MODULES = {
-    "losses.active_outputs": "speechbrain/processing/active_outputs.py",
     "losses.contrastive": "speechbrain/nnet/loss/frame_contrastive.py",
     "losses.contrastive_mixtures": (
         "speechbrain/nnet/loss/contrastive_mixtures.py"
@@ -123,18 +173,12 @@ MODULES = {
         "speechbrain/lobes/models/dual_path_transformer.py"
     ),
     "models.joint_recognizer": "speechbrain/lobes/models/joint_recognizer.py",
-    "models.pooled_encoder": "speechbrain/lobes/models/pooled_encoder.py",
     "models.recurrent": "speechbrain/lobes/models/dual_path_rnn.py",
-    "models.sepformer": "speechbrain/lobes/models/sepformer.py",
-    "models.sisnr_estimator": "speechbrain/lobes/models/sisnr_estimator.py",
     "models.snr_predictor": "speechbrain/lobes/models/snr_predictor.py",
     "models.sound_classifier": "speechbrain/lobes/models/sound_classifier.py",
     "models.spectral": "speechbrain/lobes/models/spectral_separator.py",
-    "models.spectral_encoder": "speechbrain/lobes/models/spectral_encoder.py",
-    "models.strided_convolution": (
-        "speechbrain/lobes/models/strided_convolution.py"
-    ),
-    "models.waveform_encoder": "speechbrain/lobes/models/waveform_encoder.py",
+    "models.separator_pool": "speechbrain/inference/separator_pool.py",
+    "inference.published": "speechbrain/inference/published_separators.py",
     "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
 }
 
@@ -159,7 +203,8 @@ class Exchange:
     Arguments
     ---------
     theirs : str
-        Dotted name; empty for a base class that is left out.
+        Dotted name, of ours if that one is sent in its place; empty for a
+        base class that is left out.
     without : tuple of str
         Arguments in the YAML that it does not take.
     """
@@ -169,6 +214,10 @@ class Exchange:
 
 
 EXCHANGES = {
+    # that one is safe to be run on strangers' files; SpeechBrain's is not
+    "hub.separators.load_separator": Exchange(
+        "speechbrain_ext.inference.published.load_separator"
+    ),
     "training.optimizers.MuonWithAdam": Exchange(
         "torch.optim.Adam", without=("momentum",)
     ),
@@ -201,8 +250,6 @@ class Recipe:
         replaced.
     removes : tuple of str
         Files of SpeechBrain's recipe that ours have no use for.
-    renames : tuple of (str, str)
-        Files of ours that take the place of a file of another name.
     keeps : tuple of str
         Files of ours that are not sent.
     ready : bool
@@ -215,7 +262,6 @@ class Recipe:
     staged: bool = False
     improves: bool = False
     removes: tuple = ()
-    renames: tuple = ()
     keeps: tuple = ()
     ready: bool = False
 
@@ -251,24 +297,25 @@ RECIPES = (
     ),
     Recipe(
         "REAL-M/sisnr_estimation",
+        on=(
+            "separation-core",
+            "separation-recordings",
+            "separation-networks",
+            "sisnr-estimator",
+        ),
         theirs="REAL-M/sisnr-estimation",
         improves=True,
         removes=(
             "create_whamr_rirs.py",
             "dynamic_mixing_librimix.py",
             "dynamic_mixing_wham.py",
+            "hparams/pool_sisnrestimator.yaml",
             "prepare_data_librimix.py",
             "prepare_data_wham.py",
             "preprocess_dynamic_mixing_librimix.py",
             "preprocess_dynamic_mixing_wham.py",
             "train_wham.py",
             "wham_room.py",
-        ),
-        renames=(
-            (
-                "hparams/sisnr_librimix_whamr.yaml",
-                "hparams/pool_sisnrestimator.yaml",
-            ),
         ),
     ),
     Recipe(

@@ -148,7 +148,6 @@ def translate_module(translator: Translator, ours: str) -> str:
 def add_recipe(plan: Plan, root: Path, translator: Translator) -> None:
     """Translate the files of the recipe."""
     folder = root / "recipes" / plan.recipe.folder
-    renames = dict(plan.recipe.renames)
     sent = {}
     scripts = "".join(
         path.read_text(encoding="utf-8")
@@ -165,7 +164,7 @@ def add_recipe(plan: Plan, root: Path, translator: Translator) -> None:
         if name.endswith(".yaml") and names_our_corpora(text):
             plan.left_out.append(name)
             continue
-        place = f"{plan.recipe.place}/{renames.get(name, name)}"
+        place = f"{plan.recipe.place}/{name}"
         file = f"{plan.recipe.folder}/{name}"
         if name.endswith(".py"):
             text = translator.python(text, file)
@@ -200,13 +199,12 @@ def add_rows(plan: Plan, sent: dict[str, str]) -> None:
         prepare = re.findall(r"\b(\w+_prepare)\b", sent[name])
         prepare += re.findall(r"\b(\w+_prepare)\b", sent.get(script, ""))
         prepare = [p for p in prepare if f"{p}.py" in sent]
-        new_name = dict(recipe.renames).get(name, name)
         plan.rows.append(
             {
                 **row,
                 "Dataset": recipe.dataset,
                 "Script_file": f"{place}/{script}",
-                "Hparam_file": f"{place}/{new_name}",
+                "Hparam_file": f"{place}/{name}",
                 "Data_prep_file": f"{place}/{prepare[0]}.py" if prepare else "",
                 "Readme_file": f"{place}/README.md",
             }

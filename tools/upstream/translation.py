@@ -152,7 +152,9 @@ class Translator:
         exchange = EXCHANGES.get(str(name))
         if exchange is not None and exchange.theirs:
             self.note(file, str(name), exchange.theirs)
-            return exchange.theirs
+            if not exchange.theirs.startswith(f"{PACKAGE}."):
+                return exchange.theirs
+            name = self.library.locate(exchange.theirs.partition(".")[2])
         if name.module not in self.table:
             raise Unresolved(
                 f"{PACKAGE}.{name} has no destination: {name.module} is not "

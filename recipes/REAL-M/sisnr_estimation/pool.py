@@ -5,7 +5,8 @@ Ordinary separation of mixtures made on the fly, with clean targets. What a
 separator is after the first, the middle and the last epoch is kept.
 
 To run this recipe, do the following for each separator of the file:
-> python pool.py hparams/pool_mini.yaml --separator=sepformer
+> python pool.py hparams/pool_librimix_whamr.yaml --separator=sepformer \
+      --librimix_folder /path/to/librimix --whamr_folder /path/to/whamr
 """
 
 import csv

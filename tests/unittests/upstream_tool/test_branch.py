@@ -108,12 +108,12 @@ def test_a_new_data_set_gets_a_table(project, speechbrain, rows):
 
 
 def test_a_recipe_that_is_there_is_improved(project, speechbrain):
-    names = ["train.py", "old.py", "hparams/pool.yaml", "hparams/old.yaml"]
+    names = ["train.py", "old.py", "hparams/ring.yaml", "hparams/old.yaml"]
     write_tree(
         speechbrain / "recipes/Speech/theirs", dict.fromkeys(names, "a\n")
     )
     with open(speechbrain / "tests/recipes/Speech.csv", "a") as file:
-        for name in ("pool", "old"):
+        for name in ("ring", "old"):
             hparams = f"recipes/Speech/theirs/hparams/{name}.yaml"
             file.write(f"T,Speech,a,{hparams},,,,,,,\n")
     git(speechbrain, "add", ".")
@@ -124,12 +124,11 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
         theirs="Speech/theirs",
         improves=True,
         removes=("old.py", "hparams/old.yaml", "never_there.py"),
-        renames=(("hparams/ring.yaml", "hparams/pool.yaml"),),
     )
     build(project, speechbrain, recipe=recipe)
     place = speechbrain / "recipes/Speech/theirs"
     assert "Ring" in (place / "train.py").read_text()
-    assert [p.name for p in place.glob("hparams/*")] == ["pool.yaml"]
+    assert [p.name for p in place.glob("hparams/*")] == ["ring.yaml"]
     assert not (place / "old.py").exists()
     rows = (speechbrain / "tests/recipes/Speech.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in rows[1:]] == ["Other", "Separation"]
