@@ -93,6 +93,7 @@ class Checks:
         if modules:
             yield self.pytest("doctests", ["--doctest-modules", *modules])
         tests = self.below("tests/unittests/", ".py")
+        tests = [f for f in tests if Path(f).name.startswith("test_")]
         if tests:
             yield self.pytest("unit tests", tests)
         if self.plan.files:

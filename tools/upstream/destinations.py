@@ -187,8 +187,6 @@ MODULES = {
 CUTS = {
     # SpeechBrain's Pretrainer loads such weights
     "models.separator": ["MaskingSeparator.load_speechbrain"],
-    # only FrameMaskNet is needed by models.tdcn
-    "models.conv_tasnet": ["ConvTasNet"],
     # SpeechBrain's tests have no fast_bss_eval
     "tests/unittests/losses/test_si_sdr.py": [
         "test_si_sdr_agrees_with_fast_bss_eval"
