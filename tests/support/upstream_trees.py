@@ -114,7 +114,7 @@ PROJECT = {
             """Write the CSV files."""
         ''',
     f"{PLACE}/hparams/ring.yaml": """
-        # Command: python train.py hparams/ring.yaml
+        # Command: python train.py recipes/Speech/ring/hparams/ring.yaml
         seed: 1
         __set_seed: !apply:speechbrain.utils.seed_everything [!ref <seed>]
         data_folder: !PLACEHOLDER

@@ -288,6 +288,7 @@ RECIPES = (
             "mixit-losses",
             "separation-networks",
         ),
+        ready=True,
     ),
     Recipe("LibriSpeech/personalized_enhancement", staged=True),
     Recipe(
@@ -315,6 +316,7 @@ RECIPES = (
             "train_wham.py",
             "wham_room.py",
         ),
+        ready=True,
     ),
     Recipe(
         "WHAMandWHAMR/ring_separation",

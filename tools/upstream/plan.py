@@ -172,6 +172,7 @@ def add_recipe(plan: Plan, root: Path, translator: Translator) -> None:
             text = translator.yaml(text, file, scripts)
         elif name == "README.md":
             text = complete_readme(translator.readme(text, file))
+        text = text.replace(f"recipes/{plan.recipe.folder}", plan.recipe.place)
         plan.files[place] = sent[name] = text
     for name in ("train.py", "README.md"):
         if name not in sent:

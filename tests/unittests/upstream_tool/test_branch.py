@@ -128,6 +128,8 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
     build(project, speechbrain, recipe=recipe)
     place = speechbrain / "recipes/Speech/theirs"
     assert "Ring" in (place / "train.py").read_text()
+    command = (place / "hparams/ring.yaml").read_text().splitlines()[0]
+    assert "recipes/Speech/theirs/hparams/ring.yaml" in command
     assert [p.name for p in place.glob("hparams/*")] == ["ring.yaml"]
     assert not (place / "old.py").exists()
     rows = (speechbrain / "tests/recipes/Speech.csv").read_text().splitlines()
