@@ -52,6 +52,9 @@ def test_destinations_are_those_of_modules_that_are_there():
 def test_recipes_stand_on_the_library_branches():
     used = {branch for recipe in RECIPES for branch in recipe.on}
     assert used == LIBRARY.keys()
+    # so that what is made for a recipe serves the next
+    below = {(b, r.on[:n]) for r in RECIPES for n, b in enumerate(r.on)}
+    assert len(below) == len(used)
 
 
 @each_recipe

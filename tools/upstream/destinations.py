@@ -10,7 +10,7 @@ TESTS = "tests/unittests/separation"
 DATA_TESTS = "tests/unittests/recordings"
 # The library branches: branch -> message of a commit -> what it holds. A
 # branch imports only what stands in it and in those that a recipe lists before
-# it.
+# it, which are the same for all recipes.
 LIBRARY = {
     "separation-core": {
         "Losses for separation without clean speech, with tests": {
@@ -285,8 +285,8 @@ RECIPES = (
         on=(
             "separation-core",
             "separation-recordings",
-            "mixit-losses",
             "separation-networks",
+            "mixit-losses",
         ),
         ready=True,
     ),
