@@ -309,11 +309,17 @@ class Checks:
         below, binary = self.commits["base"], []
         for branch, commit in list(self.commits.items())[1:]:
             lines, files, others = self.count(below, commit)
+            options = "--name-only", "--diff-filter=D"
+            gone = self.checkout.git("diff", *options, below, commit)
             below, binary = commit, binary + others
             limits = (LONGEST_LIBRARY,)
             if branch == self.plan.recipe.branch:
                 limits = LONGEST_RECIPE, MOST_FILES
-            yield self.bounded(f"size of {branch}", lines, files, *limits)
+            outcome = self.bounded(f"size of {branch}", lines, files, *limits)
+            if gone:
+                number = len(gone.splitlines())
+                outcome.remark += f"; {number} files removed"
+            yield outcome
         large = [
             f"{path} has {size} bytes"
             for path in self.files

@@ -3,6 +3,7 @@ import textwrap
 
 import pytest
 from upstream import branch
+from upstream.checks import Checks
 from upstream.destinations import Recipe
 from upstream.plan import make_plan
 from upstream_trees import (
@@ -125,7 +126,7 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
         improves=True,
         removes=("old.py", "hparams/old.yaml", "never_there.py"),
     )
-    build(project, speechbrain, recipe=recipe)
+    commits = build(project, speechbrain, recipe=recipe)
     place = speechbrain / "recipes/Speech/theirs"
     assert "Ring" in (place / "train.py").read_text()
     command = (place / "hparams/ring.yaml").read_text().splitlines()[0]
@@ -134,6 +135,13 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
     assert not (place / "old.py").exists()
     rows = (speechbrain / "tests/recipes/Speech.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in rows[1:]] == ["Other", "Separation"]
+    made = make_plan(project, recipe)
+    checks = Checks(made, branch.Checkout(speechbrain), commits)
+    remarks = {outcome.name: outcome.remark for outcome in checks.sizes()}
+    # what is removed is told, but not counted
+    counted = len({*made.files, "tests/recipes/Speech.csv"})
+    assert remarks["size of ring"].startswith(f"{counted} files, ")
+    assert remarks["size of ring"].endswith("; 2 files removed")
 
 
 @pytest.mark.parametrize(
