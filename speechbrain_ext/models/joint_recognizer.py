@@ -39,9 +39,9 @@ class JointRecognizer(nn.Module):
 
     Example
     -------
-    >>> from speechbrain_ext.models import ConformerCTC, SpectralTDCN
+    >>> from speechbrain_ext.models import ConformerCTC, SpectralConvTasNet
     >>> joint = JointRecognizer(
-    ...     SpectralTDCN(num_sources=1, channels=8, hidden=8, blocks=1),
+    ...     SpectralConvTasNet(num_sources=1, channels=8, hidden=8, blocks=1),
     ...     ConformerCTC(
     ...         29, mels=20, channels=4, size=8, layers=1, heads=2,
     ...         feedforward=8,
