@@ -17,8 +17,8 @@ from speechbrain_ext.losses.contrastive_mixtures import (
     contrastive_mixtures,
     contrastive_pairs,
 )
+from speechbrain_ext.losses.frame_contrast import sample_frames
 from speechbrain_ext.losses.frame_levels import compare_levels
-from speechbrain_ext.losses.frame_sampling import sample_frames
 from speechbrain_ext.losses.mixit import (
     EXACT_LIMIT,
     check_least_squares,

@@ -138,18 +138,64 @@ LIBRARY = {
             ),
         },
     },
+    "spectral-networks": {
+        "Spectral separators, dual paths and recurrent networks": {
+            "models.dual_path": "speechbrain/lobes/models/dual_path_chunks.py",
+            "models.dual_path_transformer": (
+                "speechbrain/lobes/models/dual_path_transformer.py"
+            ),
+            "models.recurrent": "speechbrain/lobes/models/dual_path_rnn.py",
+            "models.spectral": "speechbrain/lobes/models/spectral_separator.py",
+        },
+    },
+    "purification-losses": {
+        "Losses that weight frames by how clean they are, with tests": {
+            "losses.purification": "speechbrain/nnet/loss/purification.py",
+            "losses.contrastive_mixtures": (
+                "speechbrain/nnet/loss/contrastive_mixtures.py"
+            ),
+            "losses.frame_levels": "speechbrain/processing/frame_levels.py",
+            "tests/unittests/losses/test_purification.py": (
+                f"{TESTS}/test_purification.py"
+            ),
+        },
+    },
+    "frame-contrast": {
+        "Recognizer behind an enhancer, and tokens of its frames": {
+            "models.acoustic_tokenizer": (
+                "speechbrain/lobes/models/acoustic_tokenizer.py"
+            ),
+            "models.conformer_ctc": "speechbrain/lobes/models/conformer_ctc.py",
+            "models.joint_recognizer": (
+                "speechbrain/lobes/models/joint_recognizer.py"
+            ),
+            "tests/unittests/models/test_acoustic_tokenizer.py": (
+                f"{TESTS}/test_acoustic_tokenizer.py"
+            ),
+        },
+        "Contrastive losses of frames and their balance, with tests": {
+            "losses.contrastive": "speechbrain/nnet/loss/frame_contrastive.py",
+            "losses.frame_contrast": (
+                "speechbrain/nnet/loss/frame_contrast_terms.py"
+            ),
+            "training.gradient_balance": (
+                "speechbrain/utils/gradient_balance.py"
+            ),
+            "tests/unittests/losses/test_contrastive.py": (
+                f"{TESTS}/test_frame_contrastive.py"
+            ),
+            "tests/unittests/losses/test_frame_contrast.py": (
+                f"{TESTS}/test_frame_contrast_terms.py"
+            ),
+            "tests/unittests/training/test_gradient_balance.py": (
+                f"{TESTS}/test_gradient_balance.py"
+            ),
+        },
+    },
 }
 
 # What stands in no library branch goes with the recipe that needs it.
 MODULES = {
-    "losses.contrastive": "speechbrain/nnet/loss/frame_contrastive.py",
-    "losses.contrastive_mixtures": (
-        "speechbrain/nnet/loss/contrastive_mixtures.py"
-    ),
-    "losses.frame_contrast": "speechbrain/nnet/loss/frame_contrast_terms.py",
-    "losses.frame_levels": "speechbrain/processing/frame_levels.py",
-    "losses.frame_sampling": "speechbrain/nnet/loss/frame_sampling.py",
-    "losses.purification": "speechbrain/nnet/loss/purification.py",
     "losses.universal_separation": "speechbrain/utils/universal_separation.py",
     "dataio.augmentation": "speechbrain/augment/sources.py",
     "dataio.corpus": "speechbrain/dataio/corpus_mixtures.py",
@@ -162,26 +208,14 @@ MODULES = {
     "dataio.sound_samplers": "speechbrain/dataio/sound_sampler.py",
     "dataio.transcripts": "speechbrain/dataio/transcripts.py",
     "dataio.utterances": "speechbrain/dataio/noisy_utterances.py",
-    "models.acoustic_tokenizer": (
-        "speechbrain/lobes/models/acoustic_tokenizer.py"
-    ),
     "models.characters": "speechbrain/lobes/models/characters.py",
-    "models.conformer_ctc": "speechbrain/lobes/models/conformer_ctc.py",
     "models.consistent_separator": (
         "speechbrain/lobes/models/consistent_separator.py"
     ),
-    "models.dual_path": "speechbrain/lobes/models/dual_path_chunks.py",
-    "models.dual_path_transformer": (
-        "speechbrain/lobes/models/dual_path_transformer.py"
-    ),
-    "models.joint_recognizer": "speechbrain/lobes/models/joint_recognizer.py",
-    "models.recurrent": "speechbrain/lobes/models/dual_path_rnn.py",
     "models.snr_predictor": "speechbrain/lobes/models/snr_predictor.py",
     "models.sound_classifier": "speechbrain/lobes/models/sound_classifier.py",
-    "models.spectral": "speechbrain/lobes/models/spectral_separator.py",
     "models.separator_pool": "speechbrain/inference/separator_pool.py",
     "inference.published": "speechbrain/inference/published_separators.py",
-    "training.gradient_balance": "speechbrain/utils/gradient_balance.py",
 }
 
 # Definitions that stay here, by the file that they are cut from, with the
@@ -292,9 +326,28 @@ RECIPES = (
         ),
         ready=True,
     ),
-    Recipe("LibriSpeech/personalized_enhancement", staged=True),
     Recipe(
-        "LibriSpeech/robust_asr", staged=True, keeps=("outside_recognizer.py",)
+        "LibriSpeech/personalized_enhancement",
+        on=(
+            "separation-core",
+            "separation-recordings",
+            "separation-networks",
+            "spectral-networks",
+            "purification-losses",
+        ),
+        staged=True,
+    ),
+    Recipe(
+        "LibriSpeech/robust_asr",
+        on=(
+            "separation-core",
+            "separation-recordings",
+            "separation-networks",
+            "spectral-networks",
+            "frame-contrast",
+        ),
+        staged=True,
+        keeps=("outside_recognizer.py",),
     ),
     Recipe(
         "REAL-M/sisnr_estimation",
