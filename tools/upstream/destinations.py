@@ -139,16 +139,15 @@ LIBRARY = {
         },
     },
     "spectral-networks": {
-        "Spectral separators, dual paths and recurrent networks": {
-            "models.dual_path": "speechbrain/lobes/models/dual_path_chunks.py",
-            "models.dual_path_transformer": (
-                "speechbrain/lobes/models/dual_path_transformer.py"
-            ),
-            "models.recurrent": "speechbrain/lobes/models/dual_path_rnn.py",
+        "Separators that mask a short-time Fourier transform, with tests": {
+            "models.recurrent": "speechbrain/lobes/models/gated_recurrent.py",
             "models.spectral": "speechbrain/lobes/models/spectral_separator.py",
+            "tests/unittests/models/test_spectral.py": (
+                f"{TESTS}/test_spectral_separator.py"
+            ),
         },
     },
-    "purification-losses": {
+    "purification": {
         "Losses that weight frames by how clean they are, with tests": {
             "losses.purification": "speechbrain/nnet/loss/purification.py",
             "losses.contrastive_mixtures": (
@@ -157,6 +156,12 @@ LIBRARY = {
             "losses.frame_levels": "speechbrain/processing/frame_levels.py",
             "tests/unittests/losses/test_purification.py": (
                 f"{TESTS}/test_purification.py"
+            ),
+        },
+        "Predictor of how clean frames are, with tests": {
+            "models.snr_predictor": "speechbrain/lobes/models/snr_predictor.py",
+            "tests/unittests/models/test_snr_predictor.py": (
+                f"{TESTS}/test_snr_predictor.py"
             ),
         },
     },
@@ -212,7 +217,6 @@ MODULES = {
     "models.consistent_separator": (
         "speechbrain/lobes/models/consistent_separator.py"
     ),
-    "models.snr_predictor": "speechbrain/lobes/models/snr_predictor.py",
     "models.sound_classifier": "speechbrain/lobes/models/sound_classifier.py",
     "models.separator_pool": "speechbrain/inference/separator_pool.py",
     "inference.published": "speechbrain/inference/published_separators.py",
@@ -223,6 +227,17 @@ MODULES = {
 CUTS = {
     # SpeechBrain's Pretrainer loads such weights
     "models.separator": ["MaskingSeparator.load_speechbrain"],
+    # no recipe that is sent trains these
+    "models.spectral": ["SpectralBLSTM", "SpectralDPRNN", "SpectralSepFormer"],
+    "models.recurrent": ["DualPathRecurrent", "RecurrentNet", "RecurrentStack"],
+    "tests/unittests/models/test_spectral.py": [
+        "test_gain_changes_nothing_but_the_level",
+        "test_recommended_sizes",
+    ],
+    # SpeechBrain's tests have no mark for those that train
+    "tests/unittests/models/test_snr_predictor.py": [
+        "test_it_learns_which_frames_are_clean"
+    ],
     # SpeechBrain's tests have no fast_bss_eval
     "tests/unittests/losses/test_si_sdr.py": [
         "test_si_sdr_agrees_with_fast_bss_eval"
@@ -333,9 +348,10 @@ RECIPES = (
             "separation-recordings",
             "separation-networks",
             "spectral-networks",
-            "purification-losses",
+            "purification",
         ),
         staged=True,
+        ready=True,
     ),
     Recipe(
         "LibriSpeech/robust_asr",
@@ -348,6 +364,7 @@ RECIPES = (
         ),
         staged=True,
         keeps=("outside_recognizer.py",),
+        ready=True,
     ),
     Recipe(
         "REAL-M/sisnr_estimation",

@@ -80,6 +80,6 @@ def test_no_operation_waits_for_the_device():
 
 def test_errors_name_the_value():
     with pytest.raises(ValueError, match="mask='tanh' is not one of"):
-        SpectralSepFormer(mask="tanh")
+        SpectralConvTasNet(mask="tanh")
     with pytest.raises(ValueError, match="hop=100"):
         SpectralConvTasNet(n_fft=256, hop=100)
