@@ -93,7 +93,7 @@ def make_brain(separator, folder):
         },
         run_opts={"device": "cpu", "max_grad_norm": 5.0},
     )
-    brain.mixtures = {
+    brain.data = {
         recipe.sb.Stage.TRAIN: SimpleNamespace(
             mix=lambda batch: form_batch(batch, mixing="ring")
         )

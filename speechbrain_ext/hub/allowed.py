@@ -105,6 +105,7 @@ KINDS: dict[str, Kind] = {
         "use_positional_encoding norm_before use_norm use_skip": bool,
         "skip_around_intra linear_layer_after_inter_intra": bool,
         "use_global_pos_enc combine_dims return_mean return_std": bool,
+        "checkpointing": bool,
         "input_shape": SHAPE,
         "consistency": choice("learned uniform none"),
         "activation": choice("relu prelu gelu silu leaky_relu elu tanh swish"),

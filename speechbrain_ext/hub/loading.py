@@ -27,6 +27,7 @@ from speechbrain_ext.hub.layouts import (
 )
 from speechbrain_ext.hub.refusal import LIMITS, Limits, RefusedError
 from speechbrain_ext.hub.weights import read_weights
+from speechbrain_ext.models.lean_dual_path import LeanDualPath
 from speechbrain_ext.models.separator import MaskingSeparator
 from speechbrain_ext.models.state_dict import check_state_dict
 
@@ -64,8 +65,10 @@ class LoadedFolder:
             publishes them; None if the folder holds something else.
         """
         if self.modules.keys() == {"encoder", "masknet", "decoder"}:
+            pieces = dict(self.modules)
+            pieces["masknet"] = LeanDualPath.adopt(pieces["masknet"])
             sources = self.hparams.get("num_spks", 2)
-            return MaskingSeparator(**self.modules, num_sources=sources)
+            return MaskingSeparator(**pieces, num_sources=sources)
         if self.modules.keys() == {"separator"}:
             return self.modules["separator"]
         return None

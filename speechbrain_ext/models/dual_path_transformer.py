@@ -3,9 +3,9 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from speechbrain_ext.models.attention import add, attend
 from speechbrain_ext.models.dual_path import DualPath
 
 
@@ -41,37 +41,6 @@ def sinusoids(
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
 
-def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-) -> torch.Tensor:
-    """Attend to all positions, by the fastest way for the device.
-
-    Training in half precision on CPUs is the exception to the fused kernel,
-    with which attention there takes 2 to 7 times as long, both ways together,
-    as with plain products.
-
-    Arguments
-    ---------
-    query, key, value : torch.Tensor
-        Shape (sequences, heads, frames, channels per head).
-
-    Returns
-    -------
-    attended : torch.Tensor
-        Same shape.
-
-    Example
-    -------
-    >>> attend(*torch.randn(3, 2, 4, 5, 8)).shape
-    torch.Size([2, 4, 5, 8])
-    """
-    half = query.dtype in (torch.bfloat16, torch.float16)
-    if half and query.requires_grad and query.device.type == "cpu":
-        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-        return scores.softmax(dim=-1).to(value.dtype) @ value
-    return F.scaled_dot_product_attention(query, key, value)
-
-
 class TransformerLayer(nn.Module):
     """One transformer layer, normalized before each part.
 
@@ -94,22 +63,16 @@ class TransformerLayer(nn.Module):
         self.feedforward = nn.Sequential(
             nn.LayerNorm(channels),
             nn.Linear(channels, feedforward),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Linear(feedforward, channels),
         )
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Transform sequences of shape (sequences, frames, channels)."""
-        sequences, length, channels = frames.shape
-        query, key, value = (
-            self.query_key_value(self.attention_norm(frames))
-            .view(sequences, length, 3, self.heads, channels // self.heads)
-            .permute(2, 0, 3, 1, 4)
-        )
-        attended = attend(query, key, value).transpose(1, 2)
-        attended = attended.reshape(frames.shape)
-        frames = frames + self.projection(attended)
-        return frames + self.feedforward(frames)
+        query_key_value = self.query_key_value(self.attention_norm(frames))
+        attended = attend(query_key_value, self.heads)
+        frames = add(self.projection(attended), frames)
+        return add(self.feedforward(frames), frames)
 
 
 class TransformerStack(nn.Module):

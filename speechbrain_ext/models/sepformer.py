@@ -1,10 +1,8 @@
 """SepFormer, at any size."""
 
-from speechbrain.lobes.models.dual_path import (
-    Dual_Path_Model,
-    SBTransformerBlock,
-)
+from speechbrain.lobes.models.dual_path import SBTransformerBlock
 
+from speechbrain_ext.models.lean_dual_path import LeanDualPath
 from speechbrain_ext.models.separator import MaskingSeparator, filterbank
 
 
@@ -38,6 +36,9 @@ class SepFormer(MaskingSeparator):
         Frames per chunk, even; chunks overlap by half.
     dropout : float
         Probability of dropping a value inside the transformers.
+    checkpointing : bool
+        Whether training computes each layer twice, for about a tenth of the
+        memory.
 
     Raises
     ------
@@ -67,6 +68,7 @@ class SepFormer(MaskingSeparator):
         feedforward: int = 1024,
         chunk: int = 250,
         dropout: float = 0.0,
+        checkpointing: bool = False,
     ) -> None:
         if chunk % 2:
             raise ValueError(f"chunk={chunk} must be even")
@@ -82,7 +84,7 @@ class SepFormer(MaskingSeparator):
                 norm_before=True,
             )
 
-        masknet = Dual_Path_Model(
+        masknet = LeanDualPath(
             in_channels=channels,
             out_channels=channels,
             intra_model=transformer(intra_layers),
@@ -93,8 +95,9 @@ class SepFormer(MaskingSeparator):
             num_spks=num_sources,
             skip_around_intra=True,
             linear_layer_after_inter_intra=False,
+            checkpointing=checkpointing,
         )
-        # Dual_Path_Model copies one initialization into every block
+        # LeanDualPath copies one initialization into every block
         for block in masknet.dual_mdl[1:]:
             block.intra_mdl = transformer(intra_layers)
             block.inter_mdl = transformer(inter_layers)

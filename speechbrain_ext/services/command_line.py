@@ -40,7 +40,6 @@ _RUN_RULES = {
     "optimizer_step_limit": (int, 1, None),
 }
 # keys that say how many batches an epoch has
-_BATCHES = ("rings_per_epoch", "batches_per_epoch")
 logger = logging.getLogger(__name__)
 
 
@@ -278,12 +277,13 @@ def _find_run_mistakes(values: Mapping, run_opts: RunOptions) -> list[str]:
         if _is_range(key, value) and value[0] > value[1]
     ]
     batches = run_opts.grad_accumulation_factor
-    for key in _BATCHES:
-        if key in values and batches > values[key]:
-            mistakes.append(
-                f"grad_accumulation_factor: {batches} batches make a step, "
-                f"and {key} is {values[key]}: no step would be made"
-            )
+    left = values.get("batches_per_epoch", 0) % batches
+    if left:
+        mistakes.append(
+            f"grad_accumulation_factor: {batches} batches make a step, and "
+            f"batches_per_epoch is {values['batches_per_epoch']}: the last "
+            f"{left} would go into no step; take a multiple"
+        )
     save = values.get("save_folder")
     if run_opts.test_only and save is not None:
         if not any(Path(save).glob("CKPT*/CKPT.yaml")):

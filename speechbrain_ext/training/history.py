@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from speechbrain.utils.train_logger import TensorboardLogger
 class History:
     """Averages of named values, a row every few steps, written as CSV.
 
-    Each stage has averages of its own. Add it to the Checkpointer's
-    recoverables: on resuming, the rows of steps that were lost with the
-    interruption are dropped.
+    Each stage has averages of its own, of what this process observed. Add it
+    to the Checkpointer's recoverables: on resuming, the rows of steps that
+    were lost with the interruption are dropped. (What the loggers wrote of
+    these steps stays in their own files, twice.)
 
     Arguments
     ---------
@@ -53,12 +55,17 @@ class History:
         stage : str
             "train" or "valid": of the row that they go into.
         **values : float
-            What was observed.
+            What was observed. In training, what is not finite is left out:
+            its step is skipped (see `SkipNonFinite`), and one bad batch must
+            not hide the others of a row.
         """
         sums = self._sums.setdefault(stage, {})
         for name, value in values.items():
             total, count = sums.get(name, (0.0, 0))
-            sums[name] = (total + float(value), count + 1)
+            value = float(value)
+            if stage != "train" or math.isfinite(value):
+                total, count = total + value, count + 1
+            sums[name] = (total, count)
 
     def write(self, *, step, stage, **latest):
         """End a row: averages since the stage's last one, into the CSV.
@@ -80,7 +87,8 @@ class History:
         """
         row = {"step": step, "stage": stage}
         sums = self._sums.pop(stage, {})
-        row.update({k: total / n for k, (total, n) in sums.items()})
+        for name, (total, count) in sums.items():
+            row[name] = total / count if count else math.nan
         row.update(latest)
         self.rows.append(row)
         if if_main_process():
@@ -106,8 +114,6 @@ class History:
 
     @mark_as_saver
     def _save(self, path):
-        if not if_main_process():
-            return
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"rows": self.rows, "pending": self._sums}, file)
 
@@ -117,5 +123,4 @@ class History:
         with open(path, encoding="utf-8") as file:
             state = json.load(file)
         self.rows = state["rows"]
-        # older checkpoints did not tell the stages apart
-        self._sums = state.get("pending", {})
+        self._sums = state["pending"]

@@ -17,14 +17,18 @@ logger = logging.getLogger(__name__)
 class SkipNonFinite:
     """Mix-in for a Brain: a batch with a NaN or infinite gradient is skipped.
 
+    It takes the place of Brain's `optimizers_step`: all parameters are clipped
+    together to `max_grad_norm`, and a step whose gradient is not finite
+    changes nothing but the count of steps, which schedules follow.
+
     The decision looks at the norm of the gradient after it was summed over
     the processes: what is not finite on one rank is not finite on any, so
     that all of them skip the same step without another word between them.
-    (SpeechBrain's own check looks at each rank's loss: the ranks then take
-    different ways, and the parameters drift apart or the run hangs.)
+    (SpeechBrain's own check looks at each rank's loss, which may be finite on
+    one rank and not on another: they then wait for each other forever.)
 
     The number of skipped steps in a row that is tolerated is the Brain's
-    `nonfinite_patience` (a run option of SpeechBrain, default 3).  With fp16
+    `nonfinite_patience` (a run option of SpeechBrain, default 3). With fp16
     the gradient scaler looks for its scale by skipping; up to 20 skips in a
     row are then its business.
 
@@ -74,7 +78,6 @@ class SkipNonFinite:
         norm = torch.nn.utils.clip_grad_norm_(
             parameters, self.max_grad_norm or float("inf")
         )
-        self.gradient_norm = norm.item()
         if torch.isfinite(norm):
             self.skipped_in_a_row = 0
             self.scaler.step(self.optimizer)
@@ -107,6 +110,14 @@ class SkipNonFinite:
                 "rate, or raise --nonfinite_patience "
                 f"(now {self.nonfinite_patience})."
             )
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        """Wait for the step: a checkpoint holds no half summed gradient."""
+        if self.step % self.grad_accumulation_factor:
+            return False
+        return super()._should_save_intra_epoch_ckpt(
+            last_ckpt_time, steps_since_ckpt
+        )
 
     @mark_as_saver
     def _save(self, path):

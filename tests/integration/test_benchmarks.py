@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
         ("pit.py", ["--quick"], "ratio"),
         ("mixing.py", ["--seconds", "0.05", "--rounds", "1"], "SpeechBrain"),
         ("training_step.py", ["--quick"], "ratio"),
+        ("sepformer.py", ["--quick", "--pairs", "2"], "times as fast"),
         ("estimator.py", ["--quick"], "times real time"),
         ("long_recordings.py", ["--quick"], "peak memory"),
         (

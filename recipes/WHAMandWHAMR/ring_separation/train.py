@@ -15,14 +15,12 @@ Signal-to-Consistency-Error Ratio Loss for Unsupervised Denoising in Speech
 Separation", arXiv 2604.08415.
 """
 
-import csv
 import os
 import sys
 
 import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
-from speechbrain.dataio import audio_io
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.losses.pit import align, pit
 from speechbrain_ext.losses.scer import scer
@@ -32,7 +30,12 @@ from speechbrain_ext.training.schedules import linear_ramp, warmup_cosine
 
 
 class RingSeparation(SkipNonFinite, sb.Brain):
-    """Separator trained by SI-SDR with PIT, and SCER around a ring."""
+    """Separator trained by SI-SDR with PIT, and SCER around a ring.
+
+    `make_brain` adds the data of each stage (`data`), the planned number of
+    optimizer steps (`total_steps`), and two optional parts: a
+    `blind_estimator` to select by, and a `purified_si_sdr` to train with.
+    """
 
     def compute_forward(self, batch, stage):
         """Mix a batch on the device and separate it.
@@ -40,7 +43,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         Returns the estimates [batch, sources, time] and the mixtures, with
         all that went into them.
         """
-        mixtures = self.mixtures[stage].mix(batch)
+        mixtures = self.data[stage].mix(batch)
         return self.modules.separator(mixtures.mixture), mixtures
 
     def compute_objectives(self, predictions, batch, stage):
@@ -52,33 +55,37 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             si_sdr, estimates=estimates, targets=targets
         )
         aligned = align(estimates, permutation)
-        objective = separation.mean()
-        values = {"si_sdr": objective.detach()}
+        quality = separation.mean()
+        values = {"si_sdr": quality.detach()}
         if self.purified_si_sdr is not None:
-            objective = self.purified_si_sdr(
+            quality = self.purified_si_sdr(
                 estimates=aligned, targets=targets
             ).mean()
         if stage != sb.Stage.TRAIN or self.hparams.mixing == "ring":
-            # source k stands in mixture k first and in mixture k - 1 second
+            # Mixture k holds the sources k and k + 1: source k is estimated
+            # from mixture k, and once more from mixture k - 1.
             consistency = scer(
                 first=aligned[:, 0],
-                second=aligned[:, 1].roll(1, 0),
+                second=aligned[:, 1].roll(1, dims=0),
                 target=targets[:, 0],
                 scale=self.hparams.scer_scale,
                 floor=self.hparams.scer_floor,
             ).mean()
             values["scer"] = consistency.detach()
             weight = self.scer_weight(stage)
+            if stage == sb.Stage.TRAIN:
+                values["scer_weight"] = weight
             if weight > 0:
-                objective = objective + weight * consistency
-        values["objective"] = -objective.detach()
+                quality = quality + weight * consistency
+        objective = -quality
+        values["objective"] = objective.detach()
         if stage == sb.Stage.TEST:
             self.score(batch["id"], estimates, mixtures)
-            return -objective
+            return objective
         if stage == sb.Stage.VALID:
             values.update(self.validate(estimates, mixtures))
         self.hparams.history.add(stage.name.lower(), **values)
-        return -objective
+        return objective
 
     def scer_weight(self, stage):
         """Zero at first, then a ramp; validation uses the full weight."""
@@ -95,14 +102,14 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         """Compute what checkpoints may be selected by, besides the loss."""
         values = {}
         if self.hparams.clean_speech_known:
-            improvement = self.match(estimates, mixtures)[2]
+            _, _, improvement, _ = self.align_and_measure(estimates, mixtures)
             values["clean_si_sdri"] = improvement.mean()
         if self.blind_estimator is not None:
             scores = self.blind_estimator.snr(mixtures.mixture, estimates)
             values["blind_si_snr"] = scores.mean()
         return values
 
-    def match(self, estimates, mixtures):
+    def align_and_measure(self, estimates, mixtures):
         """Put estimates into the order of the speech, and measure them.
 
         Returns the estimates and the references [batch, sources, time], and
@@ -120,7 +127,9 @@ class RingSeparation(SkipNonFinite, sb.Brain):
 
     def score(self, ids, estimates, mixtures):
         """Add a row for every separated source to the test results."""
-        estimates, targets, improvement, after = self.match(estimates, mixtures)
+        estimates, targets, improvement, after = self.align_and_measure(
+            estimates, mixtures
+        )
         columns = {"si_sdr": after, "si_sdri": improvement}
         known = self.hparams.clean_speech_known
         noisy = known and self.hparams.snr_db is not None
@@ -129,41 +138,33 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             columns.update(
                 self.hparams.residual_noise(estimates=estimates, **parts)
             )
-        first = self.condition == "test"
+        measured, first = columns.items(), self.condition == "test"
         for k in range(len(ids)):
             names = f"{ids[k]}+{ids[(k + 1) % len(ids)]}".replace("/", "-")
             name = f"{self.step - 1:03d}_{names}"
-            signals = {
-                "estimates": estimates[k],
-                "targets": targets[k],
-                "mixture": mixtures.mixture[k],
-            }
-            more = [{}] * estimates.shape[1]
+            rows = [
+                {key: values[k, source].item() for key, values in measured}
+                for source in range(estimates.shape[1])
+            ]
             if first and self.hparams.more_metrics is not None:
-                more = self.hparams.more_metrics(**signals, utterance=name)
-            if first and self.saved_examples < self.hparams.examples:
-                self.saved_examples += 1
-                self.save_example(self.saved_examples, **signals)
-            for source, added in enumerate(more):
-                row = {"id": name, "source": source, "test": self.condition}
-                row.update((c, v[k, source].item()) for c, v in columns.items())
-                self.results.append({**row, **added})
-
-    def save_example(self, number, estimates, targets, mixture):
-        """Write a test mixture, its separation and the references as WAV."""
-        if not if_main_process():
-            return
-        place = self.hparams.output_folder
-        folder = os.path.join(place, "examples", f"{number:02d}")
-        os.makedirs(folder, exist_ok=True)
-        signals = {"mixture": mixture}
-        for kind, sources in (("estimate", estimates), ("reference", targets)):
-            for index, source in enumerate(sources, start=1):
-                signals[f"{kind}_{index}"] = source
-        for name, signal in signals.items():
-            path = os.path.join(folder, f"{name}.wav")
-            rate = self.hparams.sample_rate
-            audio_io.save(path, signal.cpu(), rate, subtype="FLOAT")
+                more = self.hparams.more_metrics(
+                    estimates=estimates[k],
+                    targets=targets[k],
+                    mixture=mixtures.mixture[k],
+                    utterance=name,
+                )
+                rows = [
+                    {**row, **added}
+                    for row, added in zip(rows, more, strict=True)
+                ]
+            self.hparams.results.add(
+                name,
+                rows,
+                test=self.condition,
+                mixture=mixtures.mixture[k],
+                estimate=estimates[k],
+                reference=targets[k],
+            )
 
     def on_fit_batch_start(self, batch, should_step):
         """Set the learning rate of this step."""
@@ -181,28 +182,26 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         if not should_step:
             return
         history = self.hparams.history
-        history.add(
-            "train",
-            learning_rate=self.optimizer.param_groups[0]["lr"],
-            scer_weight=self.scer_weight(sb.Stage.TRAIN),
-        )
+        history.add("train", learning_rate=self.optimizer.param_groups[0]["lr"])
         if self.optimizer_step % self.hparams.log_interval == 0:
             history.write(
                 step=self.optimizer_step,
                 stage="train",
+                # only the mix-in counts them
                 skipped_steps=getattr(self, "skipped_steps", 0),
             )
 
     def on_stage_end(self, stage, stage_loss, epoch):
         """Keep the best checkpoint and the last one, or all; write tests."""
         if stage == sb.Stage.TEST:
-            self.write_results()
+            self.hparams.results.write()
         if stage != sb.Stage.VALID:
             return
         row = self.hparams.history.write(
             step=self.optimizer_step, stage="valid"
         )
         every = self.hparams.keep_checkpoints == "all"
+        # the smallest of a key is best; the newest is kept besides
         self.checkpointer.save_and_keep_only(
             meta={
                 "objective": row["objective"],
@@ -214,22 +213,13 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             num_to_keep=self.hparams.number_of_epochs if every else 1,
         )
 
-    def write_results(self):
-        """Write a row for every separated source of the tests."""
-        if not if_main_process():
-            return
-        names = list(
-            dict.fromkeys(name for row in self.results for name in row)
-        )
-        path = os.path.join(self.hparams.output_folder, "test_results.csv")
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.results)
-
 
 def dataio_prep(hparams):
-    """Make the mixtures of every stage; only training varies them."""
+    """Make the mixtures of every stage.
+
+    Validation and test have the same rings in every epoch, on every process,
+    and for every seed.
+    """
     make = hparams["mixtures"]
     return {
         sb.Stage.TRAIN: make(
@@ -267,7 +257,7 @@ def dataio_prep(hparams):
 
 def make_brain(hparams, run_opts):
     """Make the Brain, with its data and what a checkpoint must hold."""
-    mixtures = dataio_prep(hparams)
+    data = dataio_prep(hparams)
     if hparams["start_from"] is not None:
         hparams["pretrainer"].collect_files()
         hparams["pretrainer"].load_collected()
@@ -278,8 +268,8 @@ def make_brain(hparams, run_opts):
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
-    brain.mixtures = {
-        stage: found.to(brain.device) for stage, found in mixtures.items()
+    brain.data = {
+        stage: found.to(brain.device) for stage, found in data.items()
     }
     steps = hparams["total_batches"] // brain.grad_accumulation_factor
     brain.total_steps = steps
@@ -289,9 +279,9 @@ def make_brain(hparams, run_opts):
         brain.blind_estimator = hparams["blind_estimator"]().to(brain.device)
     if hparams["purification"] is not None:
         brain.purified_si_sdr = hparams["purified_si_sdr"]().to(brain.device)
-    # the loader draws its own batches for each rank; its place in the epoch
-    # is part of the checkpoint
-    train_loader = brain.mixtures[sb.Stage.TRAIN].loader
+    # The sampler gives each rank its rings; fit() tells it the epoch, so that
+    # every epoch has others. The loader's place is part of a checkpoint.
+    train_loader = brain.data[sb.Stage.TRAIN].loader
     brain.train_sampler = train_loader.batch_sampler
     brain.checkpointer.add_recoverable("train_loader", train_loader)
     brain.checkpointer.add_recoverable("history", hparams["history"])
@@ -300,13 +290,14 @@ def make_brain(hparams, run_opts):
 
 def test(brain, hparams):
     """Test at the SNR of the training, then at others."""
-    brain.results, brain.saved_examples = [], 0
-    mixtures = brain.mixtures[sb.Stage.TEST]
-    for snr_db in [None, *(hparams["test_snr_db"] or [])]:
-        brain.condition = "test" if snr_db is None else f"{snr_db:g} dB"
-        if snr_db is not None:
-            mixtures.loader.dataset.snr_db = (snr_db, snr_db)
-        brain.evaluate(mixtures.loader, min_key=hparams["selection"])
+    loader, best = brain.data[sb.Stage.TEST].loader, hparams["selection"]
+    brain.condition = "test"
+    brain.evaluate(loader, min_key=best)
+    for snr_db in hparams["test_snr_db"] or []:
+        brain.condition = f"{snr_db:g} dB"
+        # it has no workers, which would have a copy of the dataset
+        loader.dataset.snr_db = (snr_db, snr_db)
+        brain.evaluate(loader, min_key=best)
 
 
 def main(arguments):
@@ -333,8 +324,8 @@ def main(arguments):
     brain = make_brain(hparams, run_opts)
     brain.fit(
         hparams["epoch_counter"],
-        brain.mixtures[sb.Stage.TRAIN].loader,
-        brain.mixtures[sb.Stage.VALID].loader,
+        brain.data[sb.Stage.TRAIN].loader,
+        brain.data[sb.Stage.VALID].loader,
     )
 
     # Test

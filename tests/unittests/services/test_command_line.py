@@ -64,7 +64,11 @@ MISTAKES = {
     "accumulation": (
         ["--grad_accumulation_factor=6"],
         "grad_accumulation_factor: 6 batches make a step, and "
-        "batches_per_epoch is 5",
+        "batches_per_epoch is 5: the last 5",
+    ),
+    "accumulation_left": (
+        ["--grad_accumulation_factor=2"],
+        "batches_per_epoch is 5: the last 1",
     ),
     "no_accumulation": (
         ["--grad_accumulation_factor=0"],

@@ -1,4 +1,5 @@
 import csv
+import math
 
 from speechbrain.utils.checkpoints import Checkpointer
 
@@ -19,6 +20,18 @@ def test_rows_are_averages_and_columns_may_differ(tmp_path):
     assert rows[0]["skipped"] == "3"
     assert rows[0]["objective"] == ""
     assert rows[1]["objective"] == "-4.0"
+
+
+def test_a_bad_batch_hides_no_other_in_training(tmp_path):
+    history = History(tmp_path / "history.csv")
+    for loss in (1.0, float("nan"), 3.0, float("inf")):
+        history.add("train", loss=loss)
+        history.add("valid", loss=loss)
+    history.add("train", never=float("nan"))
+    row = history.write(step=4, stage="train")
+    assert row["loss"] == 2.0
+    assert math.isnan(row["never"])
+    assert not math.isfinite(history.write(step=4, stage="valid")["loss"])
 
 
 def test_resuming_drops_the_rows_that_were_lost(tmp_path):
