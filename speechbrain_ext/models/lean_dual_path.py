@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from speechbrain_ext.models.attention import add, attend
-from speechbrain_ext.models.dual_path import join_chunks, split_frames
+from speechbrain_ext.models.chunks import join_chunks, split_frames
 
 
 class LeanDualPath(Dual_Path_Model):

@@ -97,7 +97,15 @@ LIBRARY = {
             "models.mixture_consistency": (
                 "speechbrain/processing/mixture_consistency.py"
             ),
+            "models.attention": "speechbrain/nnet/fused_attention.py",
+            "models.chunks": "speechbrain/processing/chunks.py",
+            "models.lean_dual_path": (
+                "speechbrain/lobes/models/lean_dual_path.py"
+            ),
             "models.sepformer": "speechbrain/lobes/models/sepformer.py",
+            "tests/unittests/models/test_lean_dual_path.py": (
+                f"{TESTS}/test_lean_dual_path.py"
+            ),
             "tests/unittests/models/test_fourier.py": (
                 f"{TESTS}/test_fourier.py"
             ),
@@ -233,6 +241,9 @@ CUTS = {
     "tests/unittests/models/test_spectral.py": [
         "test_gain_changes_nothing_but_the_level",
         "test_recommended_sizes",
+    ],
+    "tests/unittests/models/test_lean_dual_path.py": [
+        "test_compiles_without_a_break"
     ],
     # SpeechBrain's tests have no mark for those that train
     "tests/unittests/models/test_snr_predictor.py": [
@@ -392,6 +403,11 @@ RECIPES = (
     ),
     Recipe(
         "WHAMandWHAMR/ring_separation",
+        on=(
+            "separation-core",
+            "separation-recordings",
+            "separation-networks",
+        ),
         keeps=("hparams/wham_convtasnet.yaml",),
         ready=True,
     ),
