@@ -4,11 +4,12 @@ from speechbrain.lobes.models.transformer.Transformer import (
     PositionalEncoding,
 )
 
+from speechbrain_ext.models.attention import attend
+from speechbrain_ext.models.chunks import join_chunks, split_frames
 from speechbrain_ext.models.dual_path_transformer import (
     DualPathTransformer,
     TransformerLayer,
     TransformerStack,
-    attend,
     sinusoids,
 )
 from speechbrain_ext.models.norms import GlobalLayerNorm
@@ -43,26 +44,34 @@ def test_layer_equals_torch_pre_norm_layer():
 
 
 def test_half_precision_attention_on_cpus_equals_the_fused_one():
-    parts = torch.randn(3, 2, 4, 9, 8)
-    exact = attend(*parts)
+    parts = torch.randn(2, 9, 3 * 32)
+    exact = attend(parts, 4)
     half = parts.bfloat16().requires_grad_()
     torch.testing.assert_close(
-        attend(*half).float(), exact, atol=3e-2, rtol=3e-2
+        attend(half, 4).float(), exact, atol=3e-2, rtol=3e-2
     )
 
 
-@pytest.mark.parametrize("overlap", [True, False])
+def test_attention_equals_its_definition():
+    parts = torch.randn(2, 9, 3 * 32)
+    query, key, value = parts.view(2, 9, 3, 4, 8).permute(2, 0, 3, 1, 4)
+    weights = (query @ key.mT / 8**0.5).softmax(dim=-1)
+    expected = (weights @ value).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(attend(parts, 4), expected)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
 @pytest.mark.parametrize("length", [1, 5, 8, 9, 40, 43])
-def test_joining_undoes_splitting(overlap, length):
-    network = DualPathTransformer(
-        3, 3, channels=4, heads=2, chunk=8, overlap=overlap
-    )
-    frames = torch.randn(2, length, 4)
-    chunks = network._split(frames)
-    times = 2 if overlap else 1
+def test_joining_undoes_splitting(stride, length):
+    frames, lead = torch.randn(2, length, 4), 8 - stride
+    tail = lead + (-length) % stride
+    chunks = split_frames(frames, 8, stride, lead, tail)
     assert chunks.shape[2] == 8
     torch.testing.assert_close(
-        network._join(chunks, length), times * frames, atol=1e-6, rtol=1e-5
+        join_chunks(chunks, stride, lead, length),
+        8 // stride * frames,
+        atol=1e-6,
+        rtol=1e-5,
     )
 
 
