@@ -35,6 +35,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
     `make_brain` adds the data of each stage (`data`), the planned number of
     optimizer steps (`total_steps`), and two optional parts: a
     `blind_estimator` to select by, and a `purified_si_sdr` to train with.
+    `test` names the test (`condition`): "test", or the SNR.
     """
 
     def compute_forward(self, batch, stage):
@@ -51,16 +52,16 @@ class RingSeparation(SkipNonFinite, sb.Brain):
         estimates, mixtures = predictions
         clean = self.hparams.targets == "clean"
         targets = mixtures.speech if clean else mixtures.noisy
-        separation, permutation = pit(
-            si_sdr, estimates=estimates, targets=targets
-        )
+        ratios, permutation = pit(si_sdr, estimates=estimates, targets=targets)
         aligned = align(estimates, permutation)
-        quality = separation.mean()
+        quality = ratios.mean()
+        # logged as it is, whatever takes its place in the objective
         values = {"si_sdr": quality.detach()}
         if self.purified_si_sdr is not None:
             quality = self.purified_si_sdr(
                 estimates=aligned, targets=targets
             ).mean()
+        # validation and test are always rings
         if stage != sb.Stage.TRAIN or self.hparams.mixing == "ring":
             # Mixture k holds the sources k and k + 1: source k is estimated
             # from mixture k, and once more from mixture k - 1.
@@ -138,7 +139,8 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             columns.update(
                 self.hparams.residual_noise(estimates=estimates, **parts)
             )
-        measured, first = columns.items(), self.condition == "test"
+        measured = columns.items()
+        main_test = self.condition == "test"
         for k in range(len(ids)):
             names = f"{ids[k]}+{ids[(k + 1) % len(ids)]}".replace("/", "-")
             name = f"{self.step - 1:03d}_{names}"
@@ -146,7 +148,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
                 {key: values[k, source].item() for key, values in measured}
                 for source in range(estimates.shape[1])
             ]
-            if first and self.hparams.more_metrics is not None:
+            if main_test and self.hparams.more_metrics is not None:
                 more = self.hparams.more_metrics(
                     estimates=estimates[k],
                     targets=targets[k],
@@ -187,7 +189,7 @@ class RingSeparation(SkipNonFinite, sb.Brain):
             history.write(
                 step=self.optimizer_step,
                 stage="train",
-                # only the mix-in counts them
+                # Brain itself has no such count
                 skipped_steps=getattr(self, "skipped_steps", 0),
             )
 
@@ -290,14 +292,15 @@ def make_brain(hparams, run_opts):
 
 def test(brain, hparams):
     """Test at the SNR of the training, then at others."""
-    loader, best = brain.data[sb.Stage.TEST].loader, hparams["selection"]
+    loader = brain.data[sb.Stage.TEST].loader
+    selection = hparams["selection"]
     brain.condition = "test"
-    brain.evaluate(loader, min_key=best)
+    brain.evaluate(loader, min_key=selection)
     for snr_db in hparams["test_snr_db"] or []:
         brain.condition = f"{snr_db:g} dB"
         # it has no workers, which would have a copy of the dataset
         loader.dataset.snr_db = (snr_db, snr_db)
-        brain.evaluate(loader, min_key=best)
+        brain.evaluate(loader, min_key=selection)
 
 
 def main(arguments):
