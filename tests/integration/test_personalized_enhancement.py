@@ -15,14 +15,11 @@ from commands import (
     ROOT,
     assert_equal,
     import_from,
-    load_rank,
+    launch_here,
     mistake_in,
     row_arguments,
-    run,
-    run_rows,
     table_rows,
     train_command,
-    worker_command,
 )
 from speechbrain.utils import logger as sb_logger
 from speechbrain.utils.checkpoints import Checkpointer
@@ -34,6 +31,7 @@ from trees import (
     write_noise,
     write_voice,
 )
+from workers import train
 
 from speechbrain_ext.hub import Card, build_release
 from speechbrain_ext.hub.__main__ import main as publish_main
@@ -164,7 +162,7 @@ def variants(trees, tmp_path_factory):
         arguments_of(row, trees, place)
         for row, place in zip(ROWS, folders, strict=True)
     ]
-    outputs = run_rows(folder, commands)
+    outputs = [launch_here(*command) for command in commands]
     return list(zip(folders, commands, outputs, strict=True))
 
 
@@ -338,8 +336,7 @@ def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path):
 @pytest.mark.slow
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     options = options_for(trees, tmp_path / "out")
-    run(worker_command(REAL_FILE, tmp_path, 2, **options))
-    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
+    first, second = train(tmp_path, REAL_FILE, processes=2, **options)
     assert first["wrapped"] and first["optimizer_step"] == 6
     assert_equal(first["parameters"], second["parameters"])
     assert first["batches"] != second["batches"]
