@@ -1,44 +1,20 @@
-"""Train recipes in processes of their own, and load what each has trained.
+"""Train recipes in processes of their own, and load what each has trained."""
 
-They are forked from a process that has imported everything: importing takes
-longer than a tiny training.
-"""
-
-import functools
-import multiprocessing
 import os
 import signal
 import socket
 import sys
 import time
 import types
-from multiprocessing import forkserver
 
 import commands
-import pytest
 import speechbrain as sb
 import torch
-from checkout import ROOT
+from processes import context
 
-PRELOADED = (
-    *("speechbrain_ext.services.launcher", "speechbrain_ext.training"),
-    # the first optimizer and the first log of a process import these
-    *("torch._dynamo", "torch.utils.tensorboard"),
-)
 SIGNALS = ("speech", "sources")
 # a recipe that trains different things calls what it trains the network
 NAMES = ("network", "joint", "separator", "estimator")
-
-
-@functools.cache
-def context():
-    """Start what forks the workers."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(list(PRELOADED))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        forkserver.ensure_running()
-    return found
 
 
 def start(
