@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkout import ROOT
+from pictures import spare_layout
 from speechbrain.utils import logger as sb_logger
 
 from speechbrain_ext.services.launcher import launch
@@ -62,8 +63,8 @@ def row_arguments(row, trees, **options):
 def launch_here(hparams_file, *words, **options):
     """Launch a recipe in this process; return what it prints.
 
-    Importing everything, and SpeechBrain's listing of all packages, take
-    longer than a tiny training: both are spared.
+    What takes longer than a tiny training is spared: importing everything,
+    SpeechBrain's listing of all packages, arranging the plots.
     """
     words = [*words, *(f"--{key}={value}" for key, value in options.items())]
     output = io.StringIO()
@@ -73,18 +74,15 @@ def launch_here(hparams_file, *words, **options):
         contextlib.redirect_stdout(output),
     ):
         patch.setattr(sb_logger, "get_environment_description", lambda: "none")
+        spare_layout(patch)
         launch(hparams_file, words)
     return output.getvalue()
 
 
-def mistake_in(recipe, arguments):
+def mistake_in(hparams_file, *words, **options):
     """The mistake that ends a recipe; its class is the reader's business."""
-    words = [str(word) for word in arguments]
     with pytest.raises((Exception, SystemExit)) as raised:
-        if recipe is launch:
-            launch(words[0], words[1:])
-        else:
-            recipe.main(words)
+        launch_here(hparams_file, *words, **options)
     return str(raised.value)
 
 

@@ -19,7 +19,6 @@ from commands import (
     mistake_in,
     row_arguments,
     table_rows,
-    train_command,
 )
 from speechbrain.utils import logger as sb_logger
 from speechbrain.utils.checkpoints import Checkpointer
@@ -364,11 +363,6 @@ def test_a_run_starts_from_the_generalist(trees, tmp_path, variants):
 # Mistakes --------------------------------------------------------------------
 
 
-def mistake(file, options):
-    """What ends a run of a hyperparameter file with these options."""
-    return mistake_in(launcher.launch, train_command(file, **options)[2:])
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -406,7 +400,7 @@ def test_bad_options_are_told_before_data_is_touched(
         "output_folder": tmp_path,
         **options,
     }
-    assert re.search(message, mistake(REAL_FILE, options))
+    assert re.search(message, mistake_in(REAL_FILE, **options))
     assert not (tmp_path / "hyperparams.yaml").exists()
 
 
@@ -425,7 +419,7 @@ def test_bad_options_are_told_before_data_is_touched(
 )
 def test_a_users_folder_has_no_clean_speech(tmp_path, options, message):
     options = {"data_folder": ".", "output_folder": tmp_path, **options}
-    assert message in mistake(FOLDER_FILE, options)
+    assert message in mistake_in(FOLDER_FILE, **options)
 
 
 @pytest.mark.parametrize(
@@ -442,12 +436,12 @@ def test_what_does_not_fit_the_data_is_told(trees, tmp_path, options, message):
     if "predictor" in options:
         options = {"predictor": trees / options["predictor"]}
     options = options_for(trees, tmp_path / "out", **options)
-    assert message in mistake(REAL_FILE, options)
+    assert message in mistake_in(REAL_FILE, **options)
     assert not (tmp_path / "out/history.csv").exists()
 
 
 @pytest.mark.slow
 def test_other_settings_need_another_folder(variants):
     _, command, _ = find_run(variants, "--user=u1")
-    told = mistake_in(launcher.launch, [*command, "--beta=2.0"])
+    told = mistake_in(*command, "--beta=2.0")
     assert "holds a run with another beta" in told
