@@ -15,6 +15,7 @@ from commands import (
     ROOT,
     assert_equal,
     launch_here,
+    modules_of,
     row_arguments,
     run,
     table_rows,
@@ -193,7 +194,8 @@ def check_blind(out, figures, fuss):
 def check_release(folder, arguments):
     """It separates as the selected checkpoint does, levels untouched."""
     hparams_file, _, overrides = sb.parse_arguments(arguments)
-    hparams = load_hparams(hparams_file, overrides)
+    with modules_of(RECIPE):
+        hparams = load_hparams(hparams_file, overrides)
     best = hparams["checkpointer"].find_checkpoint(min_key=hparams["selection"])
     expected = hparams["separator"].eval()
     expected.load_state_dict(torch.load(best.paramfiles["separator"]))
