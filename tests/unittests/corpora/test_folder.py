@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -27,10 +28,15 @@ def write_csv(path, text):
     return path
 
 
-@pytest.fixture
-def tree(tmp_path):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     """Make six speakers in four formats and at three rates."""
-    return make_folder(tmp_path / "data", "abcdef")
+    return make_folder(tmp_path_factory.mktemp("original"), "abcdef")
+
+
+@pytest.fixture
+def tree(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "data")
 
 
 def test_a_tree_of_speakers(tmp_path, tree):
