@@ -128,6 +128,12 @@ def pytest_make_parametrize_id(val, argname):
 # The exhaustive tier ----------------------------------------------------------
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Spare the imports of exhaustive tests that would be left out."""
+    others = "exhaustive" not in config.option.markexpr
+    return True if others and collection_path == RECORD.parent else None
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out the exhaustive tests unless -m asks for them."""
     if "exhaustive" in config.option.markexpr:

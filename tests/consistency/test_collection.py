@@ -18,6 +18,7 @@ def collect(folder, **environment):
             *("--strict-markers", "--rootdir", ROOT, "-qp", "no:cacheprovider"),
             *("--doctest-modules", ROOT / "tests", ROOT / "speechbrain_ext"),
             *("-p", "no:randomly", "-c", ROOT / "pyproject.toml"),
+            *("-m", "exhaustive or not exhaustive"),
         ],
         cwd=folder,
         env={**os.environ, **environment},

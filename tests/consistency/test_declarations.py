@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import functools
 import importlib.metadata
 import re
 import sys
@@ -77,11 +78,16 @@ DISTRIBUTIONS = {
 }
 
 
+@functools.cache
+def packages_distributions():
+    """What is installed; listing it takes long."""
+    return importlib.metadata.packages_distributions()
+
+
 def distribution_of(module):
     if module in DISTRIBUTIONS:
         return DISTRIBUTIONS[module]
-    found = importlib.metadata.packages_distributions().get(module, [module])
-    return normalized(found[0])
+    return normalized(packages_distributions().get(module, [module])[0])
 
 
 @pytest.mark.parametrize("folder", ["speechbrain_ext", "recipes", "tests"])

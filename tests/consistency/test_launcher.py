@@ -57,19 +57,18 @@ def test_help_lists_the_files():
     assert "recipes/WHAMandWHAMR/ring_separation/hparams" in output
 
 
-def launch(folder, *arguments):
-    """Run the launcher from another folder, as a user would."""
-    return subprocess.run(
-        [sys.executable, ROOT / "train.py", *arguments],
-        cwd=folder,
+@pytest.mark.slow
+def test_mistakes_end_with_one_paragraph(tmp_path):
+    hparams_file = ROOT / "hparams/ring_folder.yaml"
+    result = subprocess.run(
+        [
+            *(sys.executable, ROOT / "train.py", hparams_file),
+            *("--data_folder=", "--sead=1", "x"),
+        ],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-
-
-def test_mistakes_end_with_one_paragraph(tmp_path):
-    hparams_file = ROOT / "hparams/ring_folder.yaml"
-    result = launch(tmp_path, hparams_file, "--data_folder=", "--sead=1", "x")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     told = result.stderr[result.stderr.index(f"{hparams_file.name}: 3 mist") :]
@@ -79,14 +78,19 @@ def test_mistakes_end_with_one_paragraph(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_fault_of_the_data_is_told_before_the_run(tmp_path):
+def test_a_fault_of_the_data_is_told_before_the_run(
+    launcher, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
     shutil.copytree(ROOT / "tests/support", tmp_path / "a: <b>")
     options = ["--data_folder=a: <b>", "--output_folder=1/0", "--user=me"]
-    file = ROOT / "hparams/pse_folder.yaml"
-    result = launch(tmp_path, file, *options)
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-    assert "data_folder: there are no audio files in" in result.stderr
+    with pytest.raises(SystemExit) as end:
+        launcher.main([str(ROOT / "hparams/pse_folder.yaml"), *options])
+    assert end.value.code == 1
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert "data_folder: there are no audio files in" in told
     out = tmp_path / "1/0"
     # no run has begun: another may use the folder
     assert not (out / "run.json").exists()

@@ -1,19 +1,20 @@
 """The command line that users type, and options that make it short."""
 
+import contextlib
 import csv
 import importlib
-import json
+import io
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from checkout import ROOT
+from pictures import spare_layout
+from speechbrain.utils import logger as sb_logger
 
 from speechbrain_ext.services.launcher import launch
 
@@ -51,32 +52,6 @@ def run(command, expect=0, **environment):
     return result.stdout
 
 
-def kill_at(step, command, history, **environment):
-    """Start a command, and kill it once its history has come to a step."""
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env=environment_for(**environment),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 200
-    while process.poll() is None and time.monotonic() < deadline:
-        if history.exists() and step_of(history) >= step:
-            process.kill()
-            break
-        time.sleep(0.01)
-    else:
-        process.kill()
-        raise AssertionError(f"it ended, or hung, before step {step}")
-    assert process.wait() == -signal.SIGKILL
-
-
-def step_of(history):
-    """The last step in a history.csv."""
-    lines = history.read_text().splitlines()
-    return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
-
-
 def row_arguments(row, trees, **options):
     """The arguments of a row of the table: its file, options and flags."""
     flags = row["test_debug_flags"].replace("tests/tmp", str(trees))
@@ -85,26 +60,29 @@ def row_arguments(row, trees, **options):
     return [*words, "--noprogressbar", *shlex.split(flags)]
 
 
-def run_rows(folder, rows):
-    """Run the first row by the launcher, the others in one process.
+def launch_here(hparams_file, *words, **options):
+    """Launch a recipe in this process; return what it prints.
 
-    Their arguments are given; the output of each is returned.
+    What takes longer than a tiny training is spared: importing everything,
+    SpeechBrain's listing of all packages, arranging the plots.
     """
-    (folder / "commands.json").write_text(json.dumps(rows[1:]))
-    many = [sys.executable, Path(__file__).with_name("many.py")]
-    output = run([sys.executable, ROOT / "train.py", *rows[0]])
-    others = run([*many, folder / "commands.json"])
-    return [output, *others.split("\f")[1:]]
+    words = [*words, *(f"--{key}={value}" for key, value in options.items())]
+    output = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        modules_of(Path(hparams_file).resolve().parents[1]),
+        contextlib.redirect_stdout(output),
+    ):
+        patch.setattr(sb_logger, "get_environment_description", lambda: "none")
+        spare_layout(patch)
+        launch(hparams_file, words)
+    return output.getvalue()
 
 
-def mistake_in(recipe, arguments):
+def mistake_in(hparams_file, *words, **options):
     """The mistake that ends a recipe; its class is the reader's business."""
-    words = [str(word) for word in arguments]
     with pytest.raises((Exception, SystemExit)) as raised:
-        if recipe is launch:
-            launch(words[0], words[1:])
-        else:
-            recipe.main(words)
+        launch_here(hparams_file, *words, **options)
     return str(raised.value)
 
 
@@ -141,20 +119,6 @@ def with_processes(command, processes):
     ]
 
 
-def worker_command(hparams_file, folder, processes=1, **options):
-    """The worker that trains, and saves what every rank holds in a folder."""
-    options = {"output_folder": folder / "out", **options}
-    command = train_command(hparams_file, **options)
-    command[1] = Path(__file__).with_name("worker.py")
-    command.insert(2, folder)
-    return with_processes(command, processes)
-
-
-def load_rank(folder, rank=0):
-    """What a rank of the worker held."""
-    return torch.load(folder / f"rank{rank}.pt", weights_only=True)
-
-
 def assert_equal(first, second):
     """Compare two state dicts, bit by bit."""
     assert first.keys() == second.keys()
@@ -162,18 +126,25 @@ def assert_equal(first, second):
         assert torch.equal(first[name], second[name]), name
 
 
-def import_from(recipe, name):
-    """Import a module of a recipe; others' modules have the same names."""
-    names = {path.stem for path in recipe.glob("*.py")}
+@contextlib.contextmanager
+def modules_of(recipe):
+    """Import modules of a recipe first; others' have the same names."""
+    path, names = sys.path[:], {path.stem for path in recipe.glob("*.py")}
     before = {key: sys.modules.pop(key) for key in names & set(sys.modules)}
     sys.path.insert(0, str(recipe))
     try:
-        return importlib.import_module(name)
+        yield
     finally:
-        sys.path.pop(0)
+        sys.path[:] = path
         for key in names:
             sys.modules.pop(key, None)
         sys.modules.update(before)
+
+
+def import_from(recipe, name):
+    """Import a module of a recipe."""
+    with modules_of(recipe):
+        return importlib.import_module(name)
 
 
 SMALL = {

@@ -3,13 +3,10 @@
 import os
 
 import commands
-import filelock
 import numpy as np
 import pytest
 import soundfile
 from trees import voice
-
-from speechbrain_ext.corpora import mini
 
 RATE = 8000
 
@@ -45,12 +42,10 @@ def recordings(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """Where corpora are prepared, by all workers; `mini` is there, at 8 kHz."""
+    """Where corpora are prepared, by all workers."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     folder = folder / "prepared"
     folder.mkdir(exist_ok=True)
-    with filelock.FileLock(folder / "lock"):
-        mini.prepare(folder / "mini_8000", sample_rate=8000)
     return folder

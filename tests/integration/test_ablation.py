@@ -6,11 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 from commands import HPARAMS, ROOT, SMALL, run
+from pictures import spare_layout
 
 from speechbrain_ext.services.ablation import Ablation, merge
 
 FILES = sorted(ROOT.glob("recipes/*/*/ablation.yaml"))
 RING = HPARAMS.parent / "ablation.yaml"
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    spare_layout(monkeypatch)
 
 
 @pytest.fixture

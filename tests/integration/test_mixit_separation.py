@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ import torch
 from commands import (
     ROOT,
     assert_equal,
+    launch_here,
+    modules_of,
     row_arguments,
     run,
     table_rows,
@@ -61,27 +62,6 @@ TINY = {
     "precision": "fp32",
 }
 CLASSES = ("bell", "drum", "horn", "rain")
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch):
-    """Spare SpeechBrain's listing of all packages, once for every run."""
-    monkeypatch.setattr(
-        "speechbrain.utils.logger.get_environment_description", lambda: "none"
-    )
-
-
-def launch(hparams_file, *words, **options):
-    """Run the command of users in this process."""
-    # the recipe is a main program, and others' modules have such names, too
-    before = sys.path[:], sys.modules.pop("fuss_prepare", None)
-    words += tuple(f"--{key}={value}" for key, value in options.items())
-    try:
-        load_module(ROOT / "train.py").main(
-            [str(hparams_file), "--noprogressbar", *map(str, words)]
-        )
-    finally:
-        sys.path[:] = before[0]
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +117,7 @@ def test_every_variant_trains_and_reports(row, trees, tmp_path, capsys):
     fuss, blind = "fuss" in flags, "recorded" in flags
     options = {**SMALL, "examples": int(blind), "output_folder": out}
     arguments = row_arguments(row, trees, **options)
-    launch(*arguments)
-    printed = capsys.readouterr().out
+    printed = launch_here(*arguments)
     assert f"python -m speechbrain_ext.hub {out} --repo" in printed
     checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
     for name in checks[1].split(","):
@@ -215,7 +194,8 @@ def check_blind(out, figures, fuss):
 def check_release(folder, arguments):
     """It separates as the selected checkpoint does, levels untouched."""
     hparams_file, _, overrides = sb.parse_arguments(arguments)
-    hparams = load_hparams(hparams_file, overrides)
+    with modules_of(RECIPE):
+        hparams = load_hparams(hparams_file, overrides)
     best = hparams["checkpointer"].find_checkpoint(min_key=hparams["selection"])
     expected = hparams["separator"].eval()
     expected.load_state_dict(torch.load(best.paramfiles["separator"]))
@@ -300,7 +280,7 @@ def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path, monkeypatch):
         "ckpt_interval_minutes": 0,
         "ckpt_interval_steps": 3,
     }
-    launch(FOLDER_FILE, **options_for(trees, whole, **options))
+    launch_here(FOLDER_FILE, **options_for(trees, whole, **options))
     write = History.write
 
     def interrupted(history, *, step, stage, **values):
@@ -310,14 +290,14 @@ def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path, monkeypatch):
 
     monkeypatch.setattr(History, "write", interrupted)
     command = options_for(trees, parts, **options)
-    with pytest.raises(SystemExit):
-        launch(FOLDER_FILE, **command)
+    with pytest.raises(RuntimeError, match="the power is out"):
+        launch_here(FOLDER_FILE, **command)
     monkeypatch.undo()
     assert len(read_rows(parts / "history.csv")) == 5
     # it is another run with another loss
-    with pytest.raises(SystemExit):
-        launch(FOLDER_FILE, **{**command, "sparsity_weight": 2})
-    launch(FOLDER_FILE, **command)
+    with pytest.raises(ValueError, match="another sparsity_weight"):
+        launch_here(FOLDER_FILE, **{**command, "sparsity_weight": 2})
+    launch_here(FOLDER_FILE, **command)
     assert_equal(weights_of(whole), weights_of(parts))
     for name in ("history.csv", "test_results.csv"):
         assert (parts / name).read_bytes() == (whole / name).read_bytes()
@@ -326,7 +306,7 @@ def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_two_processes_end_as_one_that_sees_all_batches(trees, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    launch(
+    launch_here(
         FOLDER_FILE,
         **options_for(trees, one, batches_per_epoch=4),
         grad_accumulation_factor=2,
@@ -425,11 +405,11 @@ def test_what_is_legal_is_not_told(told_of):
         assert told_of(options) == [], options
 
 
-def test_mistakes_are_told_together_before_data_is_touched(tmp_path, capsys):
+def test_mistakes_are_told_together_before_data_is_touched(tmp_path):
     values = {"data_folder": "/nowhere", "output_folder": tmp_path}
-    with pytest.raises(SystemExit):
-        launch(FOLDER_FILE, **values, sparse_weight=1, solver="exakt")
-    told = capsys.readouterr().err
+    with pytest.raises(ValueError) as error:
+        launch_here(FOLDER_FILE, **values, sparse_weight=1, solver="exakt")
+    told = str(error.value)
     assert "did you mean sparsity_weight" in told
     assert "solver: 'exakt' is none of 'exact'" in told
     assert not list(tmp_path.iterdir())

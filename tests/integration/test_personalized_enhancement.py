@@ -15,14 +15,10 @@ from commands import (
     ROOT,
     assert_equal,
     import_from,
-    load_rank,
+    launch_here,
     mistake_in,
     row_arguments,
-    run,
-    run_rows,
     table_rows,
-    train_command,
-    worker_command,
 )
 from speechbrain.utils import logger as sb_logger
 from speechbrain.utils.checkpoints import Checkpointer
@@ -34,6 +30,7 @@ from trees import (
     write_noise,
     write_voice,
 )
+from workers import train
 
 from speechbrain_ext.hub import Card, build_release
 from speechbrain_ext.hub.__main__ import main as publish_main
@@ -164,7 +161,7 @@ def variants(trees, tmp_path_factory):
         arguments_of(row, trees, place)
         for row, place in zip(ROWS, folders, strict=True)
     ]
-    outputs = run_rows(folder, commands)
+    outputs = [launch_here(*command) for command in commands]
     return list(zip(folders, commands, outputs, strict=True))
 
 
@@ -338,8 +335,7 @@ def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path):
 @pytest.mark.slow
 def test_ranks_end_with_the_same_parameters(trees, tmp_path):
     options = options_for(trees, tmp_path / "out")
-    run(worker_command(REAL_FILE, tmp_path, 2, **options))
-    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
+    first, second = train(tmp_path, REAL_FILE, processes=2, **options)
     assert first["wrapped"] and first["optimizer_step"] == 6
     assert_equal(first["parameters"], second["parameters"])
     assert first["batches"] != second["batches"]
@@ -365,11 +361,6 @@ def test_a_run_starts_from_the_generalist(trees, tmp_path, variants):
 
 
 # Mistakes --------------------------------------------------------------------
-
-
-def mistake(file, options):
-    """What ends a run of a hyperparameter file with these options."""
-    return mistake_in(launcher.launch, train_command(file, **options)[2:])
 
 
 @pytest.mark.parametrize(
@@ -409,7 +400,7 @@ def test_bad_options_are_told_before_data_is_touched(
         "output_folder": tmp_path,
         **options,
     }
-    assert re.search(message, mistake(REAL_FILE, options))
+    assert re.search(message, mistake_in(REAL_FILE, **options))
     assert not (tmp_path / "hyperparams.yaml").exists()
 
 
@@ -428,7 +419,7 @@ def test_bad_options_are_told_before_data_is_touched(
 )
 def test_a_users_folder_has_no_clean_speech(tmp_path, options, message):
     options = {"data_folder": ".", "output_folder": tmp_path, **options}
-    assert message in mistake(FOLDER_FILE, options)
+    assert message in mistake_in(FOLDER_FILE, **options)
 
 
 @pytest.mark.parametrize(
@@ -445,12 +436,12 @@ def test_what_does_not_fit_the_data_is_told(trees, tmp_path, options, message):
     if "predictor" in options:
         options = {"predictor": trees / options["predictor"]}
     options = options_for(trees, tmp_path / "out", **options)
-    assert message in mistake(REAL_FILE, options)
+    assert message in mistake_in(REAL_FILE, **options)
     assert not (tmp_path / "out/history.csv").exists()
 
 
 @pytest.mark.slow
 def test_other_settings_need_another_folder(variants):
     _, command, _ = find_run(variants, "--user=u1")
-    told = mistake_in(launcher.launch, [*command, "--beta=2.0"])
+    told = mistake_in(*command, "--beta=2.0")
     assert "holds a run with another beta" in told

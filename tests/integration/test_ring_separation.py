@@ -20,8 +20,8 @@ from commands import (
     HPARAMS,
     ROOT,
     SMALL,
+    launch_here,
     row_arguments,
-    run_rows,
     table_rows,
 )
 from estimator_folders import write_estimator
@@ -80,7 +80,7 @@ def variants(trees, tmp_path_factory):
         row_arguments(row, trees, **SMALL, output_folder=folder)
         for row, folder in zip(ROWS, folders, strict=True)
     ]
-    outputs = run_rows(runs, commands)
+    outputs = [launch_here(*command) for command in commands]
     return list(zip(folders, commands, outputs, strict=True))
 
 

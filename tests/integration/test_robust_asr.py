@@ -13,16 +13,13 @@ from commands import (
     ROOT,
     assert_equal,
     import_from,
-    kill_at,
-    load_rank,
+    launch_here,
     row_arguments,
-    run,
-    run_rows,
     table_rows,
     train_command,
-    worker_command,
 )
 from trees import make_librispeech, voice, write_noise
+from workers import kill_at, train
 
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Transcriber
@@ -101,7 +98,7 @@ def arguments_of(row, trees, output):
 
 @pytest.fixture(scope="module")
 def variants(trees, tmp_path_factory):
-    """Folder and arguments of every row; all but the first in one process."""
+    """Folder and arguments of every row."""
     folder = tmp_path_factory.mktemp("runs")
     commands = [
         arguments_of(row, trees, folder / str(number))
@@ -110,7 +107,8 @@ def variants(trees, tmp_path_factory):
     # the second and third take what the first has trained
     for number in (1, 2):
         commands[number].append(f"--start_from={folder / '0'}")
-    run_rows(folder, commands)
+    for command in commands:
+        launch_here(*command)
     return folder, commands
 
 
@@ -245,46 +243,40 @@ def read_noises(utterances):
 # One run, interrupted, and in several processes ------------------------------
 
 
-def command_for(trees, tmp_path, processes=1, **options):
-    """The worker that saves what every rank holds."""
-    options = {
-        **TINY,
+@pytest.fixture
+def options(trees, tmp_path):
+    """Of a tiny run over one's own recordings."""
+    folders = {
         "data_folder": trees / "spoken",
         "prepared_folder": trees / "data/spoken",
-        **options,
     }
-    return worker_command(FOLDER_FILE, tmp_path, processes, **options)
+    more = {"batch_size": 2, "output_folder": tmp_path / "out"}
+    return {**TINY, **folders, **more}
 
 
 @pytest.mark.slow
-def test_interrupted_it_resumes_to_the_same_model(trees, tmp_path):
+def test_interrupted_it_resumes_to_the_same_model(options, tmp_path):
     """Killed in the last stage, in the middle of an epoch."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    options = {
-        "batch_size": 2,
+    options |= {
         "joint_epochs": 8,
         "ckpt_interval_minutes": 0,
         "ckpt_interval_steps": 3,
         "balance_steps": 12,
     }
-    run(command_for(trees, whole, **options), FITS="5")
-    command = command_for(trees, parts, **options)
-    history = parts / "out/stages/joint/history.csv"
-    kill_at(6, command, history, FITS="5")
-    run(command, FITS="5")
-    found = load_rank(parts)
-    assert found["optimizer_step"] == 32
-    assert_equal(load_rank(whole)["parameters"], found["parameters"])
-    other = whole / "out/stages/joint/history.csv"
+    (whole,) = train(tmp_path, FOLDER_FILE, fits=5, **options)
+    options["output_folder"] = tmp_path / "parts"
+    history = tmp_path / "parts/stages/joint/history.csv"
+    kill_at(6, history, tmp_path, FOLDER_FILE, fits=5, **options)
+    (parts,) = train(tmp_path, FOLDER_FILE, fits=5, **options)
+    assert parts["optimizer_step"] == 32
+    assert_equal(whole["parameters"], parts["parameters"])
+    other = tmp_path / "out/stages/joint/history.csv"
     assert history.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.slow
-def test_ranks_end_with_the_same_parameters(trees, tmp_path):
-    command = command_for(trees, tmp_path, processes=2, batch_size=2)
-    run(command, FITS="5")
-    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
+def test_ranks_end_with_the_same_parameters(options, tmp_path):
+    first, second = train(tmp_path, FOLDER_FILE, processes=2, fits=5, **options)
     assert first["optimizer_step"] == 2
     assert_equal(first["parameters"], second["parameters"])
     for mine, other in zip(first["batches"], second["batches"], strict=True):

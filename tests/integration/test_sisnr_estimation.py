@@ -1,9 +1,6 @@
 """The blind SI-SNR estimator's recipe: its pool, every file, its commands."""
 
-import contextlib
 import csv
-import functools
-import io
 import json
 import math
 import re
@@ -11,20 +8,18 @@ import shlex
 import sys
 
 import pytest
-import speechbrain as sb
 import torch
-from commands import ROOT, table_rows
+from commands import ROOT, launch_here, table_rows
 from estimator_folders import write_estimator
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hub_server import Hub
-from ranks import train_in_processes
 from trees import make_librimix, make_whamr
+from workers import train
 
 from speechbrain_ext.__main__ import main as service
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import SISNREstimator
-from speechbrain_ext.services.launcher import launch
 from speechbrain_ext.training import History
 
 pytestmark = pytest.mark.slow
@@ -66,19 +61,6 @@ def trees(tmp_path_factory, recordings, prepared):
     return folder
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_environment():
-    """What is installed is listed once, for all runs."""
-    describe = sb.utils.logger.get_environment_description
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            sb.utils.logger,
-            "get_environment_description",
-            functools.lru_cache(describe),
-        )
-        yield
-
-
 def words_of(name, trees, folder, **options):
     """Options of a row of the table that make it short."""
     flags = ROWS[name]["test_debug_flags"].replace("tests/tmp", str(trees))
@@ -95,13 +77,7 @@ def words_of(name, trees, folder, **options):
 
 def start(name, words):
     """Launch a file in this process; return what it prints."""
-    path, output = sys.path.copy(), io.StringIO()
-    try:
-        with contextlib.redirect_stdout(output):
-            launch(RECIPE / "hparams" / name, words)
-    finally:
-        sys.path[:] = path
-    return output.getvalue()
+    return launch_here(RECIPE / "hparams" / name, *words)
 
 
 @pytest.fixture(scope="module")
@@ -344,10 +320,10 @@ def test_an_interrupted_pool_resumes(pool, trees, tmp_path, monkeypatch):
 def test_two_processes_end_with_the_same_parameters(pool, trees, tmp_path):
     name = "sisnr_mini.yaml"
     words = words_of(name, trees, tmp_path / "out")
-    first, second = train_in_processes(
-        RECIPE / "hparams" / name, words, tmp_path
+    first, second = train(
+        tmp_path, RECIPE / "hparams" / name, *words, processes=2
     )
-    assert_same(first, second)
+    assert_same(first["parameters"], second["parameters"])
     # written by one process
     steps = [row["step"] for row in read(tmp_path / "out/history.csv")]
     assert steps == ["1", "2", "3", "3", "4", "5", "6", "6"]

@@ -9,16 +9,14 @@ from commands import (
     HPARAMS,
     SMALL,
     assert_equal,
-    kill_at,
-    load_rank,
+    launch_here,
     mistake_in,
     run,
     train_command,
-    worker_command,
 )
+from workers import kill_at, train
 
-from speechbrain_ext.services.launcher import launch
-
+FILE = HPARAMS / "ablation_real.yaml"
 TINY = {
     **SMALL,
     "separator": "{channels: 8, hidden: 8, blocks: 2}",
@@ -26,25 +24,22 @@ TINY = {
 }
 
 
-def command_for(folder, tmp_path, worker=False, processes=1, **options):
-    """The recipe, or the worker that saves what every rank holds."""
-    options = {
+@pytest.fixture
+def options(recordings, prepared, tmp_path):
+    """Of a tiny run."""
+    return {
         **TINY,
-        "data_folder": folder,
+        "data_folder": recordings,
         "include": "['*']",
-        "prepared_folder": tmp_path.parent / f"{tmp_path.name}_data",
+        "prepared_folder": prepared / "training",
         "output_folder": tmp_path / "out",
-        **options,
     }
-    hparams_file = HPARAMS / "ablation_real.yaml"
-    if worker:
-        return worker_command(hparams_file, tmp_path, processes, **options)
-    return train_command(hparams_file, **options)
 
 
 @pytest.mark.slow
-def test_everything_is_left_in_the_results_folder(recordings, tmp_path):
-    output = run(command_for(recordings, tmp_path, test_snr_db="[0.0, 5.0]"))
+def test_everything_is_left_in_the_results_folder(options, tmp_path):
+    options["test_snr_db"] = "[0.0, 5.0]"
+    output = run(train_command(FILE, **options))
     out = tmp_path / "out"
     assert "SI-SDR improvement" in output
     assert "Residual noise re speech" in output
@@ -68,61 +63,44 @@ def test_everything_is_left_in_the_results_folder(recordings, tmp_path):
     assert list((out / "tensorboard").iterdir())
     assert list((out / "examples").rglob("*.wav"))
     # run again: nothing is trained twice, the same figures come out
-    run(command_for(recordings, tmp_path, test_snr_db="[0.0, 5.0]"))
+    launch_here(FILE, **options)
     again = json.loads((out / "metrics.json").read_text())
     assert again["metrics"] == content["metrics"]
     # with another option it is another run, which needs its own folder
-    output = run(command_for(recordings, tmp_path, scer_weight=0.7), expect=1)
+    command = train_command(FILE, **options, scer_weight=0.7)
+    output = run(command, expect=1)
     assert "holds a run with another scer_weight" in output
 
 
 @pytest.mark.slow
-def test_interrupted_anywhere_it_goes_on_to_the_same_model(
-    recordings, tmp_path
-):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    options = {
+def test_interrupted_anywhere_it_goes_on_to_the_same_model(options, tmp_path):
+    options |= {
         "batches_per_epoch": 40,
-        "prepared_folder": tmp_path / "data",
         "ckpt_interval_minutes": 0,
         "ckpt_interval_steps": 3,
     }
-    run(command_for(recordings, whole, worker=True, **options))
-    command = command_for(recordings, parts, worker=True, **options)
+    (whole,) = train(tmp_path, FILE, **options)
+    options["output_folder"] = tmp_path / "parts"
+    history = tmp_path / "parts/history.csv"
     for step in (10, 50):
-        kill_at(step, command, parts / "out/history.csv")
-    run(command)
-    assert load_rank(parts)["optimizer_step"] == 80
-    assert_equal(load_rank(whole)["parameters"], load_rank(parts)["parameters"])
+        kill_at(step, history, tmp_path, FILE, **options)
+    (parts,) = train(tmp_path, FILE, **options)
+    assert parts["optimizer_step"] == 80
+    assert_equal(whole["parameters"], parts["parameters"])
     # no step is missing in the curve, none stands there twice
-    assert (parts / "out/history.csv").read_bytes() == (
-        whole / "out/history.csv"
-    ).read_bytes()
+    other = tmp_path / "out/history.csv"
+    assert history.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.slow
-def test_ranks_end_with_the_same_parameters_as_one_process(
-    recordings, tmp_path
-):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir(), two.mkdir()
-    options = {"worker": True, "prepared_folder": tmp_path / "data"}
-    run(command_for(recordings, two, processes=2, **options))
-    first, second = load_rank(two, 0), load_rank(two, 1)
+def test_ranks_end_with_the_same_parameters_as_one_process(options, tmp_path):
+    first, second = train(tmp_path, FILE, processes=2, **options)
     assert first["wrapped"] and second["wrapped"]
     assert_equal(first["parameters"], second["parameters"])
     # one process that sees both rings of every step
-    run(
-        command_for(
-            recordings,
-            one,
-            **options,
-            batches_per_epoch=6,
-            grad_accumulation_factor=2,
-        )
-    )
-    alone = load_rank(one)
+    options |= {"batches_per_epoch": 6, "grad_accumulation_factor": 2}
+    options["output_folder"] = tmp_path / "alone"
+    (alone,) = train(tmp_path, FILE, **options)
     assert alone["optimizer_step"] == first["optimizer_step"] == 6
     moved = 0.0
     for name, value in alone["parameters"].items():
@@ -134,12 +112,8 @@ def test_ranks_end_with_the_same_parameters_as_one_process(
 
 
 @pytest.mark.slow
-def test_a_bad_batch_on_one_rank_is_skipped_on_all(recordings, tmp_path):
-    run(
-        command_for(recordings, tmp_path, worker=True, processes=2),
-        POISON="2",
-    )
-    first, second = load_rank(tmp_path, 0), load_rank(tmp_path, 1)
+def test_a_bad_batch_on_one_rank_is_skipped_on_all(options, tmp_path):
+    first, second = train(tmp_path, FILE, processes=2, poison=2, **options)
     assert first["skipped_steps"] == second["skipped_steps"] == 1
     assert first["optimizer_step"] == second["optimizer_step"] == 6
     assert_equal(first["parameters"], second["parameters"])
@@ -147,25 +121,18 @@ def test_a_bad_batch_on_one_rank_is_skipped_on_all(recordings, tmp_path):
 
 
 @pytest.mark.slow
-def test_half_precision_trains(recordings, tmp_path):
-    run(
-        command_for(
-            recordings,
-            tmp_path,
-            worker=True,
-            number_of_epochs=1,
-            precision="bf16",
-        )
-    )
-    assert load_rank(tmp_path)["skipped_steps"] == 0
+def test_half_precision_trains(options, tmp_path):
+    options |= {"number_of_epochs": 1, "precision": "bf16"}
+    (held,) = train(tmp_path, FILE, **options)
+    assert held["skipped_steps"] == 0
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
+def test_a_run_starts_from_the_model_of_another(options, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    run(command_for(recordings, tmp_path, output_folder=first))
-    options = {"start_from": first, "learning_rate": 0.0, "seed": 2}
-    run(command_for(recordings, tmp_path, output_folder=second, **options))
+    launch_here(FILE, **options | {"output_folder": first})
+    options |= {"start_from": first, "learning_rate": 0.0, "seed": 2}
+    launch_here(FILE, **options | {"output_folder": second})
     weights = [
         torch.load(next(folder.glob("save/CKPT*/separator.ckpt")))
         for folder in (first, second)
@@ -174,7 +141,7 @@ def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "wrong, message",
     [
         ({"scer_wait": 1}, "scer_wait: no such key; did you mean scer_weight"),
         ({"mixing": "rings"}, "mixing: 'rings' is none of 'ring', 'pairs'"),
@@ -204,7 +171,8 @@ def test_a_run_starts_from_the_model_of_another(recordings, tmp_path):
         ),
     ],
 )
-def test_bad_options_end_with_the_mend(recordings, tmp_path, options, message):
-    command = command_for(recordings, tmp_path, **options)
-    assert message in mistake_in(launch, command[2:])
+def test_bad_options_end_with_the_mend(options, tmp_path, wrong, message):
+    if "include" in wrong:
+        options["prepared_folder"] = tmp_path / "data"
+    assert message in mistake_in(FILE, **options | wrong)
     assert not list((tmp_path / "out").glob("save/CKPT*"))

@@ -6,14 +6,13 @@ import logging
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from processes import Script
 
 from speechbrain_ext import outputs
 from speechbrain_ext.corpora import audio
@@ -269,13 +268,9 @@ def test_a_killed_conversion_goes_on(tmp_path, three, monkeypatch):
     """A preparation dies at its third file."""
     out = tmp_path / "out"
     decode = audio.decode
-    # a process of its own: a fork of one with threads could wait for ever
-    child = subprocess.run(
-        [sys.executable, "-c", DIES],
-        input=pickle.dumps((three, out, three[2].source_path)),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=120,
-    )
+    child = Script(DIES)
+    child.stdin.buffer.write(pickle.dumps((three, out, three[2].source_path)))
+    child.communicate()
     assert child.returncode == 9
     assert not (out / "manifest.csv").exists()
     before = snapshot(out / "audio")

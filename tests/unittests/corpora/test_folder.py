@@ -2,14 +2,14 @@
 
 import csv
 import os
-import subprocess
-import sys
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from processes import Script
 from trees import make_folder
 
 from speechbrain_ext.corpora.folder import prepare
@@ -28,10 +28,15 @@ def write_csv(path, text):
     return path
 
 
-@pytest.fixture
-def tree(tmp_path):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     """Make six speakers in four formats and at three rates."""
-    return make_folder(tmp_path / "data", "abcdef")
+    return make_folder(tmp_path_factory.mktemp("original"), "abcdef")
+
+
+@pytest.fixture
+def tree(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "data")
 
 
 def test_a_tree_of_speakers(tmp_path, tree):
@@ -461,15 +466,10 @@ print(prepare(sys.argv[1], sys.argv[2], sample_rate=8000).read_bytes())
 
 
 def test_two_processes_share_one_preparation(tmp_path, tree):
-    command = [sys.executable, "-c", BY_TWO, str(tree), str(tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    both = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    printed = [process.communicate(timeout=120)[0] for process in both]
+    both = [Script(BY_TWO, tree, tmp_path / "out") for _ in range(2)]
+    printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert printed[0] == printed[1] != b""
+    assert printed[0] == printed[1] != ""
     journal = (tmp_path / "out" / "conversion.jsonl").read_text()
     assert journal.count('"reason"') == 12  # each file once
 

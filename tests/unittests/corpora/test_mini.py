@@ -160,11 +160,11 @@ def test_held_out_noise_kinds_are_planned_in_test_only():
 SMALL_NOISE_KINDS = ["babble", "fan", "hum", "railway"]
 
 
-@pytest.fixture
-def small(tmp_path, monkeypatch):
-    """Make the corpus small: four voices a split, few and short sounds."""
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """Speech of four voices a split."""
     generator = np.random.default_rng(0)
-    speech = tmp_path / "mini_speech"
+    speech = tmp_path_factory.mktemp("small") / "mini_speech"
     rows = []
     for split in ("train", "valid", "test"):
         for index in range(4):
@@ -178,14 +178,39 @@ def small(tmp_path, monkeypatch):
             sex = "FM"[index % 2]
             rows.append([path, split, voice, sex, "1.0", "ben sold", "free"])
     write_speech_manifest(speech, rows)
-    monkeypatch.setattr(mini, "SPEECH", speech)
-    monkeypatch.setattr(mini, "NOISE_SECONDS", 1.0)
+    return speech
+
+
+def make_small(speech, patch):
+    """Make the corpus small: few voices, few and short sounds."""
+    patch.setattr(mini, "SPEECH", speech)
+    patch.setattr(mini, "NOISE_SECONDS", 1.0)
     for name in ("NOISES", "EVENTS", "ROOMS"):
         counts = dict.fromkeys(("train", "valid", "test"), 1)
-        monkeypatch.setattr(mini, name, counts)
-    monkeypatch.setattr(mini, "EVENT_CLASSES", ["bell", "knock"])
-    monkeypatch.setattr(mini, "NOISE_KINDS", SMALL_NOISE_KINDS)
+        patch.setattr(mini, name, counts)
+    patch.setattr(mini, "EVENT_CLASSES", ["bell", "knock"])
+    patch.setattr(mini, "NOISE_KINDS", SMALL_NOISE_KINDS)
+
+
+@pytest.fixture(scope="module")
+def first(speech):
+    """Where the small corpus was prepared."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(speech, patch)
+        return mini.prepare(speech.parent / "out").parent
+
+
+@pytest.fixture
+def small(speech, tmp_path, monkeypatch):
+    """A folder, while the corpus is small."""
+    make_small(speech, monkeypatch)
     return tmp_path
+
+
+@pytest.fixture
+def manifest(first, small):
+    """Of the small corpus, in `small / "out"`, where it was prepared."""
+    return Path(shutil.copytree(first, small / "out")) / "manifest.csv"
 
 
 def write_speech_manifest(folder, rows):
@@ -214,9 +239,8 @@ def changed(before, after):
     }
 
 
-def test_prepare_gives_every_kind_in_every_split(small):
-    manifest = mini.prepare(small / "out")
-    assert manifest == small / "out" / "manifest.csv"
+def test_prepare_gives_every_kind_in_every_split(small, manifest):
+    assert mini.prepare(small / "out") == manifest
     everything = read_recordings(manifest)
     counts = Counter((r.kind, r.split) for r in everything)
     for split in ("train", "valid", "test"):
@@ -243,32 +267,32 @@ def test_prepare_gives_every_kind_in_every_split(small):
     }
 
 
-def test_prepared_noise_of_splits_does_not_correlate(small):
-    manifest = mini.prepare(small / "out")
+def test_prepared_noise_of_splits_does_not_correlate(first):
     waves = [
         soundfile.read(recording.path)[0]
-        for recording in read_recordings(manifest, kind="noise")
+        for recording in read_recordings(first / "manifest.csv", kind="noise")
     ]
     correlations = np.corrcoef(waves) - np.eye(len(waves))
     assert np.abs(correlations).max() < 0.5
 
 
-def test_babble_speaks_with_the_voices_of_its_split(small):
-    before = contents(mini.prepare(small / "out").parent)
+def test_babble_speaks_with_the_voices_of_its_split(
+    first, small, speech, monkeypatch
+):
+    monkeypatch.setattr(mini, "SPEECH", small / "mini_speech")
+    shutil.copytree(speech, mini.SPEECH)
     path = mini.SPEECH / "valid2" / "00.opus"
     wave = soundfile.read(path)[0]
     soundfile.write(path, wave[::-1], 16000, format="OGG", subtype="OPUS")
-    shutil.rmtree(small / "out")
     after = contents(mini.prepare(small / "out").parent)
-    assert changed(before, after) == {
+    assert changed(contents(first), after) == {
         "speech/valid2/00",
         "noise/valid/babble_00",
     }
 
 
-def test_prepared_rooms_have_the_time_that_their_row_names(small):
-    manifest = mini.prepare(small / "out")
-    for recording in read_recordings(manifest, kind="rir"):
+def test_prepared_rooms_have_the_time_that_their_row_names(first):
+    for recording in read_recordings(first / "manifest.csv", kind="rir"):
         response, _ = soundfile.read(recording.path)
         assert np.abs(response).argmax() == 0
         assert response[0] == pytest.approx(0.9, abs=0.001)
@@ -278,14 +302,13 @@ def test_prepared_rooms_have_the_time_that_their_row_names(small):
         )
 
 
-def test_prepare_gives_equal_bytes_for_equal_arguments(small):
-    first = contents(mini.prepare(small / "a").parent)
-    second = contents(mini.prepare(small / "b").parent)
-    assert first == second
+def test_prepare_gives_equal_bytes_for_equal_arguments(first, small):
+    second = mini.prepare(small / "b").parent
+    assert contents(first) == contents(second)
 
 
-def test_prepare_a_second_time_touches_nothing(small, monkeypatch):
-    folder = mini.prepare(small / "out").parent
+def test_prepare_a_second_time_touches_nothing(small, manifest, monkeypatch):
+    folder = manifest.parent
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.wav")}
     before = contents(folder)
     monkeypatch.setattr(mini, "_make", None)
@@ -296,8 +319,8 @@ def test_prepare_a_second_time_touches_nothing(small, monkeypatch):
     }
 
 
-def test_prepare_goes_on_where_it_was_interrupted(small, monkeypatch):
-    whole = contents(mini.prepare(small / "whole").parent)
+def test_prepare_goes_on_where_it_was_interrupted(first, small, monkeypatch):
+    whole = contents(first)
     make, made = mini._make, []
 
     def make_some(sound, *arguments):
@@ -326,9 +349,8 @@ def test_prepare_goes_on_where_it_was_interrupted(small, monkeypatch):
 
 @pytest.mark.parametrize("reason", ["a lost file", "another version"])
 def test_no_manifest_stands_beside_unfinished_sounds(
-    small, monkeypatch, reason
+    small, manifest, monkeypatch, reason
 ):
-    manifest = mini.prepare(small / "out")
     if reason == "a lost file":
         Path(read_recordings(manifest, kind="noise")[0].path).unlink()
     else:
@@ -343,8 +365,8 @@ def test_no_manifest_stands_beside_unfinished_sounds(
     assert not manifest.exists()
 
 
-def test_another_seed_is_another_folder(small):
-    folder = mini.prepare(small / "out", seed=0).parent
+def test_another_seed_is_another_folder(small, manifest):
+    folder = manifest.parent
     before = contents(folder)
     with pytest.raises(ValueError, match="from seed=0; now it is seed=1"):
         mini.prepare(small / "out", seed=1)
@@ -362,8 +384,10 @@ def test_another_sample_rate_is_another_folder(small):
         assert soundfile.info(recording.path).samplerate == 8000
 
 
-def test_sounds_of_another_version_are_made_again(small, monkeypatch, caplog):
-    folder = mini.prepare(small / "out").parent
+def test_sounds_of_another_version_are_made_again(
+    small, manifest, monkeypatch, caplog
+):
+    folder = manifest.parent
     before = contents(folder)
     monkeypatch.setattr(mini, "_version", lambda: "2")
     make = mini._make
@@ -374,8 +398,8 @@ def test_sounds_of_another_version_are_made_again(small, monkeypatch, caplog):
     assert "made by another version of the code" in caplog.text
 
 
-def test_a_sound_that_was_replaced_is_made_again(small, caplog):
-    folder = mini.prepare(small / "out").parent
+def test_a_sound_that_was_replaced_is_made_again(small, manifest, caplog):
+    folder = manifest.parent
     before = contents(folder)
     path = folder / "audio/noise/train/fan_00.wav"
     soundfile.write(path, np.full(RATE, 0.25), RATE)

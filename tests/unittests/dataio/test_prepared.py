@@ -4,12 +4,11 @@ import errno
 import json
 import logging
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from processes import Script
 
 from speechbrain_ext.dataio import prepared
 from speechbrain_ext.dataio.prepared import (
@@ -101,29 +100,18 @@ except ValueError as error:
 """
 
 
-def start(folder, data):
-    return subprocess.Popen(
-        [sys.executable, "-c", WAITS, str(folder), data],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize(
     ("data", "expected"),
     [("/ann", "alone"), ("/bob", "prepared from data_folder='/ann'; now")],
     ids=["same", "other"],
 )
 def test_a_second_process_waits_and_is_then_judged(tmp_path, data, expected):
-    first = start(tmp_path, "/ann")
+    first = Script(WAITS, tmp_path, "/ann")
     assert first.stdout.readline() == "alone\n"
-    second = start(tmp_path, data)
+    second = Script(WAITS, tmp_path, data)
     assert "another process works in" in second.stderr.readline()
-    first.communicate(timeout=60)
-    said, _ = second.communicate(timeout=60)
+    first.communicate()
+    said, _ = second.communicate()
     assert expected in said
     assert first.returncode == second.returncode == 0
 

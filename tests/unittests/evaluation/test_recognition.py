@@ -135,6 +135,7 @@ def utterance():
     return torch.from_numpy(samples), rate, row["text"]
 
 
+@pytest.mark.slow
 @needs_recognizer
 @needs_jiwer
 def test_speech_is_recognised_at_any_rate_and_level(recognizer, utterance):

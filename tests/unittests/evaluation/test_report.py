@@ -6,6 +6,7 @@ import pytest
 import soundfile
 import torch
 from pages import Page
+from pictures import spare_layout
 
 from speechbrain_ext.evaluation import (
     Example,
@@ -16,6 +17,11 @@ from speechbrain_ext.evaluation import (
 )
 
 NASTY = "<script>alert(\"x\")</script> & 'y' $title"
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    spare_layout(monkeypatch)
 
 
 @pytest.fixture

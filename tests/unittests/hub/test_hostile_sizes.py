@@ -1,13 +1,11 @@
 """Small files that ask for a lot of memory or time."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hub_folders import CONV_TASNET, LAYOUTS, write_folder
+from processes import Script
 from safetensors.torch import save_file
 
 from speechbrain_ext.hub import Limits, RefusedError, building, load_folder
@@ -176,14 +174,10 @@ def test_all_of_them_under_limits(tmp_path):
     )
     if not Path("/proc/self/statm").exists():
         pytest.skip("memory is measured on Linux")
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert sorted(done.stdout.split()) == sorted(texts)
+    script = Script(code, tmp_path)
+    said, warned = script.communicate()
+    assert script.returncode == 0, warned[-2000:]
+    assert sorted(said.split()) == sorted(texts)
 
 
 def test_layers_are_counted_as_they_are_built(tmp_path):

@@ -205,6 +205,7 @@ def test_a_bad_sample_spoils_its_own_example_only(solver, bad):
     assert loss[others].isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call")
 def test_the_loss_compiles_to_one_graph(solver):

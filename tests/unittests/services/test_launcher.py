@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from speechbrain.utils import logger
 
 from speechbrain_ext.services import launcher
 
@@ -58,6 +59,8 @@ def recipe(tmp_path, monkeypatch):
         (folder / name).write_text(text)
     Path("a").mkdir()
     shown = []
+    # which lists all packages
+    monkeypatch.setattr(logger, "get_environment_description", lambda: "none")
     monkeypatch.setattr(
         launcher, "make_results", lambda folder, command: shown.append(command)
     )
