@@ -75,7 +75,7 @@ def write_tables(
                 label=candidate.label,
                 text=candidate.text,
                 source=candidate.source,
-                licence=candidate.licence,
+                license=candidate.license,
             )
         )
     skipped = sorted(

@@ -20,8 +20,8 @@ class SkipNonFinite:
     The decision looks at the norm of the gradient after it was summed over
     the processes: what is not finite on one rank is not finite on any, so
     that all of them skip the same step without another word between them.
-    (SpeechBrain's own check looks at each rank's loss: the ranks then take
-    different ways, and the parameters drift apart or the run hangs.)
+    (SpeechBrain's own check counts the losses that are not finite on each
+    rank alone: one rank ends with an error, and the others wait for it.)
 
     The number of skipped steps in a row that is tolerated is the Brain's
     `nonfinite_patience` (a run option of SpeechBrain, default 3).  With fp16
