@@ -176,7 +176,7 @@ def describe_error(error: BaseException) -> str:
     kind = type(error).__name__
     return (
         f"{kind}: {said}. This is probably a fault of the program: run the "
-        "command\nagain with --traceback to see where, and report it."
+        "command again with --traceback to see where, and report it."
     )
 
 
@@ -186,7 +186,7 @@ def _advice(error: OSError) -> str:
         return ""
     if error.errno in FULL:
         return (
-            "; nothing half-written is left. Make room or choose another "
+            "; no half-written file is left. Free some space or choose another "
             "folder, and run the same command again"
         )
     place = error.filename
@@ -243,8 +243,10 @@ class Failures:
         named = printable(name, 4000)
         if named not in reason:
             reason = f"{named}: {reason}"
+        # a line each, whatever the names hold
+        reason = printable(reason, 4000).replace("\n", r"\n")
         self.rows.append({"item": str(name), "reason": reason})
-        logger.warning("skipped: %s", printable(reason, 4000))
+        logger.warning("skipped: %s", reason)
 
     def finish(self, done: int) -> None:
         """End a command: list what failed, and exit with status 2 if any.
@@ -263,7 +265,7 @@ class Failures:
             return
         print(
             f"\n{done} done, {len(self.rows)} skipped:",
-            *(f"  {printable(row['reason'], 4000)}" for row in self.rows),
+            *(f"  {row['reason']}" for row in self.rows),
             sep="\n",
             file=sys.stderr,
         )

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hub_folders import PREDICTOR, predictor
+from hub_folders import SEPFORMER, sepformer
 
 from speechbrain_ext.services.release import count_parameters
 from speechbrain_ext.services.results import read_examples
@@ -85,7 +85,8 @@ def test_examples_have_the_scores_of_the_mixture_that_they_name(
 
 
 def test_a_card_counts_parameters_without_buffers():
-    module, weights = predictor(), predictor().state_dict()
+    module = sepformer()
+    weights = module.state_dict()
     count = sum(p.numel() for p in module.parameters())
     assert sum(value.numel() for value in weights.values()) > count
-    assert count_parameters(PREDICTOR) == count
+    assert count_parameters(SEPFORMER) == count
