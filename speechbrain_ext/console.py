@@ -23,7 +23,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 DISK_FAULTS = {*FULL, errno.EROFS}
 
 
-def printable(text: object, longest: int = LONGEST_TEXT) -> str:
+def printable(
+    text: object, longest: int = LONGEST_TEXT, *, lines: bool = True
+) -> str:
     r"""Make text from a stranger's file safe and short enough to print.
 
     Arguments
@@ -32,6 +34,9 @@ def printable(text: object, longest: int = LONGEST_TEXT) -> str:
         Anything; `str` is taken of it.
     longest : int
         Characters to keep, at least 10.
+    lines : bool
+        Whether line breaks stay; False for a line of a list, which names
+        must not break.
 
     Returns
     -------
@@ -52,7 +57,7 @@ def printable(text: object, longest: int = LONGEST_TEXT) -> str:
         text = f"{text[: longest - 5 - half]} ... {text[len(text) - half :]}"
     return "".join(
         character
-        if character.isprintable() or character == "\n"
+        if character.isprintable() or (lines and character == "\n")
         else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
@@ -243,8 +248,7 @@ class Failures:
         named = printable(name, 4000)
         if named not in reason:
             reason = f"{named}: {reason}"
-        # a line each, whatever the names hold
-        reason = printable(reason, 4000).replace("\n", r"\n")
+        reason = printable(reason, 4000, lines=False)
         self.rows.append({"item": str(name), "reason": reason})
         logger.warning("skipped: %s", reason)
 

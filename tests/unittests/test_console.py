@@ -169,6 +169,7 @@ def test_a_failed_item_is_one_line_of_the_list(capsys):
     with pytest.raises(SystemExit):
         failures.finish(0)
     assert len(capsys.readouterr().err.splitlines()) == 3  # one is empty
+    assert printable(name, lines=False).isprintable()
 
 
 def test_a_full_disk_ends_all():
