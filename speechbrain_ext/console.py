@@ -23,7 +23,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 DISK_FAULTS = {*FULL, errno.EROFS}
 
 
-def printable(text: object, longest: int = LONGEST_TEXT) -> str:
+def printable(
+    text: object, longest: int = LONGEST_TEXT, *, lines: bool = True
+) -> str:
     r"""Make text from a stranger's file safe and short enough to print.
 
     Arguments
@@ -32,6 +34,9 @@ def printable(text: object, longest: int = LONGEST_TEXT) -> str:
         Anything; `str` is taken of it.
     longest : int
         Characters to keep, at least 10.
+    lines : bool
+        Whether line breaks stay; False for a line of a list, which names
+        must not break.
 
     Returns
     -------
@@ -52,7 +57,7 @@ def printable(text: object, longest: int = LONGEST_TEXT) -> str:
         text = f"{text[: longest - 5 - half]} ... {text[len(text) - half :]}"
     return "".join(
         character
-        if character.isprintable() or character == "\n"
+        if character.isprintable() or (lines and character == "\n")
         else character.encode("unicode_escape", "surrogatepass").decode()
         for character in text
     )
@@ -176,7 +181,7 @@ def describe_error(error: BaseException) -> str:
     kind = type(error).__name__
     return (
         f"{kind}: {said}. This is probably a fault of the program: run the "
-        "command\nagain with --traceback to see where, and report it."
+        "command again with --traceback to see where, and report it."
     )
 
 
@@ -186,7 +191,7 @@ def _advice(error: OSError) -> str:
         return ""
     if error.errno in FULL:
         return (
-            "; nothing half-written is left. Make room or choose another "
+            "; no half-written file is left. Free some space or choose another "
             "folder, and run the same command again"
         )
     place = error.filename
@@ -243,8 +248,9 @@ class Failures:
         named = printable(name, 4000)
         if named not in reason:
             reason = f"{named}: {reason}"
+        reason = printable(reason, 4000, lines=False)
         self.rows.append({"item": str(name), "reason": reason})
-        logger.warning("skipped: %s", printable(reason, 4000))
+        logger.warning("skipped: %s", reason)
 
     def finish(self, done: int) -> None:
         """End a command: list what failed, and exit with status 2 if any.
@@ -263,7 +269,7 @@ class Failures:
             return
         print(
             f"\n{done} done, {len(self.rows)} skipped:",
-            *(f"  {printable(row['reason'], 4000)}" for row in self.rows),
+            *(f"  {row['reason']}" for row in self.rows),
             sep="\n",
             file=sys.stderr,
         )

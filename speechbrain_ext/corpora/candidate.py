@@ -24,7 +24,7 @@ class Candidate:
     id : str
         Unique name; may hold slashes. A converted file is audio/<id>.wav.
         What would not be safe in a path is changed, see `safe_id`.
-    kind, split, speaker, sex, label, text, source, licence : str
+    kind, split, speaker, sex, label, text, source, license : str
         As in ``speechbrain_ext.dataio.manifest``.
     seconds : float
         Length the file must have at least, give or take a tenth of a second
@@ -50,7 +50,7 @@ class Candidate:
     label: str = ""
     text: str = ""
     source: str = ""
-    licence: str = ""
+    license: str = ""
     seconds: float = 0.0
     channel: int | None = None
     make: Callable[[], np.ndarray] | None = None

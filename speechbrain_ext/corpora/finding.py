@@ -42,10 +42,10 @@ def find_audio(
 
     Links are followed, but no folder is entered twice, and none that leads
     to a folder around `root` or to files of the system. Files and folders
-    whose name begins with a dot are passed over; a warning counts those
-    that end like audio. What this project has
-    written (see `speechbrain_ext.outputs`) is passed over with a warning,
-    unless the folder itself is such a folder.
+    whose name begins with a dot are passed over; a warning counts the audio
+    files among them. What this project has written (see
+    `speechbrain_ext.outputs`) is passed over with a warning, unless the
+    folder itself is such a folder.
 
     Arguments
     ---------
@@ -84,7 +84,9 @@ def find_audio(
             os.path.join(parent, name)
             for name in names
             # what macOS leaves beside a file is no audio
-            if name[0] == "." and name[:2] != "._" and _is_audio(f"x{name}")
+            if name[0] == "."
+            and not os.path.basename(name).startswith("._")
+            and _is_audio(f"x{name}")
         ]
         names = _shown(names)
         paths = {name: os.path.join(parent, name) for name in names}
@@ -109,8 +111,8 @@ def find_audio(
         found += map(Path, audio)
     if hidden:
         logger.warning(
-            "%s: %d hidden audio files are passed over, such as %s; give them "
-            "names that do not begin with a dot to read them",
+            "%s: %d hidden audio files are passed over, such as %s; give files "
+            "and folders names that do not begin with a dot to read them",
             printable(root),
             len(hidden),
             printable(min(hidden)),
@@ -229,6 +231,14 @@ def _walk(
             )
             folders.clear()
             continue
+        inner = [os.path.join(parent, x) for x in folders if x[0] == "."]
+        names += [
+            os.path.relpath(os.path.join(place, name), parent)
+            for path in inner
+            if not os.path.islink(path) and os.path.realpath(path) not in closed
+            for place, _, hidden in os.walk(path)
+            for name in hidden
+        ]
         folders[:] = [
             name
             for name in sorted(folders)

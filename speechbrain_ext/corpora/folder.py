@@ -378,7 +378,7 @@ def _from_row(row: dict[str, str], path: str, identity: str) -> Candidate:
         label=label,
         text=text,
         source=row.get("source") or "",
-        licence=row.get("licence") or "",
+        license=row.get("licence") or "",
         seconds=float(row.get("seconds") or 0),
     )
 

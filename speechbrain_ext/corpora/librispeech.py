@@ -147,7 +147,7 @@ def find_subset(
                 sex=sexes.get(speaker, ""),
                 text=texts[chapter].get(path.stem, ""),
                 source=f"LibriSpeech {folder.name}",
-                licence="CC BY 4.0",
+                license="CC BY 4.0",
             )
         )
     return candidates

@@ -75,7 +75,7 @@ def write_tables(
                 label=candidate.label,
                 text=candidate.text,
                 source=candidate.source,
-                licence=candidate.licence,
+                license=candidate.license,
             )
         )
     skipped = sorted(
@@ -173,5 +173,8 @@ def _require_some_of_each_kind(
 
 def _first_few(rows: list[tuple[str, str, str]]) -> str:
     """Name the first three skipped files with their reasons."""
-    named = [f"{printable(path)} ({reason})" for _, path, reason in rows[:3]]
+    named = [
+        f"{printable(path, lines=False)} ({reason})"
+        for _, path, reason in rows[:3]
+    ]
     return ", ".join(named) + (", ..." if len(rows) > 3 else "")

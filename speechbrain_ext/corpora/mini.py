@@ -37,7 +37,7 @@ NOISES = {"train": 4, "valid": 1, "test": 1}
 EVENTS = {"train": 12, "valid": 4, "test": 4}
 BABBLE_UTTERANCES = 6  # of each voice, enough to fill a recording
 ROOMS = {"train": 24, "valid": 6, "test": 6}
-LICENCE = "Apache-2.0 (made by code of this project)"
+LICENSE = "Apache-2.0 (made by code of this project)"
 
 
 class Sound(NamedTuple):
@@ -124,7 +124,7 @@ def prepare(folder, *, sample_rate=16000, seed=0):
             label="" if sound.kind == "rir" else sound.label,
             text=f"RT60 {sound.rt60:.3f} s" if sound.kind == "rir" else "",
             source="mini",
-            licence=LICENCE,
+            license=LICENSE,
             make=lambda sound=sound: _make(sound, sample_rate, seed, voices),
         )
         for sound in plan_sounds()
@@ -181,7 +181,7 @@ def _speech_candidates():
                 sex=row["sex"],
                 text=row["text"],
                 source="mini",
-                licence=row["licence"],
+                license=row["licence"],
                 seconds=float(row["duration"]),
             )
             for row in csv.DictReader(file)

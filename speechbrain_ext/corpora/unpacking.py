@@ -218,7 +218,7 @@ def _extract(
         *(ValueError, FileExistsError, NotADirectoryError),
     ) as error:
         raise ValueError(
-            f"{path} cannot be unpacked: {printable(error)}"
+            f"{path} cannot be unpacked: {printable(error, lines=False)}"
         ) from error
     return others
 

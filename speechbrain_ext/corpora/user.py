@@ -139,7 +139,7 @@ def _made_noises(folder: Path, sample_rate: int) -> list[Candidate]:
             split=row.split,
             label=row.label,
             source=row.source,
-            licence=row.licence,
+            license=row.license,
         )
         for row in read_recordings(manifest, kind="noise")
     ]

@@ -93,7 +93,7 @@ def prepare(
                 speaker=speaker,
                 sex=sexes.get(speaker, ""),
                 source="VoxCeleb1" if parts[0] == "wav" else "VoxCeleb2",
-                licence="CC BY 4.0",
+                license="CC BY 4.0",
             )
         )
     if not candidates:

@@ -122,37 +122,11 @@ def reverberate(*, signals: torch.Tensor, rirs: torch.Tensor) -> torch.Tensor:
     return (aligned * gain).to(signals.dtype)
 
 
-def mix_ring(sources: torch.Tensor) -> torch.Tensor:
-    """Mix a ring: each source with the one after it, the last with the first.
+def ring_targets(sources: torch.Tensor) -> torch.Tensor:
+    """Arrange a ring: each source with the next one, the last with the first.
 
     Source k stands in mixtures k - 1 and k (Maciejewski & Cornell, arXiv
     2604.08415, abstract).
-
-    Arguments
-    ---------
-    sources : torch.Tensor
-        Shape (N, time), N at least 3.
-
-    Returns
-    -------
-    mixtures : torch.Tensor
-        Shape (N, time).
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than 3 sources.
-
-    Example
-    -------
-    >>> mix_ring(torch.tensor([[1.0], [2.0], [4.0]])).squeeze(-1)
-    tensor([3., 6., 5.])
-    """
-    return _sum(ring_targets(sources))
-
-
-def ring_targets(sources: torch.Tensor) -> torch.Tensor:
-    """Arrange the two sources of each mixture of ``mix_ring``.
 
     Arguments
     ---------
@@ -186,34 +160,8 @@ def ring_targets(sources: torch.Tensor) -> torch.Tensor:
     return closed.unfold(0, 2, 1).transpose(1, 2)
 
 
-def mix_pairs(sources: torch.Tensor) -> torch.Tensor:
-    """Mix the first source with the second, the third with the fourth, ...
-
-    Arguments
-    ---------
-    sources : torch.Tensor
-        Shape (2 M, time).
-
-    Returns
-    -------
-    mixtures : torch.Tensor
-        Shape (M, time).
-
-    Raises
-    ------
-    ValueError
-        If the number of sources is odd or zero.
-
-    Example
-    -------
-    >>> mix_pairs(torch.tensor([[1.0], [2.0], [4.0], [8.0]])).squeeze(-1)
-    tensor([ 3., 12.])
-    """
-    return _sum(pair_targets(sources))
-
-
 def pair_targets(sources: torch.Tensor) -> torch.Tensor:
-    """Arrange the two sources of each mixture of ``mix_pairs``.
+    """Arrange pairs: the first source with the second, the third with ....
 
     Arguments
     ---------

@@ -53,7 +53,7 @@ class Recording:
         One of ``KINDS``; empty for any.
     split : str
         One of ``SPLITS``; empty for any.
-    speaker, sex, label, text, source, licence : str
+    speaker, sex, label, text, source, license : str
         As in the table of this module; empty where unknown. ``sex`` is one
         of ``SEXES``.
 
@@ -74,7 +74,7 @@ class Recording:
     label: str = ""
     text: str = ""
     source: str = ""
-    licence: str = ""
+    license: str = ""
 
     def __post_init__(self):
         for name in ("id", "path"):
@@ -116,7 +116,7 @@ COLUMNS = {
     "label": "label",
     "text": "text",
     "source": "source",
-    "license": "licence",
+    "license": "license",
 }
 
 

@@ -25,7 +25,6 @@ from speechbrain_ext.evaluation.metrics import COLUMNS, SeparationMetrics
 from speechbrain_ext.evaluation.plots import (
     bars,
     residual_noise_against_snr,
-    scatter,
     training_curves,
 )
 from speechbrain_ext.evaluation.recognition import (
@@ -81,7 +80,6 @@ __all__ = [
     "residual_noise",
     "residual_noise_against_snr",
     "results_of",
-    "scatter",
     "separation_shares",
     "snr_course",
     "spectrogram_grid",

@@ -1,7 +1,7 @@
 """Scores of separated speech against clean references, an utterance at a time.
 
-SI-SDR and residual noise are always there; SDR, PESQ, STOI, eSTOI and DNSMOS
-come from optional packages, see `speechbrain_ext.evaluation.available`.
+SI-SDR is always there; SDR, PESQ, STOI, eSTOI and DNSMOS come from optional
+packages, see `speechbrain_ext.evaluation.available`.
 """
 
 import logging
@@ -22,7 +22,6 @@ from speechbrain_ext.evaluation.measures import (
     sdr,
     stoi,
 )
-from speechbrain_ext.losses.residual_noise import residual_noise
 from speechbrain_ext.losses.si_sdr import si_sdr
 
 logger = logging.getLogger(__name__)
@@ -133,41 +132,6 @@ def column_of(name):
 
 # What means something against noisy targets, or without any.
 WITHOUT_CLEAN = ("si_sdr", "dnsmos")
-# The columns of the residual noise, from the parts that it returns.
-_NOISE_COLUMNS = {
-    "residual_noise_db": "level_db",
-    "a_own": "own",
-    "a_other": "other",
-    "interference_db": "interference_db",
-    "artifact_db": "artifact_db",
-}
-
-
-def residual_noise_columns(
-    *,
-    estimates: torch.Tensor,
-    speech: torch.Tensor,
-    noise: torch.Tensor,
-    taps: int = 1,
-) -> dict[str, torch.Tensor]:
-    """Compute the columns of `residual_noise`.
-
-    Arguments
-    ---------
-    estimates, speech, noise : torch.Tensor
-        Shape (batch, sources, time).
-    taps : int
-        See `residual_noise`.
-
-    Returns
-    -------
-    columns : dict of torch.Tensor
-        By column (see COLUMNS), shape (batch, sources).
-    """
-    parts = residual_noise(
-        estimates=estimates, speech=speech, noise=noise, taps=taps
-    )
-    return {column: parts[part] for column, part in _NOISE_COLUMNS.items()}
 
 
 class SeparationMetrics:
@@ -184,8 +148,6 @@ class SeparationMetrics:
     metrics : sequence of str or None
         Of "si_sdr", "sdr", "pesq", "stoi", "estoi", "dnsmos".  None: all that
         are installed; the absent ones are logged once.
-    taps : int
-        FIR taps of `residual_noise`.
     dnsmos_utterances : int, optional
         DNSMOS takes seconds for each source: it is measured on the first
         utterances only, by default on all.
@@ -222,7 +184,6 @@ class SeparationMetrics:
         *,
         sample_rate,
         metrics=None,
-        taps=1,
         dnsmos_utterances=None,
         clean=True,
     ):
@@ -231,7 +192,6 @@ class SeparationMetrics:
                 f"sample_rate must be positive, in Hz; got {sample_rate}"
             )
         self.sample_rate = int(sample_rate)
-        self.taps = taps
         self.failures = Counter()
         if metrics is None:
             metrics = [name for name, there in available().items() if there]
@@ -250,9 +210,7 @@ class SeparationMetrics:
         self.metrics = tuple(metrics)
         self.dnsmos_left = dnsmos_utterances
 
-    def __call__(
-        self, *, estimates, targets, mixture, noise=None, utterance=""
-    ):
+    def __call__(self, *, estimates, targets, mixture, utterance=""):
         """Score one utterance.
 
         Arguments
@@ -263,9 +221,6 @@ class SeparationMetrics:
             Clean speech of each source, same shape.
         mixture : torch.Tensor
             Shape (time,): improvements are counted from it.
-        noise : torch.Tensor or None
-            Noise of each source, same shape as the targets: adds the columns
-            of `residual_noise`.
         utterance : str
             For messages.
 
@@ -306,36 +261,6 @@ class SeparationMetrics:
                     self._score(
                         metric, estimates[index], targets[index], mixture, where
                     )
-                )
-            rows.append(row)
-        if noise is not None:
-            parts = self._noise_parts(estimates, targets, noise, utterance)
-            for row, columns in zip(rows, parts, strict=True):
-                row.update(columns)
-        return rows
-
-    def _noise_parts(self, estimates, targets, noise, utterance):
-        """Compute the columns of the residual noise, per source."""
-        columns = residual_noise_columns(
-            estimates=estimates[None],
-            speech=targets[None],
-            noise=noise.detach().cpu()[None],
-            taps=self.taps,
-        )
-        rows = []
-        for index in range(len(estimates)):
-            row = {
-                column: values[0, index].item()
-                for column, values in columns.items()
-            }
-            if math.isnan(row["residual_noise_db"]):
-                self.failures["residual_noise"] += 1
-                logger.warning(
-                    "utterance %r, source %d: residual noise is recorded as "
-                    "NaN (the estimate or the target is silent, or a sample "
-                    "is not finite)",
-                    utterance,
-                    index,
                 )
             rows.append(row)
         return rows

@@ -186,63 +186,6 @@ def residual_noise_against_snr(path, *, arms):
         return save(figure, path)
 
 
-def scatter(path, *, groups, x_label, y_label, title="", diagonal=False):
-    """Draw one point per result, e.g. SI-SDR after against before.
-
-    Arguments
-    ---------
-    path : str or Path
-        PNG to write.
-    groups : list of dict
-        "name", "x" and "y", a value each per point.
-    x_label : str
-        With the unit.
-    y_label : str
-        With the unit.
-    title : str
-        Above the plot.
-    diagonal : bool
-        Draw the line where x and y are equal.
-
-    Returns
-    -------
-    path : Path
-
-    Raises
-    ------
-    ValueError
-        There is nothing finite to draw, or the lists differ in length.
-    """
-    groups = [(group["name"], *_pairs(group, "x", "y")) for group in groups]
-    if not any(x for _, x, _ in groups):
-        raise ValueError("nothing to draw: no group has a finite point")
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.6), layout="constrained")
-        axes = figure.add_subplot()
-        for index, (name, x, y) in enumerate(groups):
-            color, marker = look(index)
-            axes.scatter(
-                x, y, 26, color, marker, alpha=0.65, linewidths=0, label=name
-            )
-        if diagonal:
-            low = max(axes.get_xlim()[0], axes.get_ylim()[0])
-            axes.axline(
-                (low, low),
-                slope=1,
-                color=PALE,
-                linestyle="--",
-                linewidth=1.4,
-                label="no change",
-                zorder=1,
-            )
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-        axes.set_title(title)
-        if len(groups) > 1 or diagonal:
-            figure.legend(loc="outside lower center", ncols=3)
-        return save(figure, path)
-
-
 def bars(path, *, arms, label, title=""):
     """Draw a bar per system: the mean, with a point for every seed.
 

@@ -1,11 +1,10 @@
 """A table of scores: one row per separated source."""
 
-import json
 import math
 import statistics
 from pathlib import Path
 
-from speechbrain_ext.files import replaced, write_csv
+from speechbrain_ext.files import write_csv
 
 
 class ScoreTable:
@@ -119,35 +118,6 @@ class ScoreTable:
         path : Path
         """
         write_csv(path, self.rows, ["utterance", "source", *self.columns()])
-        return Path(path)
-
-    def write_json(self, path, *, info=None, more=None):
-        """Write the summary; a file that is there is replaced whole.
-
-        Arguments
-        ---------
-        path : str or Path
-            Usually metrics.json.
-        info : dict or None
-            What produced the scores (configuration, seed, steps ...), kept
-            beside them under "info".
-        more : dict or None
-            Summaries of other columns, as of `summary`.
-
-        Returns
-        -------
-        path : Path
-        """
-        content = {
-            "info": info or {},
-            "rows": len(self),
-            "metrics": self.summary() | (more or {}),
-        }
-        text = json.dumps(without_nan(content), indent=2, allow_nan=False)
-        with replaced(path) as partial:
-            partial.write_text(
-                f"{text}\n", encoding="utf-8", errors="surrogateescape"
-            )
         return Path(path)
 
 

@@ -9,7 +9,6 @@ run, `publish` puts it on the hub and checks what arrives there;
 from speechbrain_ext.hub.card import (
     Card,
     Metric,
-    describe_corpus,
     publish_command,
     training_command,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "PublishError",
     "RefusedError",
     "build_release",
-    "describe_corpus",
     "fetch_prefixed",
     "find_release",
     "inference_hyperparams",

@@ -111,7 +111,7 @@ KINDS: dict[str, Kind] = {
         "activation": choice("relu prelu gelu silu leaky_relu elu tanh swish"),
         "mask mask_nonlinear nonlinear": choice("relu sigmoid softmax tanh"),
         "attention_type": choice("regularMHA RelPosMHAXL"),
-        "norm norm_type": choice("ln gln cln bn gLN cLN BN"),
+        "norm norm_type": choice("ln gln cln bn gLN cLN BN global instance"),
         # SpeechBrain looks it up in a module, whatever it is
         "rnn_type": choice("LSTM GRU RNN"),
         "mem_type": choice("hc h c id av"),

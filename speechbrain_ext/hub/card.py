@@ -1,9 +1,8 @@
 """Model cards: what a model is, for people and for the hub's search."""
 
-import inspect
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -282,25 +281,3 @@ def publish_command(folder: str | Path) -> str:
     """
     words = ["python", "-m", "speechbrain_ext.hub", str(folder)]
     return shlex.join([*words, "--repo", "USER/NAME"])
-
-
-def describe_corpus(prepare: Callable) -> tuple[str, str]:
-    """Give the name of a corpus, and the line that opens its module.
-
-    Arguments
-    ---------
-    prepare : Callable
-        The corpus's function, or a `functools.partial` of it.
-
-    Returns
-    -------
-    name, line : str, str
-
-    Example
-    -------
-    >>> describe_corpus(training_command)[0]
-    'card'
-    """
-    module = inspect.getmodule(getattr(prepare, "func", prepare))
-    name = module.__name__.rpartition(".")[2]
-    return name, inspect.getdoc(module).splitlines()[0]

@@ -284,7 +284,7 @@ def rank_command(options: argparse.Namespace) -> None:
 
 def say(text: object) -> None:
     """Print a line that may hold names of files, above a progress bar."""
-    tqdm.write(printable(text, 10_000), file=sys.stdout)
+    tqdm.write(printable(text, 10_000, lines=False), file=sys.stdout)
     sys.stdout.flush()
 
 

@@ -35,9 +35,9 @@ from speechbrain_ext.models.spectral import (
     SpectralGRU,
     SpectralSeparator,
     SpectralSepFormer,
+    SpectralTDCN,
 )
 from speechbrain_ext.models.spectral_encoder import SpectralEncoder
-from speechbrain_ext.models.spectral_tdcn import SpectralTDCN
 from speechbrain_ext.models.tdcn import TDCN
 from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 

@@ -80,53 +80,20 @@ class TDCN(MaskingSeparator):
         mask: str = "sigmoid",
         long_skips: bool = False,
     ) -> None:
-        network = tdcn_network(
+        network = TemporalConvNet(
             channels,
-            num_sources,
+            num_sources * channels,
             channels=bottleneck,
             hidden=hidden,
             blocks=blocks,
             repeats=repeats,
             activation=activation,
+            norm="instance",
+            block_scale=BLOCK_SCALE,
             long_skips=long_skips,
+            activate_output=False,
         )
         masknet = FrameMaskNet(network, num_sources=num_sources, mask=mask)
         super().__init__(
             *filterbank(channels, kernel_size, masknet), num_sources
         )
-
-
-def tdcn_network(
-    features: int, num_sources: int, **options: int | str | bool
-) -> TemporalConvNet:
-    """Make the network of TDCN++ between features and mask scores.
-
-    Arguments
-    ---------
-    features : int
-        Channels of the input frames, and of the mask of each source.
-    num_sources : int
-        Masks.
-    **options : int, str or bool
-        Sizes and so on, see `TemporalConvNet`.
-
-    Returns
-    -------
-    network : TemporalConvNet
-        With instance norm, scaled blocks and a linear last layer.
-
-    Example
-    -------
-    >>> import torch
-    >>> network = tdcn_network(5, 3, channels=8, hidden=8)
-    >>> network(torch.randn(2, 50, 5)).shape
-    torch.Size([2, 50, 15])
-    """
-    return TemporalConvNet(
-        features,
-        num_sources * features,
-        norm="instance",
-        block_scale=BLOCK_SCALE,
-        activate_output=False,
-        **options,
-    )

@@ -81,7 +81,7 @@ def check_command_line(
     arguments : sequence of str
         The hyperparameter file and options.
     rules, find_conflicts
-        See `load_hparams`.
+        See `check_hparams`.
     find_places : Callable, optional
         Given the file's plain values, says which of them are names of places,
         and where these are.
@@ -93,7 +93,7 @@ def check_command_line(
     Raises
     ------
     ValueError
-        See `load_hparams`.
+        See `check_hparams`.
 
     Example
     -------

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
 
 from speechbrain_ext.console import printable
@@ -93,24 +93,32 @@ def read_keys(path: str | os.PathLike) -> set[str]:
     return set(_read_tree(path))
 
 
-def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
-    r"""Load a HyperPyYAML file after all its values were checked.
+def check_hparams(
+    path: str | os.PathLike,
+    overrides: Mapping,
+    rules: Mapping | None = None,
+    find_conflicts: Callable | None = None,
+    mistakes: list[str] | None = None,
+) -> CheckedHparams:
+    r"""Read a hyperparameter file and its options without building anything.
 
     Arguments
     ---------
-    path : str or Path
+    path : str or PathLike
         The hyperparameter file.
-    overrides : str or Mapping
-        Key to value; a text is read as `read_option` does. Or YAML.
-    rules : dict
+    overrides : Mapping
+        Key to value; a text is read as `read_option` does.
+    rules : Mapping, optional
         What `find_mistakes` understands: the legal values of top-level keys.
-    find_conflicts : Callable
+    find_conflicts : Callable, optional
         Given the file's plain values, lists the mistakes (str) of values
-        that are legal one by one but not together; optional.
+        that are legal one by one but not together.
+    mistakes : list of str, optional
+        Found before, to be told as well.
 
     Returns
     -------
-    hparams : dict
+    checked : CheckedHparams
 
     Raises
     ------
@@ -122,43 +130,12 @@ def load_hparams(path, overrides=None, rules=None, find_conflicts=None):
     -------
     >>> path = getfixture("tmp_path") / "hparams.yaml"
     >>> _ = path.write_text("seed: 1\nmixing: ring\n")
-    >>> load_hparams(path, "seed: 2", {"mixing": ["ring", "pairs"]})
+    >>> check_hparams(path, {"seed": "2"}, {"mixing": ["ring", "pairs"]}).values
     {'seed': 2, 'mixing': 'ring'}
-    >>> load_hparams(path, {"mixng": "pairs"})
+    >>> check_hparams(path, {"mixng": "pairs"})
     Traceback (most recent call last):
     ValueError: ...hparams.yaml: 1 mistake
       mixng: no such key; did you mean mixing?
-    """
-    if isinstance(overrides, str):
-        overrides = read_yaml(overrides)
-    checked = check_hparams(path, overrides or {}, rules, find_conflicts)
-    return build_hparams(path, checked)
-
-
-def check_hparams(
-    path: str | os.PathLike,
-    overrides: Mapping,
-    rules: Mapping | None = None,
-    find_conflicts: Callable | None = None,
-    mistakes: list[str] | None = None,
-) -> CheckedHparams:
-    """Read a hyperparameter file and its options without building anything.
-
-    Arguments
-    ---------
-    path, overrides, rules, find_conflicts
-        As for `load_hparams`; the overrides are a Mapping.
-    mistakes : list of str, optional
-        Found before, to be told as well.
-
-    Returns
-    -------
-    checked : CheckedHparams
-
-    Raises
-    ------
-    ValueError
-        See `load_hparams`.
     """
     tree, rules = _read_tree(path), rules or {}
     mistakes, known, values = list(mistakes or ()), list(tree), {}
@@ -201,37 +178,6 @@ def check_hparams(
         lines = "\n  ".join(mistakes)
         raise ValueError(f"{path}: {len(mistakes)} {plural}\n  {lines}")
     return CheckedHparams(text, plain)
-
-
-def build_hparams(path: str | os.PathLike, checked: CheckedHparams) -> dict:
-    """Build what a checked hyperparameter file names.
-
-    Arguments
-    ---------
-    path : str or PathLike
-        The file, for errors.
-    checked : CheckedHparams
-        From `check_hparams`.
-
-    Returns
-    -------
-    hparams : dict
-
-    Raises
-    ------
-    ValueError
-        If an object cannot be made of its values; the message tells what its
-        class says.
-    """
-    try:
-        return load_hyperpyyaml(checked.text)
-    except OSError:
-        raise
-    except Exception as error:
-        said = "; ".join(map(str, error.args))
-        raise ValueError(
-            f"{path}: what its keys describe cannot be built. {said}"
-        ) from error
 
 
 def _is_required(value: object) -> bool:

@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -35,7 +35,7 @@ from speechbrain_ext.services.identity import (
     require_same_run,
     run_identity,
 )
-from speechbrain_ext.services.output_folder import claim_output
+from speechbrain_ext.services.output_folder import claimed
 from speechbrain_ext.services.release import require_releasable
 from speechbrain_ext.services.results import make_results
 from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
@@ -71,25 +71,24 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     command, declared = check_recipe(hparams_file, words)
     main = int(os.environ.get("RANK", 0)) == 0
     folder = Path(command.checked.values["output_folder"])
-    claim = None
     if main:
         description = find_description(script, command.checked.values)
         require_releasable(command.checked.text, description)
-        claim = claim_output(folder)
-        identify(command, folder, declared)
-        describe(description, hparams_file, folder)
-    if hasattr(declared, "list_stages"):
-        # finished stages of another run are in the output folder
-        command.words.append("--start_from=null")
-    with arguments_of(command, script), kept_errors(folder):
-        runpy.run_path(str(script), run_name="__main__")
-    leave_processes()
-    if main:
-        # recipes/DATASET/TASK/train.py
-        root = script.parents[min(3, len(script.parents) - 1)]
-        command = training_command([str(hparams_file), *words], root=root)
-        make_results(folder, command)
-        del claim
+    with claimed(folder) if main else nullcontext():
+        if main:
+            identify(command, folder, declared)
+            describe(description, hparams_file, folder)
+        if hasattr(declared, "list_stages"):
+            # finished stages of another run are in the output folder
+            command.words.append("--start_from=null")
+        with arguments_of(command, script), kept_errors(folder):
+            runpy.run_path(str(script), run_name="__main__")
+        leave_processes()
+        if main:
+            # recipes/DATASET/TASK/train.py
+            root = script.parents[min(3, len(script.parents) - 1)]
+            words = [str(hparams_file), *words]
+            make_results(folder, training_command(words, root=root))
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from speechbrain_ext.console import DISK_FAULTS
-from speechbrain_ext.outputs import mark_folder
+from speechbrain_ext.outputs import MARK, mark_folder
 
 try:
     import fcntl
@@ -160,3 +161,24 @@ def claim_output(
                 "Wait until it ends, or give another folder"
             ) from error
     return claim
+
+
+@contextmanager
+def claimed(folder: str | os.PathLike) -> Iterator[None]:
+    """Claim an output folder; a new one that an error leaves empty goes.
+
+    Arguments
+    ---------
+    folder : str or PathLike
+        See `claim_output`.
+    """
+    is_new = not os.path.lexists(folder)
+    with claim_output(folder):
+        try:
+            yield
+        except BaseException:
+            if is_new and set(os.listdir(folder)) <= {MARK, LOCK}:
+                for name in os.listdir(folder):
+                    os.unlink(Path(folder, name))
+                os.rmdir(folder)
+            raise

@@ -24,7 +24,10 @@ from speechbrain_ext.hub import (
     build_release,
     inference_hyperparams,
 )
+from speechbrain_ext.hub.building import build_sizes
+from speechbrain_ext.hub.document import Call
 from speechbrain_ext.hub.loading import read_plan
+from speechbrain_ext.hub.refusal import LIMITS
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.services.described import TEMPLATES, inner_name
 from speechbrain_ext.services.run_folder import (
@@ -56,14 +59,39 @@ def require_releasable(text: str, description: Path) -> None:
         path = Path(place, HYPERPARAMS)
         path.write_text(text, encoding="utf-8")
         released = inference_text(path, told, plain_values(text))
-        path.write_text(released, encoding="utf-8")
+    read_released(released)
+
+
+def read_released(hyperparams: str) -> list[Call]:
+    """Read the hyperparams.yaml of a release; give what has weights."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, HYPERPARAMS)
+        path.write_text(hyperparams, encoding="utf-8")
         try:
-            read_plan(Path(place))
+            _, loadables = read_plan(Path(place))
         except ValueError as error:
             said = str(error).replace(f"{place}{os.sep}", "")
             raise ValueError(f"the model could not be released: {said}") from (
                 error
             )
+    return [item.module for item in loadables]
+
+
+def count_parameters(hyperparams: str) -> int:
+    """Count the parameters of a release, without its buffers.
+
+    Arguments
+    ---------
+    hyperparams : str
+        Its hyperparams.yaml.
+
+    Returns
+    -------
+    parameters : int
+    """
+    calls = read_released(hyperparams)
+    built = build_sizes(calls, LIMITS)
+    return sum(p.numel() for call in calls for p in built[call].parameters())
 
 
 def released_modules(description: Mapping, values: Mapping) -> dict[str, str]:
@@ -121,12 +149,11 @@ def make_release(
     selection = selection or run.values["selection"]
     weights = read_checkpoint(run, selection)
     corpus = describe_corpus(run.values.get("prepare", {}))
+    hyperparams = inference_text(
+        run.folder / HYPERPARAMS, run.description, run.values
+    )
     more = {
-        "parameters": sum(
-            value.numel()
-            for part in weights.values()
-            for value in part.values()
-        ),
+        "parameters": count_parameters(hyperparams),
         "trained_on": run.training_data(),
         "corpus": corpus,
         "selection": selection,
@@ -151,9 +178,7 @@ def make_release(
     )
     return build_release(
         run.folder / inner_name(folder),
-        hyperparams=inference_text(
-            run.folder / HYPERPARAMS, run.description, run.values
-        ),
+        hyperparams=hyperparams,
         modules={
             name: SimpleNamespace(state_dict=lambda part=part: part)
             for name, part in weights.items()

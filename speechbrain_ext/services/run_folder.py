@@ -287,7 +287,7 @@ def render(text: str, run: RunFolder, **more: object) -> str:
 
 def licenses_of(rows: Iterable[Recording]) -> list[str]:
     """List the licenses of recordings, each once."""
-    return sorted({row.licence or "not stated" for row in rows})
+    return sorted({row.license or "not stated" for row in rows})
 
 
 def by_corpus(value: object) -> Mapping:

@@ -62,8 +62,8 @@ class AtomicCheckpointer(Checkpointer):
             raise OSError(
                 f"{self.checkpoints_dir}: a checkpoint could not be written "
                 f"({getattr(error, 'strerror', None) or error}). "
-                f"{free / 1e6:.0f} MB are free there. Make room, and run the "
-                "same command again: it resumes from the last checkpoint"
+                f"{free / 1e6:.0f} MB are free there. Free some space, and run "
+                "the same command again: it resumes from the last checkpoint"
             ) from error
         ddp_barrier()
         if checkpoint is not None:

@@ -24,8 +24,8 @@ class SkipNonFinite:
     The decision looks at the norm of the gradient after it was summed over
     the processes: what is not finite on one rank is not finite on any, so
     that all of them skip the same step without another word between them.
-    (SpeechBrain's own check looks at each rank's loss, which may be finite on
-    one rank and not on another: they then wait for each other forever.)
+    (SpeechBrain's own check counts the losses that are not finite on each
+    rank alone: one rank ends with an error, and the others wait for it.)
 
     The number of skipped steps in a row that is tolerated is the Brain's
     `nonfinite_patience` (a run option of SpeechBrain, default 3). With fp16

@@ -10,10 +10,10 @@ pytest.importorskip("hypothesis", reason="pip install '.[dev]'")
 from generated import TEXTS, require_readable, try_all  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from hparams import load_hparams  # noqa: E402
 from speechbrain_ext.services.command_line import (  # noqa: E402
     check_command_line,
 )
-from speechbrain_ext.services.configuration import load_hparams  # noqa: E402
 
 pytestmark = pytest.mark.exhaustive
 

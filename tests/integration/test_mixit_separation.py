@@ -24,6 +24,7 @@ from commands import (
 )
 from trees import make_fuss, voice
 
+from hparams import load_hparams
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.losses.universal_separation import (
@@ -31,7 +32,7 @@ from speechbrain_ext.losses.universal_separation import (
     source_scores,
     universal_figures,
 )
-from speechbrain_ext.services.configuration import check_hparams, load_hparams
+from speechbrain_ext.services.configuration import check_hparams
 from speechbrain_ext.services.launcher import load_options as load_module
 from speechbrain_ext.services.options import find_mistakes
 from speechbrain_ext.training import History

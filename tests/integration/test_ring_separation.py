@@ -34,10 +34,10 @@ from trees import (
     write_noise,
 )
 
+from hparams import load_hparams
 from speechbrain_ext.evaluation import COLUMNS
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
-from speechbrain_ext.services.configuration import load_hparams
 
 ROWS = table_rows("ring_separation")
 SOURCES = 2 * SMALL["batch_size"] * SMALL["test_batches"]

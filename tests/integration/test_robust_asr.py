@@ -21,11 +21,11 @@ from commands import (
 from trees import make_librispeech, voice, write_noise
 from workers import kill_at, train
 
+from hparams import load_hparams
 from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Transcriber
 from speechbrain_ext.services import launcher
 from speechbrain_ext.services.ablation import Ablation
-from speechbrain_ext.services.configuration import load_hparams
 
 RECIPE = ROOT / "recipes/LibriSpeech/robust_asr"
 FOLDER_FILE = RECIPE / "hparams/robust_asr_folder.yaml"

@@ -77,7 +77,10 @@ def test_mistakes_end_with_status_1(words):
             ValueError("sample_rate: 0 is too low"),
             ["sample_rate: 0 is too low"],
         ),
-        (OSError(errno.ENOSPC, "No space left", "a.wav"), ["a.wav", "room"]),
+        (
+            OSError(errno.ENOSPC, "No space left", "a.wav"),
+            ["a.wav", "Free some space"],
+        ),
         (FileNotFoundError("there is no file a"), ["there is no file a"]),
         (FileNotFoundError(2, "No such file", "a.wav"), ["a.wav: No such"]),
         (KeyError("snr"), ["KeyError", "'snr'", "--traceback"]),
@@ -98,8 +101,8 @@ def test_errors_are_a_paragraph(error, words, capsys):
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
-        (errno.ENOSPC, "Make room"),
-        (errno.EDQUOT, "Make room"),
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "Free some space"),
         (errno.EROFS, "choose a folder that can be written to"),
         (errno.EACCES, "choose a folder that can be written to"),
         (errno.ENOENT, ""),
@@ -110,7 +113,7 @@ def test_what_helps_depends_on_what_the_disk_says(number, advice, tmp_path):
     error = OSError(number, os.strerror(number), str(tmp_path / "a.wav"))
     said = describe_error(error)
     assert advice in said
-    assert ("Make room" in said) is (advice == "Make room")
+    assert ("Free some space" in said) is (advice == "Free some space")
     assert said.count("choose") == bool(advice)
     own = f"{os.strerror(number)}; choose another folder"
     assert describe_error(OSError(number, own, "a")) == f"a: {own}"
@@ -156,6 +159,17 @@ def test_one_bad_item_does_not_end_the_rest(error, capsys):
         failures.finish(len(done))
     assert stop.value.code == 2
     assert "2 done, 1 skipped" in capsys.readouterr().err
+
+
+def test_a_failed_item_is_one_line_of_the_list(capsys):
+    failures = Failures()
+    name = "a.wav\n  b.wav: holds no samples"
+    with failures.item(name):
+        raise ValueError(f"{name}: cannot be read")
+    with pytest.raises(SystemExit):
+        failures.finish(0)
+    assert len(capsys.readouterr().err.splitlines()) == 3  # one is empty
+    assert printable(name, lines=False).isprintable()
 
 
 def test_a_full_disk_ends_all():

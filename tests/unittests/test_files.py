@@ -35,7 +35,7 @@ def test_what_the_full_disk_fails_to_hold_is_named(tmp_path):
         partial.write_text("ha")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     told = describe_error(error.value)
-    assert str(path) in told and "Make room" in told
+    assert str(path) in told and "Free some space" in told
     assert path.read_text() == "before"
     assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
 

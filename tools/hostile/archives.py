@@ -230,21 +230,14 @@ ARCHIVES = {
     + b"\x08" + b"\0" * 6 + b"n" * 10**6,
     "gzip in gzip": gzip.compress(packed()),
 }  # fmt: skip
-# taken without harm by some readers, and refused by others; what was written
-# is looked at
+# taken without harm; what was written is looked at
 EITHER = {
-    *("double slashes", "backslashes", "drive letter", "setuid"),
-    *("writable for all", "folder without rights", "owned by somebody"),
-    *("time beyond all", "5000 empty files", "900 levels", "file twice"),
-    *("name of 255 characters", "name not UTF-8", "name right to left"),
-    *("name with a line break", "name empty", "name a dot", "rest behind"),
+    *("backslashes", "drive letter", "time by PAX infinite", "setuid"),
+    *("size in base 256 negative", "writable for all", "owned by somebody"),
+    *("folder without rights", "time beyond all", "5000 empty files"),
+    *("900 levels", "name of 255 characters", "name a dot", "rest behind"),
     *("names that differ in case", "a mark of ours", "wrong checksum"),
-    *("two archives in a row", "unknown kind", "file, then folder"),
-    *("folder, then file", "sparse file of 1 TB", "time by PAX infinite"),
-    *("name with terminal codes", "link inside", "hard link inside"),
-    *("name by PAX with NUL", "size by PAX negative", "name two dots"),
-    *("name that leads up and back", "size by PAX no number"),
-    "size in base 256 negative",
+    "two archives in a row",
 }
 
 

@@ -2,11 +2,13 @@
 
 import os
 
+from hostile import sizes
 from hostile.bases import OURS, SEPARATOR, copy_base
 from hostile.case import Case
 from hostile.runners import load_model
 
 CALLED = "canary_module.called [1]"
+LINEAR = "speechbrain.nnet.linear.Linear"
 SEQUENTIAL = "speechbrain.nnet.containers.Sequential"
 PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
 
@@ -95,6 +97,58 @@ APPENDED = {
     "tag of 200000 characters": f"bad: !{'t' * 200000} 1",
     "value of 200000 characters": f"num_spks: {'v' * 200000}",
     "class name of 200000 characters": f"bad: !new:a.{'b' * 200000}",
+    "python in a quoted tuple": f'bad: "(!!python/object/apply:{CALLED})"',
+    "python in a tuple put together": (
+        f'a: "!!python/object/apply:{CALLED}"\nbad: !ref (<a>)'
+    ),
+    "list in a tuple": "bad: ([1, 2], 3)",
+    "mapping in a tuple": "bad: '({a: 1}, 3)'",
+    "key that is a list": "? [1, 2]\n: 1",
+    "forced key": "!!bool maybe: 1",
+    "reference to nothing": "bad: !ref <nothing>",
+    "reference that is a list": "bad: !ref [1]",
+    "references into each other": (
+        "a: !ref <b[x]>\nb: !ref <a[x]>\nbad: !ref <a[x][x]>"
+    ),
+    "references round and round": "a: !ref <b>\nb: !ref <a>\nbad: !ref <a[x]>",
+    "references in a long chain": "\n".join(
+        [*(f"d{n}: [!ref <d{n - 1}>]" for n in range(499, 0, -1)), "d0: 1"]
+    ),
+    "merge of a reference": "a: {b: 1}\nc:\n  <<: !ref <a>",
+    "what an allowed module imports": (
+        "bad: !new:speechbrain.lobes.models.dual_path.copy.deepcopy"
+    ),
+    "attribute of an allowed class": (
+        "bad: !new:torch.nn.Linear.__init__.__globals__"
+    ),
+    "no dotted name": "bad: !new:print",
+    "class looked up by name": (
+        "bad: !new:speechbrain.lobes.models.dual_path.SBRNNBlock\n"
+        "  input_size: 8\n  hidden_channels: 8\n  num_layers: 1\n"
+        "  rnn_type: get_logger"
+    ),
+    "layer that is called": (
+        f"bad: !new:{SEQUENTIAL}\n  input_shape: [1, 2]\n"
+        "  layer: !name:canary_module.called"
+    ),
+    "layer of a layer": (
+        f"bad: !new:{LINEAR} {{n_neurons: !new:torch.nn.ReLU }}"
+    ),
+    "text where a module is": f"bad: !new:{SEQUENTIAL}\n  layer: os",
+    "argument of another class": (
+        "bad: !new:torch.nn.ReLU {inplace: !new:torch.nn.ReLU }"
+    ),
+    "class where text is": (
+        "bad: !new:speechbrain.lobes.models.dual_path.DPTNetBlock\n"
+        "  d_model: 8\n  nhead: 1\n  activation: !new:torch.nn.ReLU"
+    ),
+    "too many arguments": (
+        f"bad: !new:{LINEAR} [1, null, 1, true, null, true, cpu]"
+    ),
+    "argument that is no name": f"bad: !new:{LINEAR} {{'in features': 1}}",
+    "binary": "bad: !!binary aGVsbG8=",
+    "tag of another kind": "bad: !!int [1]",
+    "a pretrainer inside": f"o: [{PRETRAINER} {{}}]",
     "terminal code in a key": '"\\e[2J\\e]0;owned\\a": !apply:os.getcwd []',
     "terminal code in a value": 'sample_rates: !apply:x.y ["\\e[2J"]',
     "terminal code in a class name": "bad: !new:a.%1B%5B2J",
@@ -234,6 +288,10 @@ REPLACED = {
         "    encoder: !ref",
         f"    {'e' * 100000}: !ref",
     ),
+    "loadable of no module": (
+        "    decoder: !ref <Decoder>",
+        "    decoder: 1",
+    ),
     "loadable with a NUL": ("    encoder: !ref", '    "enc\\0oder": !ref'),
 }
 # name: what is put into the pretrainer
@@ -254,6 +312,9 @@ PRETRAINED = {
     "path a list": "paths: {encoder: [encoder.ckpt]}",
     "path with a NUL": 'paths: {encoder: "encoder.ckpt\\0"}',
     "path of 100000 characters": f"paths: {{encoder: {'a' * 100000}.ckpt}}",
+    "hidden file": "paths: {encoder: .git/x.ckpt}",
+    "other letters": "paths: {encoder: \u0435ncoder.ckpt}",
+    "pattern": "paths: {encoder: '*.ckpt'}",
     "path to the card": "paths: {encoder: README.md}",
     "paths a list": "paths: [encoder.ckpt]",
     "hook": f"custom_hooks: {{encoder: !apply:{CALLED}}}",
@@ -327,7 +388,10 @@ def replaced(old: str, new: str, text: str = SEPARATOR) -> str:
 
 def cases() -> list[Case]:
     """List the cases."""
-    texts = {name: f"{SEPARATOR}{lines}\n" for name, lines in APPENDED.items()}
+    added = dict(APPENDED)
+    added |= {f"size: {name}": text for name, text in sizes.REFUSED.items()}
+    added |= {f"together: {name}": text for name, text in sizes.LARGE.items()}
+    texts = {name: f"{SEPARATOR}{text}\n" for name, text in added.items()}
     texts |= {name: replaced(*pair) for name, pair in REPLACED.items()}
     texts |= {
         f"{n}": f"{SEPARATOR}  {line}\n" for n, line in PRETRAINED.items()

@@ -30,7 +30,7 @@ MODEL_SHA256 = (
 )
 SAMPLE_RATE = 16000
 SEED = 20261121
-LICENCE = "Apache-2.0 (Kokoro-82M synthetic speech, texts by this project)"
+LICENSE = "Apache-2.0 (Kokoro-82M synthetic speech, texts by this project)"
 
 USERS = ["af_heart", "bf_emma", "am_michael", "bm_george"]
 VALID = ["af_nova", "bf_lily", "if_sara", "am_liam", "bm_lewis", "zm_yunxi"]
@@ -170,7 +170,7 @@ def speak(kokoro, output, compression):
                 "sex": "F" if voice[1] == "f" else "M",
                 "duration": f"{seconds:.4f}",
                 "text": words,
-                "licence": LICENCE,
+                "licence": LICENSE,
             }
         )
         print(

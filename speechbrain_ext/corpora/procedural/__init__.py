@@ -12,7 +12,6 @@ from speechbrain_ext.corpora.procedural.noise import (
 from speechbrain_ext.corpora.procedural.rooms import (
     Room,
     make_room,
-    reverberation_time,
 )
 
 __all__ = [
@@ -23,5 +22,4 @@ __all__ = [
     "make_event",
     "make_noise",
     "make_room",
-    "reverberation_time",
 ]

@@ -186,34 +186,3 @@ def indoors(generator, signal, sample_rate, *, shortest, longest):
     seed = generator.integers(2**32)
     room = make_room(sample_rate=sample_rate, seed=seed, rt60=rt60)
     return convolve(signal, room.response)
-
-
-def reverberation_time(response, sample_rate):
-    """Measure the RT60 of a response.
-
-    Schroeder's backward integration ("New method of measuring reverberation
-    time", JASA 37, 1965), a straight line fitted from -5 to -25 dB.
-
-    Arguments
-    ---------
-    response : numpy.ndarray
-        Shape (time,).
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    rt60 : float
-        In seconds.
-
-    Example
-    -------
-    >>> room = make_room(sample_rate=8000, seed=3, rt60=0.4)
-    >>> abs(reverberation_time(room.response, 8000) - 0.4) < 0.05
-    True
-    """
-    energy = np.cumsum(response[::-1].astype(float) ** 2)[::-1]
-    level = 10 * np.log10(energy / energy[0] + 1e-12)
-    first, last = np.searchsorted(-level, [5.0, 25.0])
-    time = np.arange(first, last) / sample_rate
-    return float(-60 / np.polyfit(time, level[first:last], 1)[0])

@@ -66,10 +66,10 @@ def test_every_field_arrives(tmp_path, write_tone):
         label="l",
         text="t",
         source="o",
-        licence="c",
+        license="c",
     )
     (row,) = read_recordings(convert([given], tmp_path / "out"))
-    for name in "id kind split speaker sex label text source licence".split():
+    for name in "id kind split speaker sex label text source license".split():
         assert getattr(row, name) == getattr(given, name)
     assert (row.samples, row.sample_rate) == (12000, 8000)
     assert row.path == str(tmp_path / "out/audio/deep/er/x.wav")

@@ -37,9 +37,11 @@ def test_audio_and_video_of_any_ending_are_found(tmp_path):
 def test_hidden_audio_is_counted_once(tmp_path, caplog):
     fill(tmp_path, "a.wav", ".wav", "x/.talk.FLAC", "x/._talk.flac")
     fill(tmp_path, ".0123abcd.tmp", ".DS_Store", "x/.notes.txt")
+    fill(tmp_path, "x/.takes/b/c.wav", "x/.takes/notes.txt", "x/.takes/._c.wav")
+    (tmp_path / ".all").symlink_to(tmp_path)
     assert names_of(find_audio(tmp_path), tmp_path) == ["a.wav"]
     (told,) = caplog.messages
-    assert "2 hidden audio files" in told and ".wav" in told
+    assert "3 hidden audio files" in told and ".wav" in told
 
 
 def test_a_folder_without_hidden_audio_is_quiet(tmp_path, caplog):

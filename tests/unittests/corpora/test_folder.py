@@ -277,7 +277,7 @@ def test_a_table_with_every_column(tmp_path, write_tone):
     manifest = prepare(table.parent, tmp_path / "out", sample_rate=8000)
     rows = {row.id: row for row in read_recordings(manifest)}
     a = rows["a/1"]
-    assert (a.speaker, a.sex, a.text, a.source, a.licence, a.split) == (
+    assert (a.speaker, a.sex, a.text, a.source, a.license, a.split) == (
         ("sa", "F", "hello", "Mine", "CC0", "train")
     )
     assert (rows["b/1"].split, rows["b/1"].sex) == ("valid", "M")

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from rooms import reverberation_time
 
 from speechbrain_ext.corpora import mini
 from speechbrain_ext.corpora.procedural import (
     EVENT_CLASSES,
     HELD_OUT_KINDS,
     NOISE_KINDS,
-    reverberation_time,
 )
 from speechbrain_ext.dataio.recordings import read_recordings
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from rooms import reverberation_time
 from scipy import fft, signal
 
 from speechbrain_ext.corpora.procedural import (
@@ -11,7 +12,6 @@ from speechbrain_ext.corpora.procedural import (
     make_event,
     make_noise,
     make_room,
-    reverberation_time,
 )
 from speechbrain_ext.corpora.procedural.signals import harmonics, modes, seeded
 

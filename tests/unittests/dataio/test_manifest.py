@@ -30,7 +30,7 @@ def test_columns_are_the_agreed_ones():
 
 def test_round_trip_keeps_every_field_and_sorts_by_id(tmp_path):
     first = recording(
-        "b", sex="F", text='quotes ", commas\nand lines, ü', licence="x, y"
+        "b", sex="F", text='quotes ", commas\nand lines, ü', license="x, y"
     )
     second = recording(
         "a", kind="noise", split="user_test", speaker="", label="rain"

@@ -104,7 +104,7 @@ def test_estoi_falls_with_noise_and_refuses_too_little_speech(speech_like):
 
 
 def test_stoi_is_not_estoi(speech_like):
-    """SpeechBrain's Voicebank recipe logs the one under the other's name."""
+    """In SpeechBrain, Voicebank/MTL/ASR_enhance calls STOI eSTOI."""
     pytest.importorskip("pystoi")
     signals = {
         "estimate": speech_like + 0.5 * noise_like(speech_like),

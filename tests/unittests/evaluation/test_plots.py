@@ -7,7 +7,6 @@ from pictures import assert_picture, points
 from speechbrain_ext.evaluation import (
     bars,
     residual_noise_against_snr,
-    scatter,
     training_curves,
 )
 
@@ -102,23 +101,3 @@ def test_bars_show_mean_and_seeds(tmp_path, figures):
     arm = {"name": "D", "values": [math.nan]}
     with pytest.raises(ValueError, match="arm 'D' has no finite value"):
         bars(path, arms=[arm], label="dB")
-
-
-def test_scatter_drops_what_is_not_finite(tmp_path, figures):
-    groups = [
-        {"name": "a", "x": [0.0, 1.0, math.nan], "y": [1.0, 2.0, 3.0]},
-        {"name": "b", "x": [0.5], "y": [0.0]},
-    ]
-    path = scatter(
-        tmp_path / "scatter.png",
-        groups=groups,
-        x_label="before (dB)",
-        y_label="after (dB)",
-        diagonal=True,
-    )
-    assert_picture(path)
-    first = figures[0].axes[0].collections[0]
-    assert first.get_offsets().tolist() == [[0.0, 1.0], [1.0, 2.0]]
-    nothing = {"name": "a", "x": [math.nan], "y": [1.0]}
-    with pytest.raises(ValueError, match="no group has a finite point"):
-        scatter(path, groups=[nothing], x_label="x", y_label="y")

@@ -1,5 +1,4 @@
 import csv
-import json
 import math
 
 import pytest
@@ -52,29 +51,6 @@ def test_csv_holds_every_row_at_full_precision(table, tmp_path):
     assert rows[0]["pesq_nb"] == "nan" and rows[2]["pesq_nb"] == ""
     assert float(rows[4]["si_sdr"]) == 1 / 3
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
-
-
-def test_json_is_valid_and_keeps_the_info(table, tmp_path):
-    info = {"seed": 1, "lambda": [0.3, math.inf]}
-    path = table.write_json(tmp_path / "metrics.json", info=info)
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} is not JSON")
-
-    content = json.loads(path.read_text(), parse_constant=refuse)
-    assert content["info"] == {"seed": 1, "lambda": [0.3, None]}
-    assert content["rows"] == 4
-    assert content["metrics"]["si_sdr"]["mean"] == 10.0
-    assert content["metrics"]["pesq_nb"]["std"] is None
-
-
-def test_a_failed_write_leaves_the_old_file(table, tmp_path):
-    path = table.write_json(tmp_path / "metrics.json")
-    before = path.read_text()
-    with pytest.raises(TypeError):
-        table.write_json(path, info={"model": object()})
-    assert path.read_text() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def test_a_row_is_added_once(table):

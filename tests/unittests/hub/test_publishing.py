@@ -308,7 +308,7 @@ def test_full_disk_is_told(hub, folder, capsys, waits, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(release.shutil, "copyfile", full)
         said = failed(capsys, folder, "--repo", "me/ring")
-    assert "No space left" in said and "Make room" in said
+    assert "No space left" in said and "Free some space" in said
     monkeypatch.setattr("huggingface_hub.HfApi.snapshot_download", full)
     said = failed(capsys, folder, "--repo", "me/ring")
     assert "me/ring: could not load the release back" in said

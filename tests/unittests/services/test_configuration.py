@@ -1,6 +1,6 @@
 import pytest
 
-from speechbrain_ext.services.configuration import load_hparams
+from hparams import load_hparams
 from speechbrain_ext.services.options import find_mistakes
 
 FILE = """

@@ -98,6 +98,20 @@ def test_what_could_not_be_released_is_told_before_the_training(recipe):
     assert not Path("results").exists()
 
 
+def test_a_preparation_that_fails_leaves_no_folder(recipe):
+    path, _ = recipe
+    text = YAML.replace("folder: !ref <output_folder>", "folder: nowhere")
+    path.write_text(text)
+    with pytest.raises(FileNotFoundError):
+        launcher.launch(path, [])
+    assert not Path("results/1").exists()
+    # one that was there stays
+    Path("results/1").mkdir()
+    with pytest.raises(FileNotFoundError):
+        launcher.launch(path, [])
+    assert Path("results/1").exists()
+
+
 def test_another_setting_is_refused_where_a_checkpoint_is(recipe):
     path, _ = recipe
     launcher.launch(path, [])

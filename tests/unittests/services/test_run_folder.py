@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from hub_folders import SEPFORMER, sepformer
 
+from speechbrain_ext.services.release import count_parameters
 from speechbrain_ext.services.results import read_examples
 from speechbrain_ext.services.run_folder import RunFolder
 from speechbrain_ext.training import ResultsWriter
@@ -80,3 +82,11 @@ def test_examples_have_the_scores_of_the_mixture_that_they_name(
     assert second.scores == [{"si_snr": 1.0}, {"si_snr": 3.0}]
     expected = mixture if matched else mixture / 4
     torch.testing.assert_close(first.estimates[0], expected)
+
+
+def test_a_card_counts_parameters_without_buffers():
+    module = sepformer()
+    weights = module.state_dict()
+    count = sum(p.numel() for p in module.parameters())
+    assert sum(value.numel() for value in weights.values()) > count
+    assert count_parameters(SEPFORMER) == count

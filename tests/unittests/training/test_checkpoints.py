@@ -77,7 +77,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, error):
         checkpointer.save_checkpoint()
     assert list(tmp_path.iterdir()) == before
     told = describe_error(raised.value)
-    assert str(tmp_path) in told and "MB are free there. Make room" in told
+    assert str(tmp_path) in told and "Free some space" in told
 
 
 def test_a_limit_of_the_system_is_told(tmp_path):
