@@ -1,4 +1,4 @@
-"""What transformer layers share: attention by the fastest way, sums."""
+"""What transformer layers share: attention, sums and ReLU done fast."""
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +54,10 @@ def attend(
 
 
 def add(new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
-    """Add `old` to `new`, in the place of `new` where nothing is rounded.
+    """Add `old` to `new`, in the place of `new` where nobody can tell.
+
+    That is without gradients (an overwritten output of a linear map, which is
+    a view, costs the gradient two copies), and where nothing is rounded.
 
     Arguments
     ---------
@@ -72,6 +75,26 @@ def add(new: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
     >>> add(torch.ones(2, dtype=torch.bfloat16), torch.ones(2)).dtype
     torch.float32
     """
-    if new.dtype == old.dtype:
-        return new.add_(old)
-    return new + old
+    if new.requires_grad or new.dtype != old.dtype:
+        return new + old
+    return new.add_(old)
+
+
+def relu(new: torch.Tensor) -> torch.Tensor:
+    """Apply ReLU, in the place of `new` without gradients (see `add`).
+
+    Arguments
+    ---------
+    new : torch.Tensor
+        The output of a linear map, which nobody else needs.
+
+    Returns
+    -------
+    rectified : torch.Tensor
+
+    Example
+    -------
+    >>> relu(torch.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
+    """
+    return new.relu() if new.requires_grad else new.relu_()

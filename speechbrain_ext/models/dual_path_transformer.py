@@ -63,7 +63,7 @@ class TransformerLayer(nn.Module):
         self.feedforward = nn.Sequential(
             nn.LayerNorm(channels),
             nn.Linear(channels, feedforward),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.Linear(feedforward, channels),
         )
 

@@ -12,7 +12,7 @@ from speechbrain.lobes.models.transformer.Transformer import (
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from speechbrain_ext.models.attention import add, attend
+from speechbrain_ext.models.attention import add, attend, relu
 from speechbrain_ext.models.chunks import join_chunks, split_frames
 
 
@@ -25,7 +25,7 @@ class LeanDualPath(Dual_Path_Model):
 
     - channels stay on the last axis, so that each transformer costs one copy;
     - attention is fused, and its weights are never stored;
-    - what no gradient needs is overwritten;
+    - without gradients, what is no longer needed is overwritten;
     - the chunks are added up before the last convolutions, not after.
 
     Arguments
@@ -168,7 +168,7 @@ def transform(
     first, activation, inner_dropout, second = layer.pos_ffn.ffn
     hidden = first(layer.norm2(frames))
     if isinstance(activation, nn.ReLU):
-        hidden = hidden.relu_()
+        hidden = relu(hidden)
     else:
         hidden = activation(hidden)
     return add(layer.dropout2(second(inner_dropout(hidden))), frames)
