@@ -34,7 +34,9 @@ class LeanDualPath(Dual_Path_Model):
         As SpeechBrain's `Dual_Path_Model` takes them.
     checkpointing : bool
         Whether training computes each layer twice, to keep only its input in
-        memory: about a third more time for a fraction of the memory.
+        memory: about a third more time for a fraction of the memory. (On a
+        CPU under Linux, glibc keeps most of what is freed, unless the
+        environment has MALLOC_MMAP_THRESHOLD_=1000000.)
 
     Raises
     ------
