@@ -22,6 +22,7 @@ from speechbrain_ext.evaluation.measures import (
     sdr,
     stoi,
 )
+from speechbrain_ext.losses.residual_noise import residual_noise
 from speechbrain_ext.losses.si_sdr import si_sdr
 
 logger = logging.getLogger(__name__)
@@ -132,6 +133,33 @@ def column_of(name):
 
 # What means something against noisy targets, or without any.
 WITHOUT_CLEAN = ("si_sdr", "dnsmos")
+# The columns of the residual noise, from the parts that it returns.
+_NOISE_COLUMNS = {
+    "residual_noise_db": "level_db",
+    "a_own": "own",
+    "a_other": "other",
+    "interference_db": "interference_db",
+    "artifact_db": "artifact_db",
+}
+
+
+def residual_noise_columns(
+    *, estimates: torch.Tensor, speech: torch.Tensor, noise: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Compute the columns of `residual_noise`.
+
+    Arguments
+    ---------
+    estimates, speech, noise : torch.Tensor
+        Shape (batch, sources, time).
+
+    Returns
+    -------
+    columns : dict of torch.Tensor
+        By column (see COLUMNS), shape (batch, sources).
+    """
+    parts = residual_noise(estimates=estimates, speech=speech, noise=noise)
+    return {column: parts[part] for column, part in _NOISE_COLUMNS.items()}
 
 
 class SeparationMetrics:

@@ -1,4 +1,4 @@
-"""What the package imports and reads is declared in setup.cfg."""
+"""What is imported, read and named anywhere is there and declared."""
 
 import ast
 import configparser
@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import re
 import sys
+from pydoc import locate
 
 import pytest
 from checkout import ROOT, tracked_files
@@ -133,3 +134,18 @@ def test_every_file_of_the_package_is_in_the_wheel():
         if path.is_relative_to(PACKAGE) and path.suffix != ".py"
     }
     assert files - listed == set()
+
+
+def test_every_name_in_a_yaml_file_is_there():
+    pattern = re.compile(r"!(?:new|name|apply):(speechbrain_ext[\w.]+)")
+    named = {
+        (name, path)
+        for path in tracked_files()
+        if path.suffix == ".yaml"
+        for name in pattern.findall(path.read_text(encoding="utf-8"))
+    }
+    assert len({name for name, _ in named}) > 20
+    missing = [
+        f"{path}: {name}" for name, path in sorted(named) if not locate(name)
+    ]
+    assert not missing

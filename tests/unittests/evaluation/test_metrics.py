@@ -28,6 +28,25 @@ def scene():
     }
 
 
+def test_columns_of_the_residual_noise(scene):
+    # orthogonal as they are: noises 0.5 times as strong as the speech
+    speech = scene["targets"]
+    other = scene["mixture"] - speech.sum(0)
+    noise = torch.stack((0.3 * other, 0.7 * other))
+    columns = metrics.residual_noise_columns(
+        estimates=(speech + 0.4 * noise)[None],
+        speech=speech[None],
+        noise=noise[None],
+    )
+    assert set(columns) <= set(COLUMNS)
+    # its own noise and the other's are the same signal: only the sum is known
+    expected = 20 * torch.tensor([0.4 * 0.3, 0.4 * 0.7]).log10()
+    expected += 10 * torch.tensor(0.5).log10()
+    torch.testing.assert_close(
+        columns["residual_noise_db"][0].float(), expected, atol=1e-2, rtol=0
+    )
+
+
 def test_golden_values_of_an_orthogonal_scene(scene):
     measure = SeparationMetrics(sample_rate=8000, metrics=["si_sdr"])
     rows = measure(**scene)
