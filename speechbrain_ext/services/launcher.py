@@ -41,7 +41,7 @@ from speechbrain_ext.services.identity import (
 from speechbrain_ext.services.output_folder import claim_output
 from speechbrain_ext.services.release import require_releasable
 from speechbrain_ext.services.results import make_results
-from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
+from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE, START
 from speechbrain_ext.services.stages import (
     find_stages,
     identify_stages,
@@ -291,7 +291,8 @@ def identity_of(
     if start is not None:
         # wherever the output folder is
         place = str(start.place(command.checked.values["output_folder"]))
-        text = replace_text(read_plain(text), place, start.digest)
+        text = replace_text(read_plain(text), place, START)
+        text["start_from"] = start.digest
     return run_identity(
         text,
         run_opts=vars(command.run_opts),

@@ -94,7 +94,7 @@ def find_start(place: str | os.PathLike, *, selection: str | None) -> Path:
         raise ValueError(
             f"start_from: the checkpoints in {save} were not measured by "
             f"selection {selection!r}; choose the one that the run was made "
-            "with"
+            f"with, or give {folder / RELEASE}"
         )
     return found.path
 
