@@ -364,10 +364,11 @@ def require_fitting(start: Start, text: str) -> None:
     tree, adapts = YAML().load(text), is_adapted(plain_values(text))
     rate, said = tree["sample_rate"], f"start_from: {start.name}"
     if start.sample_rate not in (rate, None):
-        fix = "leave --sample_rate out" if adapts else FIX
         raise ValueError(
             f"{said} works at {start.sample_rate} Hz, and sample_rate is "
-            f"{rate}; give --sample_rate={start.sample_rate}, or {fix}"
+            f"{rate}; give --sample_rate={start.sample_rate}"
+            + ", or leave --sample_rate out"
+            * adapts
         )
     if adapts:
         wanted = tree[SEPARATOR]["num_sources"]
@@ -383,9 +384,10 @@ def require_fitting(start: Start, text: str) -> None:
             )
         if start.num_sources != wanted:
             raise ValueError(
-                f"{said} gives {start.num_sources} sources, and mixtures of "
-                f"{wanted} talkers are trained with; take a separator for "
-                f"{wanted} talkers"
+                f"{said} has {start.num_sources} output"
+                + "s" * (start.num_sources != 1)
+                + f", and mixtures of {wanted} talkers are trained with; take "
+                f"a separator for {wanted} talkers"
             )
         return
     stream = io.StringIO()

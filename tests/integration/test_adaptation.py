@@ -19,6 +19,7 @@ from commands import (
     worker_command,
 )
 from hub_folders import LAYOUTS, write_folder, write_spectral
+from hub_server import start_hub
 from trees import make_folder
 
 from speechbrain_ext.hub import load_folder
@@ -89,12 +90,12 @@ def test_a_model_must_be_named(options):
         (
             {"num_sources": 3},
             {},
-            "model gives 3 sources, and mixtures of 2 talkers are trained",
+            "model has 3 outputs, and mixtures of 2 talkers are trained",
         ),
         (
             {"num_sources": 1},
             {},
-            "model gives 1 sources, and mixtures of 2 talkers are trained",
+            "model has 1 output, and mixtures of 2 talkers are trained",
         ),
     ],
     ids=["rate", "three", "one"],
@@ -174,6 +175,23 @@ def test_the_weights_identify_a_run(options, tmp_path):
     assert str(tmp_path) not in json.dumps(found)
 
 
+def test_a_model_of_the_hub_is_the_same_as_its_folder(
+    options, tmp_path, monkeypatch
+):
+    hub = start_hub(tmp_path, monkeypatch)
+    write_spectral(tmp_path / "model")
+    files = (tmp_path / "model").iterdir()
+    hub.add("me/model", {path.name: path.read_bytes() for path in files})
+    found = []
+    for place in ("me/model", f"me/model@{hub.repos['me/model'].head}"):
+        options["start_from"] = place
+        found.append(identity_of(*check_recipe(ADAPT, words_of(options))))
+    options["start_from"] = tmp_path / "model"
+    found.append(identity_of(*check_recipe(ADAPT, words_of(options))))
+    hub.close()
+    assert found[0] == found[1] == found[2]
+
+
 # Trained --------------------------------------------------------------------
 
 
@@ -225,6 +243,23 @@ def test_speechbrain_s_layout_goes_in_and_comes_out(options, tmp_path):
     make_results(out)
     assert {path: path.read_bytes() for path in files} == files
     assert_same_output(released(out), expected)
+
+
+@pytest.mark.slow
+def test_the_card_names_the_model_of_the_hub(options, tmp_path, monkeypatch):
+    hub = start_hub(tmp_path, monkeypatch)
+    write_folder(tmp_path / "model", *LAYOUTS["conv_tasnet"])
+    files = (tmp_path / "model").iterdir()
+    hub.add("me/model", {path.name: path.read_bytes() for path in files})
+    options["start_from"] = "me/model@main"
+    launch(ADAPT, words_of(options))
+    commit = hub.repos["me/model"].head
+    hub.close()
+    card = (tmp_path / "out/release/README.md").read_text()
+    assert f"It is `me/model@{commit}`, adapted to" in card
+    assert "--start_from=me/model@main" in card
+    assert "\nlicense: other\n" in card and "license is not stated" in card
+    assert load_folder(tmp_path / "out").modules.keys() >= {"masknet"}
 
 
 @pytest.mark.slow
