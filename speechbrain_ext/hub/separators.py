@@ -1,4 +1,4 @@
-"""Loading the separators of a pool."""
+"""Loading separators: those of a pool, and the one that a run adapts."""
 
 import os
 from pathlib import Path
@@ -61,5 +61,50 @@ def load_separator(
         raise ValueError(
             f"{path} works at {rate} Hz, and sample_rate is {sample_rate}; "
             "take separators of that rate"
+        )
+    return separator
+
+
+def load_start(
+    folder: str | os.PathLike, *, sample_rate: int, num_sources: int
+) -> torch.nn.Module:
+    """Load the separator that a run adapts, as one module, to be trained on.
+
+    Arguments
+    ---------
+    folder : str or PathLike
+        In hub layout: see `load_folder`.
+    sample_rate : int
+        Of the mixtures, in Hz.
+    num_sources : int
+        Talkers in a mixture.
+
+    Returns
+    -------
+    separator : torch.nn.Module
+        Mixtures (batch, time) to estimates (batch, num_sources, time).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it holds no separator, or one for another sample rate or number of
+        talkers.
+
+    Example
+    -------
+    >>> load_start("/nowhere", sample_rate=8000, num_sources=2)
+    Traceback (most recent call last):
+    FileNotFoundError: there is no separator /nowhere
+    """
+    path = Path(folder)
+    separator = load_separator(
+        path.name, folder=path.parent, sample_rate=sample_rate
+    )
+    if separator.num_sources != num_sources:
+        raise ValueError(
+            f"{path} gives {separator.num_sources} sources, and mixtures of "
+            f"{num_sources} talkers are trained with"
         )
     return separator

@@ -22,6 +22,7 @@ from speechbrain_ext.services.output_folder import (
     find_absent_sources,
     find_place_mistakes,
 )
+from speechbrain_ext.services.start import Start
 from speechbrain_ext.training.processes import is_bfloat16_fast
 
 _DEFAULTS = vars(RunOptions())
@@ -56,12 +57,15 @@ class CheckedCommand(NamedTuple):
         Of SpeechBrain's Brain.
     words : list of str
         The options of SpeechBrain's Brain that the file has no keys for.
+    start : Start, optional
+        The separator that it starts from.
     """
 
     hparams_file: str
     checked: CheckedHparams
     run_opts: RunOptions
     words: list[str]
+    start: Start | None = None
 
 
 def check_command_line(

@@ -162,7 +162,8 @@ def check_hparams(
         values[key] = value
     for key, value in tree.items():
         if _is_required(value) and key not in values:
-            mistakes.append(f"{key}: required, give it as --{key}=VALUE")
+            told = _comment_at(path, key)
+            mistakes.append(f"{key}: required, give it as --{key}=VALUE{told}")
             values[key] = "-"
     text, plain = _resolve(path, values)
     mistakes += find_mistakes(plain, rules)
@@ -183,6 +184,13 @@ def check_hparams(
 def _is_required(value: object) -> bool:
     tag = getattr(getattr(value, "tag", None), "value", None)
     return tag == "!PLACEHOLDER"
+
+
+def _comment_at(path: str | os.PathLike, key: str) -> str:
+    """Give the comment behind a key, in brackets; empty if there is none."""
+    text = Path(path).read_text(encoding="utf-8")
+    found = re.search(rf"(?m)^{re.escape(key)}:[^#\n]*#\s*(.+)$", text)
+    return f" ({found[1].strip()})" if found else ""
 
 
 def _resolve(path: str | os.PathLike, values: Mapping) -> tuple[str, dict]:

@@ -157,6 +157,33 @@ def _plain(node: object) -> object:
     return {tag: value} if named else value
 
 
+def replace_text(value: object, old: str, new: str) -> object:
+    """Replace a text wherever it stands in plain values.
+
+    Arguments
+    ---------
+    value : object
+        From `read_plain`.
+    old, new : str
+        What is looked for, and what stands there instead.
+
+    Returns
+    -------
+    value : object
+        A copy.
+
+    Example
+    -------
+    >>> replace_text({"net": {"!apply:load": ["a/b"]}}, "a/b", "c")
+    {'net': {'!apply:load': ['c']}}
+    """
+    if isinstance(value, dict):
+        return {k: replace_text(item, old, new) for k, item in value.items()}
+    if isinstance(value, list):
+        return [replace_text(item, old, new) for item in value]
+    return new if value == old else value
+
+
 def test_settings(text: str) -> dict:
     r"""Collect the settings of the tests, without which no figures compare.
 

@@ -29,22 +29,30 @@ from speechbrain_ext.hub import training_command
 from speechbrain_ext.services.command_line import (
     CheckedCommand,
     check_command_line,
+    split_options,
 )
 from speechbrain_ext.services.identity import (
+    read_plain,
     remember_run,
+    replace_text,
     require_same_run,
     run_identity,
 )
 from speechbrain_ext.services.output_folder import claimed
 from speechbrain_ext.services.release import require_releasable
 from speechbrain_ext.services.results import make_results
-from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE
+from speechbrain_ext.services.run_folder import DESCRIPTION, REFERENCE, START
 from speechbrain_ext.services.stages import (
     find_stages,
     identify_stages,
     is_of_a_stage,
 )
-from speechbrain_ext.services.start import find_start
+from speechbrain_ext.services.start import (
+    SEPARATOR,
+    find_start,
+    place_start,
+    require_fitting,
+)
 
 
 def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
@@ -78,6 +86,10 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
         if main:
             identify(command, folder, declared)
             describe(description, hparams_file, folder)
+        elif command.start is not None:
+            command.start.wait(folder)
+        # its weights are in the folder, and need no memory here
+        command = command._replace(start=None)
         if hasattr(declared, "list_stages"):
             # finished stages of another run are in the output folder
             command.words.append("--start_from=null")
@@ -175,14 +187,25 @@ def check_recipe(
     recipe = script.parent
     declared = load_options(recipe / "options.py")
     declared = getattr(declared, "SCRIPTS", {}).get(script.stem, declared)
+    starts = []
+
+    def find_all_places(values):
+        if hasattr(declared, "list_stages") or SEPARATOR not in values:
+            return find_places(values, hasattr(declared, "list_stages"))
+        _, given, _ = split_options([str(hparams_file), *words])
+        places, start = place_start(hparams_file, values, given)
+        starts.append(start)
+        return places
+
     command = check_command_line(
         [str(hparams_file), *words],
         declared.RULES,
         declared.find_conflicts,
-        lambda values: find_places(
-            values, staged=hasattr(declared, "list_stages")
-        ),
+        find_all_places,
     )
+    for start in filter(None, starts):
+        require_fitting(start, command.checked.text)
+        command = command._replace(start=start)
     return command, declared
 
 
@@ -235,6 +258,8 @@ def identify(
             start_from=values.get("start_from"),
         )
     remember_run(folder, identity)
+    if command.start is not None:
+        command.start.keep(folder)
 
 
 def identity_of(
@@ -261,8 +286,14 @@ def identity_of(
     """
     stage = command.checked.values.get("stage")
     unread = getattr(declared, "STAGES", {}).get(stage, ())
+    text, start = command.checked.text, command.start
+    if start is not None:
+        # wherever the output folder is
+        place = str(start.place(command.checked.values["output_folder"]))
+        text = replace_text(read_plain(text), place, START)
+        text["start_from"] = start.digest
     return run_identity(
-        command.checked.text,
+        text,
         run_opts=vars(command.run_opts),
         free=[*getattr(declared, "FREE", ()), *unread],
         bound=getattr(declared, "BOUND", ()),

@@ -30,6 +30,7 @@ from speechbrain_ext.hub.loading import read_plan
 from speechbrain_ext.hub.refusal import LIMITS
 from speechbrain_ext.hub.weights import read_weights
 from speechbrain_ext.services.described import TEMPLATES, inner_name
+from speechbrain_ext.services.identity import read_plain
 from speechbrain_ext.services.run_folder import (
     HYPERPARAMS,
     RunFolder,
@@ -37,6 +38,9 @@ from speechbrain_ext.services.run_folder import (
     plain_values,
     render,
 )
+
+# what gives an adapted run its separator
+LOADED = "load_start"
 
 
 def require_releasable(text: str, description: Path) -> None:
@@ -55,6 +59,8 @@ def require_releasable(text: str, description: Path) -> None:
         Saying what the release's hyperparams.yaml may not hold.
     """
     told = YAML(typ="safe").load(description.read_text(encoding="utf-8"))
+    if is_adapted(plain_values(text)):
+        return  # what it adapts was read from a release
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, HYPERPARAMS)
         path.write_text(text, encoding="utf-8")
@@ -107,6 +113,43 @@ def released_modules(description: Mapping, values: Mapping) -> dict[str, str]:
     }
 
 
+def is_adapted(values: Mapping) -> bool:
+    """Tell whether a run takes its separator from what it starts from."""
+    separator = values.get("separator")
+    is_built = isinstance(separator, Mapping)
+    return is_built and separator.get("class") == LOADED
+
+
+def describe_release(run: RunFolder) -> tuple[str, dict[str, str]]:
+    """Compose the hyperparams.yaml of a release, and say where its parts are.
+
+    Arguments
+    ---------
+    run : RunFolder
+        Of the release.
+
+    Returns
+    -------
+    text : str
+        Of an adapted separator, that of the one it started from.
+    modules : dict
+        Name of each module in it to its key among the checkpoint's.
+    """
+    if not is_adapted(run.values):
+        path = run.folder / HYPERPARAMS
+        text = inference_text(path, run.description, run.values)
+        return text, released_modules(run.description, run.values)
+    if run.start is None:
+        raise FileNotFoundError(
+            f"{run.folder} does not hold the separator that it started from; "
+            "run the training's command again"
+        )
+    text = (run.start / HYPERPARAMS).read_text(encoding="utf-8")
+    names = read_plain(text)["modules"]
+    whole = "separator" in names
+    return text, {n: n if whole else f"separator.{n}" for n in names}
+
+
 def inference_text(path: Path, description: Mapping, values: Mapping) -> str:
     """Compose the hyperparams.yaml of a release."""
     if "hyperparams" in description:
@@ -147,18 +190,22 @@ def make_release(
         For `python -m speechbrain_ext.hub`.
     """
     selection = selection or run.values["selection"]
-    weights = read_checkpoint(run, selection)
-    corpus = describe_corpus(run.values.get("prepare", {}))
-    hyperparams = inference_text(
-        run.folder / HYPERPARAMS, run.description, run.values
+    text, modules = describe_release(run)
+    weights = read_checkpoint(
+        find_files(run.folder / "save", selection), modules
     )
+    told = plain_values(text)
+    corpus = describe_corpus(run.values.get("prepare", {}))
     more = {
-        "parameters": count_parameters(hyperparams),
+        "parameters": count_parameters(text),
         "trained_on": run.training_data(),
         "corpus": corpus,
         "selection": selection,
         "stages": run.stages,
+        "adapted": is_adapted(run.values),
     }
+    if is_adapted(run.values):
+        more["separator"] = told.get("separator", told.get("masknet"))
     texts = {
         name: render(text, run, **more) if isinstance(text, str) else text
         for name, text in run.description["card"].items()
@@ -178,7 +225,7 @@ def make_release(
     )
     return build_release(
         run.folder / inner_name(folder),
-        hyperparams=hyperparams,
+        hyperparams=text,
         modules={
             name: SimpleNamespace(state_dict=lambda part=part: part)
             for name, part in weights.items()
@@ -215,23 +262,30 @@ def card_metric(run: RunFolder, name: str, value: float, corpus: str) -> Metric:
     )
 
 
-def read_checkpoint(run: RunFolder, selection: str) -> dict:
-    """Read the weights of a checkpoint, by the names of the release."""
-    save, found = run.folder / "save", None
+def find_files(save: Path, selection: str) -> dict[str, Path]:
+    """Find the files of a run's selected checkpoint, by module."""
+    found = None
     if save.is_dir():
         found = Checkpointer(save).find_checkpoint(min_key=selection)
     if found is None:
         raise FileNotFoundError(f"{save} holds no checkpoint to release")
+    return found.paramfiles
+
+
+def read_checkpoint(
+    files: Mapping[str, Path], modules: Mapping[str, str]
+) -> dict[str, dict]:
+    """Read the weights of a checkpoint, by the names of the release."""
     weights = {}
-    for name, key in released_modules(run.description, run.values).items():
-        if name in found.paramfiles:
-            weights[name] = read_weights(found.paramfiles[name])
+    for name, key in modules.items():
+        if name in files:
+            weights[name] = read_weights(files[name])
             continue
         # a part of what the checkpoint holds
         whole, _, part = key.partition(".")
         weights[name] = {
             weight.removeprefix(f"{part}."): value
-            for weight, value in read_weights(found.paramfiles[whole]).items()
+            for weight, value in read_weights(files[whole]).items()
             if weight.startswith(f"{part}.")
         }
     return weights

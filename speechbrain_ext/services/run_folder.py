@@ -26,6 +26,9 @@ RESULTS = "test_results.csv"
 HISTORY = "history.csv"
 REFERENCE = "reference.json"
 COMMAND = "command.txt"
+# what a run started from, in its folder: each model by its digest, and in it
+# a file that says what it was called
+START, ORIGIN = "start", "origin.json"
 # columns of the test results that are no scores
 NAMES = ("id", "source", "test", "separator", "reference", "hypothesis")
 
@@ -205,6 +208,20 @@ class RunFolder:
             if path.is_file()
         }
 
+    @property
+    def start(self) -> Path | None:
+        """The folder that keeps the separator that it started from."""
+        name = Path(str(self.values.get("start_from"))).name
+        folder = self.folder / START / name
+        return folder if (folder / ORIGIN).is_file() else None
+
+    @functools.cached_property
+    def started_from(self) -> dict | None:
+        """What that separator is called, and its license."""
+        if self.start is None:
+            return None
+        return json.loads((self.start / ORIGIN).read_text(encoding="utf-8"))
+
     @functools.cached_property
     def reference(self) -> dict | None:
         """The stored figures that this run is compared with, if any."""
@@ -279,7 +296,8 @@ class RunFolder:
 
 def render(text: str, run: RunFolder, **more: object) -> str:
     """Fill in a text of report.yaml."""
-    filled = TEMPLATES.from_string(text).render({**run.values, **more})
+    known = {**run.values, "started_from": run.started_from, **more}
+    filled = TEMPLATES.from_string(text).render(known)
     if "\n" in text.strip():
         return filled
     return " ".join(filled.split())

@@ -25,6 +25,7 @@ from commands import (
     table_rows,
 )
 from estimator_folders import write_estimator
+from hub_folders import write_spectral
 from speechbrain.utils.checkpoints import Checkpointer
 from trees import (
     make_folder,
@@ -68,6 +69,7 @@ def trees(tmp_path_factory, recordings, prepared):
     for number in range(6):
         write_noise(folder / f"noise/rain/{number}.wav")
     write_estimator(folder / "estimator")
+    write_spectral(folder / "separator")
     return folder
 
 

@@ -1,6 +1,7 @@
 """Small folders in the layout that SpeechBrain publishes."""
 
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from speechbrain.lobes.models.conv_tasnet import MaskNet
 
 from speechbrain_ext.models import MaskingSeparator, SepFormer, SNRPredictor
@@ -96,6 +97,23 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
+# of a run of ours; its separator may be built by other options
+SPECTRAL = """
+sample_rate: {sample_rate}
+separator: !new:speechbrain_ext.models.SpectralConvTasNet
+  num_sources: {num_sources}
+  n_fft: 64
+  hop: 32
+  channels: 8
+  hidden: 8
+  blocks: 1
+  repeats: 1
+modules: {{separator: !ref <separator>}}
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+  loadables: {{separator: !ref <separator>}}
+"""
+
+
 def predictor():
     return SNRPredictor(n_fft=32, hop=16, hidden=2, layers=1).eval()
 
@@ -131,4 +149,15 @@ def write_folder(folder, text=CONV_TASNET, build=conv_tasnet):
     for name in PIECES:
         weights = getattr(separator, name).state_dict()
         torch.save(weights, folder / f"{name}.ckpt")
+    return separator
+
+
+def write_spectral(folder, sample_rate=8000, num_sources=2):
+    """Make a small release of ours; gives its separator."""
+    folder.mkdir(exist_ok=True)
+    text = SPECTRAL.format(sample_rate=sample_rate, num_sources=num_sources)
+    (folder / "hyperparams.yaml").write_text(text)
+    (folder / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# It\n")
+    separator = load_hyperpyyaml(text)["separator"].eval()
+    torch.save(separator.state_dict(), folder / "separator.ckpt")
     return separator

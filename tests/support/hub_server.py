@@ -87,6 +87,24 @@ class Hub:
         ]
 
 
+def start_hub(folder, monkeypatch):
+    """A hub that the real client asks, with nothing of the user's."""
+    server = Hub()
+    for name, value in {
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_CACHE": str(folder / "cache"),
+        "HF_TOKEN_PATH": str(folder / "token"),
+        # what HF_ENDPOINT sets when the client is imported
+        "ENDPOINT": server.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": server.url
+        + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_DISABLE_PROGRESS_BARS": True,
+    }.items():
+        monkeypatch.setattr("huggingface_hub.constants." + name, value)
+    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    return server
+
+
 def git_hash(content):
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 

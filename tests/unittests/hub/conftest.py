@@ -2,7 +2,7 @@ import sys
 
 import pytest
 from hub_folders import write_folder
-from hub_server import Hub
+from hub_server import start_hub
 
 from speechbrain_ext.hub import retry
 
@@ -55,19 +55,6 @@ def waits(monkeypatch):
 @pytest.fixture
 def hub(tmp_path, monkeypatch, waits):
     """The real client, a hub of our own, and nothing of the user's."""
-    constants = "huggingface_hub.constants."
-    server = Hub()
-    for name, value in {
-        "HF_HUB_DISABLE_XET": True,
-        "HF_HUB_CACHE": str(tmp_path / "cache"),
-        "HF_TOKEN_PATH": str(tmp_path / "token"),
-        # what HF_ENDPOINT sets when the client is imported
-        "ENDPOINT": server.url,
-        "HUGGINGFACE_CO_URL_TEMPLATE": server.url
-        + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_DISABLE_PROGRESS_BARS": True,
-    }.items():
-        monkeypatch.setattr(constants + name, value)
-    monkeypatch.setenv("HF_TOKEN", "hf_test")
+    server = start_hub(tmp_path, monkeypatch)
     yield server
     server.close()

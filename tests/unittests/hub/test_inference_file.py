@@ -159,7 +159,10 @@ def save(text, path, overrides=None):
 
 
 @pytest.mark.parametrize(
-    "path", sorted(RECIPE.glob("*.yaml")), ids=lambda p: p.stem
+    "path",
+    # that file has no network of its own
+    sorted({*RECIPE.glob("*.yaml")} - {RECIPE / "ring_adapt.yaml"}),
+    ids=lambda p: p.stem,
 )
 def test_every_file_of_the_recipe(path, tmp_path):
     text = path.read_text()
