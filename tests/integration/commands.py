@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import importlib
+import inspect
 import io
 import os
 import shlex
@@ -75,7 +76,12 @@ def launch_here(hparams_file, *words, **options):
     ):
         patch.setattr(sb_logger, "get_environment_description", lambda: "none")
         spare_layout(patch)
-        launch(hparams_file, words)
+        try:
+            launch(hparams_file, words)
+        finally:
+            # it remembers that the recipe's file was the main module
+            inspect.modulesbyfile.clear()
+            inspect._filesbymodname.clear()
     return output.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,17 +9,16 @@ from commands import (
     HPARAMS,
     SMALL,
     assert_equal,
-    kill_at,
-    load_rank,
+    launch_here,
     mistake_in,
     run,
     train_command,
     with_processes,
-    worker_command,
 )
 from hub_folders import LAYOUTS, write_folder, write_spectral
 from hub_server import start_hub
 from trees import make_folder
+from workers import kill_at, train
 
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.hub.separators import load_start
@@ -69,7 +67,7 @@ def test_the_model_decides_on_the_sample_rate(options, tmp_path):
 
 
 def mistake(file, options):
-    return mistake_in(launch, train_command(file, **options)[2:])
+    return mistake_in(file, **options)
 
 
 def test_a_model_must_be_named(options):
@@ -211,7 +209,7 @@ def test_speechbrain_s_layout_goes_in_and_comes_out(options, tmp_path):
     before = write_folder(source, *LAYOUTS["sepformer"])
     (source / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# It\n")
     options["start_from"] = source
-    run(train_command(ADAPT, **options))
+    launch_here(ADAPT, **options)
     # what was trained, in the network of the source
     (trained,) = out.glob("save/CKPT*/separator.ckpt")
     weights = torch.load(trained)
@@ -234,7 +232,7 @@ def test_speechbrain_s_layout_goes_in_and_comes_out(options, tmp_path):
     # another model is another run
     write_folder(tmp_path / "other", *LAYOUTS["sepformer"])
     options["start_from"] = tmp_path / "other"
-    said = run(train_command(ADAPT, **options), expect=1)
+    said = mistake_in(ADAPT, **options)
     assert "holds a run with another start_from; resuming" in said
     assert len([*(out / "start").iterdir()]) == 1
     # its page and release need the source no more
@@ -282,7 +280,7 @@ def test_an_adapted_run_is_adapted_again_and_starts_others(options, tmp_path):
         )
     )
     again = {"output_folder": second, "start_from": first}
-    run(train_command(ADAPT, **options | still | again))
+    launch_here(ADAPT, **options | still | again)
     # by its release, into the network that another file builds
     again = {
         "output_folder": third,
@@ -296,7 +294,7 @@ def test_an_adapted_run_is_adapted_again_and_starts_others(options, tmp_path):
         "clean_speech_known": False,
     }
     file = HPARAMS / "ablation_real.yaml"
-    run(train_command(file, **options | still | again))
+    launch_here(file, **options | still | again)
     weights = [
         torch.load(next(folder.glob("save/CKPT*/separator.ckpt")))
         for folder in (first, second, third)
@@ -312,21 +310,19 @@ def test_an_adapted_run_is_adapted_again_and_starts_others(options, tmp_path):
 @pytest.mark.slow
 def test_interrupted_it_goes_on_to_the_same_model(options, tmp_path):
     write_folder(tmp_path / "sepformer", *LAYOUTS["sepformer"])
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
     options |= {
         "start_from": tmp_path / "sepformer",
         "batches_per_epoch": 30,
         "ckpt_interval_minutes": 0,
         "ckpt_interval_steps": 3,
     }
-    del options["output_folder"]
-    run(worker_command(ADAPT, whole, **options))
-    command = worker_command(ADAPT, parts, **options)
+    (whole,) = train(tmp_path, ADAPT, **options)
+    history = tmp_path / "parts/history.csv"
+    options["output_folder"] = history.parent
     for step in (10, 40):
-        kill_at(step, command, parts / "out/history.csv")
-    run(command)
-    assert load_rank(parts)["optimizer_step"] == 60
-    assert_equal(load_rank(whole)["parameters"], load_rank(parts)["parameters"])
-    history = Path("out/history.csv")
-    assert (whole / history).read_bytes() == (parts / history).read_bytes()
+        kill_at(step, history, tmp_path, ADAPT, **options)
+    (parts,) = train(tmp_path, ADAPT, **options)
+    assert parts["optimizer_step"] == 60
+    assert_equal(whole["parameters"], parts["parameters"])
+    other = tmp_path / "out/history.csv"
+    assert history.read_bytes() == other.read_bytes()
