@@ -135,6 +135,16 @@ def test_status_tells_whether_something_got_through(monkeypatch, capsys):
     assert try_hostile.main(["--list"]) == 0
 
 
+def test_a_case_of_every_kind_ends_well(tmp_path):
+    first = {case.kind: case for case in reversed(try_hostile.all_cases())}
+    assert {"table", "tree", "in a tree", "audio file"} <= first.keys()
+    ends = {
+        kind: try_hostile.judge(case, tmp_path / "case", seconds=60)
+        for kind, case in first.items()
+    }
+    assert not {k: v for k, v in ends.items() if v.outcome in try_hostile.BAD}
+
+
 def test_there_are_enough_cases():
     cases = try_hostile.all_cases()
     names = {(case.kind, case.name) for case in cases}

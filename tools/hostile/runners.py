@@ -55,10 +55,10 @@ def prepare(place: Place) -> Result:
         source = place.given
     folder.prepare(source, place.out, sample_rate=RATE)
     taken, skipped = read_prepared(place.out)
-    good = sum("good" in Path(row["id"]).parts for row in taken)
+    good = sum("good" in Path(row["ID"]).parts for row in taken)
     lost = "" if good >= GOOD_FILES else f"{GOOD_FILES - good} good files"
     return Result(
-        any("hostile" in row["id"] for row in taken),
+        any("hostile" in row["ID"] for row in taken),
         lost,
         [row["reason"] for row in skipped],
     )
