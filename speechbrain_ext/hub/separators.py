@@ -52,17 +52,7 @@ def load_separator(
         path = fetch_prefixed(repository, prefix, Path(folder) / repository)
     elif not path.is_dir():
         raise FileNotFoundError(f"there is no separator {path}")
-    loaded = load_folder(path)
-    separator = loaded.separator()
-    if separator is None:
-        raise ValueError(f"{path} holds no separator")
-    rate = loaded.hparams.get("sample_rate", sample_rate)
-    if rate != sample_rate:
-        raise ValueError(
-            f"{path} works at {rate} Hz, and sample_rate is {sample_rate}; "
-            "take separators of that rate"
-        )
-    return separator
+    return _load(path, sample_rate)
 
 
 def load_start(
@@ -99,12 +89,27 @@ def load_start(
     FileNotFoundError: there is no separator /nowhere
     """
     path = Path(folder)
-    separator = load_separator(
-        path.name, folder=path.parent, sample_rate=sample_rate
-    )
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no separator {path}")
+    separator = _load(path, sample_rate)
     if separator.num_sources != num_sources:
         raise ValueError(
             f"{path} gives {separator.num_sources} sources, and mixtures of "
             f"{num_sources} talkers are trained with"
+        )
+    return separator
+
+
+def _load(path: Path, sample_rate: int) -> torch.nn.Module:
+    """Load the separator of a folder, which must be for a sample rate."""
+    loaded = load_folder(path)
+    separator = loaded.separator()
+    if separator is None:
+        raise ValueError(f"{path} holds no separator")
+    rate = loaded.hparams.get("sample_rate", sample_rate)
+    if rate != sample_rate:
+        raise ValueError(
+            f"{path} works at {rate} Hz, and sample_rate is {sample_rate}; "
+            "take separators of that rate"
         )
     return separator

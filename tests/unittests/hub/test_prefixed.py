@@ -9,6 +9,7 @@ from hub_folders import (
     PIECES,
     PRETRAINER,
     write_folder,
+    write_spectral,
 )
 from huggingface_hub.errors import DryRunError
 from speechbrain.lobes.models.dual_path import Dual_Path_Model, SBRNNBlock
@@ -21,6 +22,7 @@ from speechbrain_ext.hub import (
     fetch_prefixed,
     load_folder,
 )
+from speechbrain_ext.hub.separators import load_start
 from speechbrain_ext.models import MaskingSeparator
 from speechbrain_ext.models.separator import filterbank
 
@@ -191,3 +193,10 @@ def test_without_a_hub_the_cache_is_enough(separators, tmp_path, monkeypatch):
     with pytest.raises(PublishError, match="sepformer2 .*check the connection"):
         fetch_prefixed(REPO, "sepformer2", tmp_path / "second")
     assert not (tmp_path / "second/sepformer2").exists()
+
+
+@pytest.mark.parametrize("name", ["unprocessed", "mine:today"])
+def test_what_a_run_adapts_is_a_folder_whatever_its_name(name, tmp_path):
+    before = write_spectral(tmp_path / name)
+    loaded = load_start(tmp_path / name, sample_rate=8000, num_sources=2)
+    assert loaded.state_dict().keys() == before.state_dict().keys()
