@@ -182,7 +182,9 @@ class CorpusMixtures:
             Of a ring, or of pairs.
         """
         batch = {
-            key: value.to(self.device) if torch.is_tensor(value) else value
+            key: value.to(self.device, non_blocking=True)
+            if torch.is_tensor(value)
+            else value
             for key, value in batch.items()
         }
         if self.augmentation is not None:

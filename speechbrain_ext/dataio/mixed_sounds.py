@@ -38,7 +38,9 @@ class MixtureBatches:
 
     def _moved(self, batch):
         return {
-            key: value.to(self.device) if torch.is_tensor(value) else value
+            key: value.to(self.device, non_blocking=True)
+            if torch.is_tensor(value)
+            else value
             for key, value in batch.items()
         }
 

@@ -276,9 +276,10 @@ class NoisySpeechDataset(Dataset):
             out = signals["speech"][number]
             start = self.speech.place(index, generator, out)
             if self.clean is not None:
+                index = self.speech.replaced.get(index, index)
                 self.clean.read_at(index, start, signals["clean"][number])
         return {
-            "id": [self.speech.recordings[draw.index].id for draw in draws],
+            "id": [self.speech.id_of(draw.index) for draw in draws],
             "snr_db": torch.tensor(ratios),
             **{name: torch.from_numpy(x) for name, x in signals.items()},
         }

@@ -204,12 +204,9 @@ class ClipDataset(Dataset):
             "references" (N, S, T), as tensors on the CPU.
         """
         indices = [draw.index for draw in draws]
-        batch = {
-            "id": [self.clips[index].mixture.id for index in indices],
-            "labels": self.labels[indices],
-        }
         generators = [np.random.default_rng(draw.seed) for draw in draws]
         pairs = list(zip(indices, generators, strict=True))
+        batch = {}
         if self.references:
             batch["references"] = torch.stack(
                 [self._read_references(*pair) for pair in pairs]
@@ -217,6 +214,9 @@ class ClipDataset(Dataset):
         else:
             mixtures = [self.reader.read(*pair) for pair in pairs]
             batch["mixture"] = torch.from_numpy(np.stack(mixtures))
+        indices = [self.reader.replaced.get(index, index) for index in indices]
+        batch["id"] = [self.clips[index].mixture.id for index in indices]
+        batch["labels"] = self.labels[indices]
         return batch
 
     def _read_references(self, index, generator):

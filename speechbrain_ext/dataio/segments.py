@@ -1,5 +1,6 @@
 """Segments of recordings, read at random and always the same way."""
 
+import logging
 import os
 from collections.abc import Sequence
 
@@ -15,6 +16,10 @@ SILENCE_POWER = 10 ** (-50 / 10)
 QUIET_RATIO = 10 ** (-20 / 10)
 REDRAWS = 5
 PCM_STEP = np.float32(2**-15)
+# One recording in so many may be lost while a run goes on.
+LOST_RATIO = 20
+
+logger = logging.getLogger(__name__)
 
 
 class SegmentReader:
@@ -24,12 +29,21 @@ class SegmentReader:
     one. Any file that libsndfile reads will do; of several channels the first
     is taken. Fastest is the mono PCM-16 WAV that our corpora leave.
 
+    A file that vanishes or turns unreadable is told in a warning, and the
+    recording after it is read in its place from then on, so that it does not
+    end a run of days. More than one in twenty is an error.
+
     Arguments
     ---------
     recordings : sequence of Recording
         All at one sample rate.
     segment_samples : int
         Length of a segment, at least 1.
+
+    Attributes
+    ----------
+    replaced : dict of int to int
+        For each recording that was lost, which one is read in its place.
 
     Raises
     ------
@@ -59,6 +73,7 @@ class SegmentReader:
         self.segment_samples = segment_samples
         self.sample_rate = recordings[0].sample_rate
         self._loudest = {}
+        self.replaced = {}
 
     def __len__(self) -> int:
         return len(self.recordings)
@@ -94,10 +109,10 @@ class SegmentReader:
         Raises
         ------
         FileNotFoundError
-            If the file is missing.
+            If the file is missing, and too many others are.
         ValueError
             If the file cannot be read, is not what the manifest says it is, or
-            is silent throughout.
+            is silent throughout, and too many others are.
         """
         if out is None:
             out = np.empty(self.segment_samples, dtype=np.float32)
@@ -120,6 +135,32 @@ class SegmentReader:
             Its first sample in the recording; negative if the recording is
             shorter and stands later in the segment. For `read_at`.
         """
+        while True:
+            index = self.replaced.get(index, index)
+            try:
+                return self._place(index, generator, out)
+            except (OSError, ValueError) as error:
+                self._replace(index, error)
+
+    def _replace(self, index, error):
+        """Read the next recording from now on; raise after too many."""
+        lost = {*self.replaced, index}
+        if len(lost) * LOST_RATIO > len(self):
+            raise error
+        others = (index + step for step in range(1, len(self)))
+        other = next(n % len(self) for n in others if n % len(self) not in lost)
+        for former, now in self.replaced.items():
+            if now == index:
+                self.replaced[former] = other
+        self.replaced[index] = other
+        logger.warning(
+            "%s. From now on %s is read in its place.",
+            error,
+            self.recordings[other].path,
+        )
+
+    def _place(self, index, generator, out):
+        """Read a segment of this very recording; return its first sample."""
         recording = self.recordings[index]
         with open_recording(recording) as file:
             spare = recording.samples - self.segment_samples
@@ -143,13 +184,17 @@ class SegmentReader:
                     fill_from(file, start, out)
         return start
 
+    def id_of(self, index: int) -> str:
+        """Return the id of the recording that is read at an index."""
+        return self.recordings[self.replaced.get(index, index)].id
+
     def read_at(self, index: int, start: int, out: np.ndarray) -> None:
         """Read the segment that begins at a sample, silent or not.
 
         Arguments
         ---------
         index : int
-            Which recording.
+            Which recording; nothing is read in its place.
         start : int
             What `place` gave for a recording of the same length.
         out : numpy.ndarray

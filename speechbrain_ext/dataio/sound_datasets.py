@@ -86,8 +86,10 @@ class SoundDataset(Dataset):
             )
             for place, index in enumerate(draw.indices):
                 self.reader.read(index, generator, sources[number, place])
-            labels[number] = self.labels[list(draw.indices)].amax(0)
-            ids.append("+".join(recording.id for recording in recordings))
+            replaced = self.reader.replaced
+            indices = [replaced.get(index, index) for index in draw.indices]
+            labels[number] = self.labels[indices].amax(0)
+            ids.append("+".join(map(self.reader.id_of, indices)))
         return {
             "id": ids,
             "sources": torch.from_numpy(sources),

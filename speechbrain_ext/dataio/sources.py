@@ -113,7 +113,6 @@ class SourceDataset(Dataset):
         """
         generators = [np.random.default_rng(draw.seed) for draw in draws]
         batch = {
-            "id": [self.speech.recordings[draw.index].id for draw in draws],
             "gain_db": torch.tensor(
                 [g.uniform(-self.gain_db, self.gain_db) for g in generators]
             ),
@@ -124,6 +123,7 @@ class SourceDataset(Dataset):
             )
         indices = [draw.index for draw in draws]
         batch["speech"] = _read_all(self.speech, indices, generators)
+        batch["id"] = [self.speech.id_of(index) for index in indices]
         if self.noise is not None:
             batch["snr_db"] = torch.tensor(
                 [g.uniform(*self.snr_db) for g in generators]
@@ -147,14 +147,14 @@ def make_loader(
     sampler: RingSampler,
     *,
     num_workers: int = 0,
-    pin_memory: bool = False,
 ) -> SaveableDataLoader:
     """Make a loader that a checkpoint can resume within an epoch.
 
     Its position, the number of batches handed out (not those that workers
     have prefetched), is saved and restored by SpeechBrain's Checkpointer if
     the loader is among its recoverables. Set the sampler's epoch before
-    iterating, after a recovery too.
+    iterating, after a recovery too. Where there is a GPU, batches lie in
+    pinned memory, from which they are copied while it computes.
     """
     return SaveableDataLoader(
         dataset,
@@ -162,7 +162,7 @@ def make_loader(
         collate_fn=_keep,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
-        pin_memory=pin_memory,
+        pin_memory=torch.cuda.is_available(),
     )
 
 

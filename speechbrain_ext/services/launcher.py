@@ -24,7 +24,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
-from speechbrain_ext.console import readable_errors
+from speechbrain_ext.console import printable, readable_errors
 from speechbrain_ext.hub import training_command
 from speechbrain_ext.services.command_line import (
     CheckedCommand,
@@ -93,7 +93,11 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
         if hasattr(declared, "list_stages"):
             # finished stages of another run are in the output folder
             command.words.append("--start_from=null")
-        with arguments_of(command, script), kept_errors(folder):
+        with (
+            short_of_memory(command.checked.values),
+            arguments_of(command, script),
+            kept_errors(folder),
+        ):
             runpy.run_path(str(script), run_name="__main__")
         leave_processes()
         if main:
@@ -130,6 +134,51 @@ def kept_errors(folder: Path) -> Iterator[None]:
         if nameless and error.errno is not None:
             error.filename = str(folder)
         raise
+
+
+@contextmanager
+def short_of_memory(values: Mapping) -> Iterator[None]:
+    """Say which options to lower where the memory is not enough.
+
+    Arguments
+    ---------
+    values : mapping
+        Options of the recipe.
+
+    Raises
+    ------
+    MemoryError
+        In place of what PyTorch, NumPy or Python raise.
+
+    Example
+    -------
+    >>> with short_of_memory({"batch_size": 16}):
+    ...     torch.empty(2**60)
+    Traceback (most recent call last):
+    MemoryError: The memory is not enough ... Lower --batch_size (now 16)...
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)
+        if not (
+            isinstance(error, MemoryError | torch.OutOfMemoryError)
+            or "DefaultCPUAllocator" in said
+            or "can't start new thread" in said
+        ):
+            raise
+        options = [
+            f"--{name} (now {values[name]})"
+            for name in ("batch_size", "segment_seconds", "num_workers")
+            if values.get(name)
+        ]
+        raise MemoryError(
+            "The memory is not enough"
+            + (f" ({printable(said, 200)})" if said else "")
+            + f". Lower {' or '.join(options)}, or train a smaller model. "
+            "With lower options it is another run, in an output_folder of "
+            "its own"
+        ) from error
 
 
 def leave_processes() -> None:

@@ -164,3 +164,44 @@ class TestSegmentReader:
         ]
         with pytest.raises(ValueError, match="8000 Hz .*, 16000 Hz .*b.wav"):
             SegmentReader(recordings, segment_samples=10)
+
+
+class TestFilesThatAreLost:
+    """One in twenty may go while a run is under way."""
+
+    def make(self, write, number):
+        recordings = [
+            write(f"r{place}", np.full(40, (place + 1) / 64))
+            for place in range(number)
+        ]
+        return SegmentReader(recordings, segment_samples=20)
+
+    def level(self, reader, index):
+        segment = reader.read(index, np.random.default_rng(0))
+        return round(float(segment[0]) * 64) - 1
+
+    def test_the_next_one_is_read_instead(self, write, caplog):
+        reader = self.make(write, 60)
+        for index, lose in (
+            (5, os.remove),
+            (59, lambda path: open(path, "w").close()),
+            (6, lambda path: soundfile.write(path, np.zeros(40), RATE)),
+        ):
+            path = reader.recordings[index].path
+            lose(path)
+            caplog.clear()
+            after = (index + 1) % 60
+            assert self.level(reader, index) == after
+            assert path in caplog.text
+            assert reader.recordings[after].path in caplog.text
+            caplog.clear()
+            assert self.level(reader, index) == after
+            # it is told once
+            assert not caplog.text
+        # what was read in the place of 5 was lost itself
+        assert self.level(reader, 5) == 7 and reader.id_of(5) == "r7"
+        assert self.level(reader, 8) == 8 and reader.id_of(8) == "r8"
+        # a fourth of 60 is too many
+        os.remove(reader.recordings[20].path)
+        with pytest.raises(FileNotFoundError, match="r20"):
+            self.level(reader, 20)

@@ -1,9 +1,11 @@
 import errno
 import os
+import re
 import signal
 
 import pytest
 import torch
+from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.console import describe_error
 from speechbrain_ext.training import AtomicCheckpointer
@@ -94,3 +96,58 @@ def test_a_limit_of_the_system_is_told(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert not list(tmp_path.iterdir())
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def change_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = [
+    ("layer.ckpt", cut),
+    ("layer.ckpt", change_a_bit),
+    ("layer.ckpt", os.remove),
+    ("layer.ckpt", lambda path: path.write_bytes(b"")),
+    ("CKPT.yaml", lambda path: path.write_bytes(b"")),
+    ("CKPT.yaml", lambda path: path.write_text("unixtime: [")),
+    ("checksums.txt", lambda path: path.write_bytes(b"\xff\xfe")),
+    ("checksums.txt", cut),
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGE)
+@pytest.mark.parametrize("keys", [{}, {"min_key": "objective"}])
+def test_a_damaged_checkpoint_gives_way(tmp_path, caplog, name, damage, keys):
+    saved = []
+    for value in (1.0, 2.0):
+        _, checkpointer = make(tmp_path, value)
+        saved.append(
+            checkpointer.save_checkpoint(meta={"objective": -value}).path
+        )
+    damage(saved[1] / name)
+    layer, checkpointer = make(tmp_path, 3.0)
+    assert checkpointer.recover_if_possible(**keys).path == saved[0]
+    assert layer.weight.item() == 1.0
+    assert f"{saved[1]}: " in caplog.text and "is damaged" in caplog.text
+    # it is kept, and no longer in the way
+    assert saved[1].with_name(f"damaged_{saved[1].name}").is_dir()
+    caplog.clear()
+    checkpointer.recover_if_possible(**keys)
+    assert "is damaged" not in caplog.text
+
+    damage(saved[0] / name)
+    with pytest.raises(ValueError, match=re.escape(f"damaged_{saved[0].name}")):
+        checkpointer.recover_if_possible(**keys)
+
+
+def test_a_checkpoint_of_speechbrain_is_taken(tmp_path):
+    layer, _ = make(tmp_path, 1.0)
+    saved = Checkpointer(tmp_path, {"layer": layer}).save_checkpoint()
+    layer, checkpointer = make(tmp_path, 2.0)
+    assert checkpointer.recover_if_possible().path == saved.path
+    assert layer.weight.item() == 1.0
