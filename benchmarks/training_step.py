@@ -22,9 +22,11 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 import torch
+from figures import add_option, write_figures
 
-RECIPE = "recipes/WHAMandWHAMR/ring_separation"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / RECIPE))
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
+sys.path.insert(0, str(RECIPE))
 
 import train as recipe  # noqa: E402
 from speechbrain_ext.dataio import (  # noqa: E402
@@ -91,7 +93,11 @@ def make_brain(separator, folder):
             "log_interval": 10**9,
             "history": History(Path(folder) / "history.csv"),
         },
-        run_opts={"device": "cpu", "max_grad_norm": 5.0},
+        run_opts={
+            "device": "cpu",
+            "max_grad_norm": 5.0,
+            "distributed_backend": "gloo",
+        },
     )
     brain.data = {
         recipe.sb.Stage.TRAIN: SimpleNamespace(
@@ -100,7 +106,7 @@ def make_brain(separator, folder):
     }
     brain.purified_si_sdr = brain.blind_estimator = None
     brain.total_steps = 10**6
-    brain.init_optimizers()
+    brain.on_fit_start()
     brain.modules.train()
     return brain
 
@@ -114,21 +120,30 @@ def endless(loader):
         epoch += 1
 
 
+def make_batches(folder, ring_size, seconds, rank=0, world_size=1):
+    """Rings without end, of recordings that are written first."""
+    samples = int(seconds * RATE)
+    speech = make_recordings(folder, "speech", 32)
+    noise = make_recordings(folder, "noise", 8)
+    dataset = SourceDataset(
+        speech=SegmentReader(speech, segment_samples=samples),
+        noise=SegmentReader(noise, segment_samples=samples),
+        snr_db=(5.0, 5.0),
+    )
+    sampler = RingSampler(
+        speakers=[r.speaker for r in speech],
+        ring_size=ring_size,
+        rings=8,
+        rank=rank,
+        world_size=world_size,
+    )
+    return endless(make_loader(dataset, sampler))
+
+
 def measure(build, ring_size, seconds, repeats):
     """Median seconds of the whole and of the bare step."""
     with tempfile.TemporaryDirectory() as folder:
-        samples = int(seconds * RATE)
-        speech = make_recordings(folder, "speech", 32)
-        noise = make_recordings(folder, "noise", 8)
-        dataset = SourceDataset(
-            speech=SegmentReader(speech, segment_samples=samples),
-            noise=SegmentReader(noise, segment_samples=samples),
-            snr_db=(5.0, 5.0),
-        )
-        sampler = RingSampler(
-            speakers=[r.speaker for r in speech], ring_size=ring_size, rings=8
-        )
-        batches = endless(make_loader(dataset, sampler))
+        batches = make_batches(folder, ring_size, seconds)
         brain = make_brain(build(), folder)
         mixture = form_batch(next(batches), mixing="ring").mixture
 
@@ -155,7 +170,9 @@ def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test")
-    quick = parser.parse_args().quick
+    add_option(parser)
+    arguments = parser.parse_args()
+    quick, figures = arguments.quick, {}
     print("| model | ring | whole step (ms) | bare step (ms) | ratio |")
     print("|---|---|---|---|---|")
     for name, build, ring_size, seconds in MODELS[: 1 if quick else None]:
@@ -166,6 +183,10 @@ def main():
             f"| {1e3 * bare:.0f} | {whole / bare:.3f} |",
             flush=True,
         )
+        key = build.__name__
+        figures |= {f"{key}_ms": 1e3 * whole, f"{key}_bare_ms": 1e3 * bare}
+        figures[f"{key}_ratio"] = whole / bare
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":
