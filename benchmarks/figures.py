@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the file, --json."""

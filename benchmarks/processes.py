@@ -29,11 +29,12 @@ import time
 from pathlib import Path
 
 import torch
-from figures import add_option, write_figures
+from figures import ROOT, add_option, write_figures
 from hyperpyyaml import load_hyperpyyaml
+from rows import show
 from ruamel.yaml import YAML
 from speechbrain.utils.distributed import ddp_init_group
-from training_step import MODELS, ROOT, make_batches, make_brain
+from training_step import MODELS, make_batches, make_brain
 
 from speechbrain_ext.hub.building import sizes_only
 from speechbrain_ext.services.configuration import check_hparams
@@ -90,7 +91,7 @@ def compute(names):
         number = sum(p.numel() for p in trained)
         cells = [
             " / ".join(
-                f"{1e3 * exchange_seconds(4 * number, n, bandwidth):.3g}"
+                show(1e3 * exchange_seconds(4 * number, n, bandwidth))
                 for n in PROCESSES
             )
             for bandwidth in GIGABITS

@@ -26,12 +26,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from figures import ROOT
 from rows import ROWS, SCRIPTS, TEST_SECONDS, is_test, make_line
 
 from speechbrain_ext.training.processes import is_bfloat16_fast
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+HERE = ROOT / "benchmarks"
 PACKAGES = ("torch", "speechbrain", "numpy", "asteroid")
 
 
@@ -139,7 +139,7 @@ def run_script(name: str, quick: bool, lacking: Iterable[str]) -> dict:
 
 def run_tests(tests: str) -> dict:
     """Run tests in one process; tell whether they passed."""
-    words = ["-m", "pytest", "-q", "-n", "0", "-m", "not slow"]
+    words = ["-m", "pytest", "-n", "0", "-m", "not slow"]
     command = [sys.executable, *words, *shlex.split(tests)]
     status, output = follow(command)
     return {"figures": {"passed": status == 0}, "output": output}

@@ -22,9 +22,8 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 import torch
-from figures import add_option, write_figures
+from figures import ROOT, add_option, write_figures
 
-ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
 sys.path.insert(0, str(RECIPE))
 
