@@ -9,6 +9,11 @@ recipe's Brain does it.  Bare step: forward, backward and Adam of the same
 separator on mixtures that lie in memory.  The two take turns; the ratio is
 that of their medians.  What the recipe adds does not grow with the model, so
 the ratio is largest for the smallest model.
+
+The second table is the profile: what reading, mixing and the loss (forward
+and backward, on estimates that are there already) take by themselves.  With
+the bare step they predict the whole one; "rest" is what they do not explain,
+such as clipping.
 """
 
 import argparse
@@ -140,11 +145,15 @@ def make_batches(folder, ring_size, seconds, rank=0, world_size=1):
 
 
 def measure(build, ring_size, seconds, repeats):
-    """Median seconds of the whole and of the bare step."""
+    """Median seconds of the whole step, of the bare step, and of parts."""
     with tempfile.TemporaryDirectory() as folder:
         batches = make_batches(folder, ring_size, seconds)
         brain = make_brain(build(), folder)
-        mixture = form_batch(next(batches), mixing="ring").mixture
+        batch = next(batches)
+        mixtures = form_batch(batch, mixing="ring")
+        mixture = mixtures.mixture
+        estimates = brain.modules.separator(mixture).detach()
+        estimates.requires_grad_()
 
         def whole():
             brain.step += 1
@@ -155,7 +164,19 @@ def measure(build, ring_size, seconds, repeats):
             brain.optimizer.step()
             brain.optimizer.zero_grad(set_to_none=True)
 
-        times = {whole: [], bare: []}
+        def reading():
+            next(batches)
+
+        def mixing():
+            form_batch(batch, mixing="ring")
+
+        def loss():
+            brain.compute_objectives(
+                (estimates, mixtures), batch, recipe.sb.Stage.TRAIN
+            ).backward()
+
+        steps = (whole, bare, reading, mixing, loss)
+        times = {step: [] for step in steps}
         for turn in range(repeats + 1):
             for step, taken in times.items():
                 start = time.perf_counter()
@@ -166,17 +187,18 @@ def measure(build, ring_size, seconds, repeats):
 
 
 def main():
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test")
     add_option(parser)
     arguments = parser.parse_args()
-    quick, figures = arguments.quick, {}
+    quick, figures, profiles = arguments.quick, {}, []
     print("| model | ring | whole step (ms) | bare step (ms) | ratio |")
     print("|---|---|---|---|---|")
     for name, build, ring_size, seconds in MODELS[: 1 if quick else None]:
         repeats = 2 if quick else 30 if ring_size > 4 else 5
-        whole, bare = measure(build, ring_size, seconds, repeats)
+        medians = measure(build, ring_size, seconds, repeats)
+        whole, bare, *parts = medians
         print(
             f"| {name} | {ring_size} x {seconds:g} s | {1e3 * whole:.0f} "
             f"| {1e3 * bare:.0f} | {whole / bare:.3f} |",
@@ -185,6 +207,15 @@ def main():
         key = build.__name__
         figures |= {f"{key}_ms": 1e3 * whole, f"{key}_bare_ms": 1e3 * bare}
         figures[f"{key}_ratio"] = whole / bare
+        predicted = bare + sum(parts)
+        cells = [bare, *parts, predicted, whole, whole - predicted]
+        cells = [f"{1e3 * cell:.1f}" for cell in cells]
+        profiles.append(f"| {' | '.join([name, *cells])} |")
+    print(
+        "\n| model (ms) | bare | reading | mixing | loss | predicted | whole "
+        "| rest |\n|---|---|---|---|---|---|---|---|"
+    )
+    print("\n".join(profiles))
     write_figures(arguments.json, figures)
 
 
