@@ -5,7 +5,6 @@ import importlib.util
 import pytest
 from checkout import ROOT
 
-
 SPEC = importlib.util.spec_from_file_location(
     "rows", ROOT / "benchmarks/rows.py"
 )
