@@ -13,7 +13,7 @@ takes time: most of it runs beside the backward pass.
 The second is measured on this machine: steps of the ring recipe's headline, as
 its Brain does them, in one process and in two of torchrun (gloo) with a ring
 of 16 mixtures each. Two processes share the cores, so that each has one thread
-where one process has two; the last column compares mixtures a second with one
+where one process has two; "to the first" compares mixtures a second with one
 process of one thread. "exchange" is the all-reduce of as many bytes, alone.
 """
 
@@ -177,7 +177,7 @@ def compare(steps):
     print(
         f"\n{name}, rings of {ring_size} x {seconds:g} s, {steps} steps, "
         f"measured\n\n| processes | threads of each | steps a second "
-        "| mixtures a second | to one of as many threads | exchange (ms) |\n"
+        "| mixtures a second | to the first | exchange (ms) |\n"
         "|---|---|---|---|---|---|"
     )
     figures, alone = {}, None
