@@ -19,6 +19,7 @@ import statistics
 import time
 
 import torch
+from figures import add_option, write_figures
 from speechbrain.nnet.losses import get_si_snr_with_pitwrapper
 from speechbrain.nnet.pooling import StatisticsPooling
 
@@ -99,7 +100,7 @@ def make_signals(batch, seconds):
 
 
 def train(seconds, rounds):
-    """Print examples per second of training."""
+    """Print examples per second of training; return them."""
     cases = {
         "SpeechBrain, batch 1": (Theirs(), 1),
         "ours, float32, batch 1": (Ours(half=False), 1),
@@ -121,10 +122,15 @@ def train(seconds, rounds):
     print(f"\ntraining, {seconds:g} s\n{'':28s}examples/s   ratio")
     for name, rate in rates.items():
         print(f"{name:28s}{rate:10.2f}{rate / base:8.2f}")
+    return {f"training, {name}": rate for name, rate in rates.items()}
 
 
 def score(durations, rounds):
-    """Print how many times faster than real time one source is scored."""
+    """Print how many times faster than real time one source is scored.
+
+    Returns these figures.
+    """
+    figures = {}
     networks = {
         "ours": Network(-10, 20),
         "spectral": Network(-10, 20, SpectralEncoder()),
@@ -145,6 +151,8 @@ def score(durations, rounds):
                 found.append(seconds / (time.perf_counter() - start))
             speed = statistics.median(found[1:])
             print(f"{name}, {seconds:g} s".ljust(28) + f"{speed:15.1f}")
+            figures[f"scoring, {name}, {seconds:g} s"] = speed
+    return figures
 
 
 def main():
@@ -152,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
+    add_option(parser)
     arguments = parser.parse_args()
     seconds, rounds, durations = 4.0, arguments.rounds, (4.0, 60.0)
     if arguments.quick:
@@ -160,8 +169,8 @@ def main():
         f"SI-SNR estimator, {RATE} Hz, {torch.get_num_threads()} of "
         f"{os.cpu_count()} threads, torch {torch.__version__}"
     )
-    train(seconds, rounds)
-    score(durations, rounds)
+    figures = train(seconds, rounds) | score(durations, rounds)
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

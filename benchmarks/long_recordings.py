@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from figures import add_option, write_figures
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "recipes/FUSS/mixit_separation/small"
@@ -47,6 +48,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--folder", help="for temporary files")
+    add_option(parser)
     arguments = parser.parse_args()
     seconds = 10 if arguments.quick else round(60 * arguments.minutes)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
@@ -74,6 +76,8 @@ def main():
         f"{'time per hour':16s}{took / 60 / hours:8.2f} minutes\n"
         f"{'written':16s}{written / 1e9:8.2f} GB"
     )
+    figures = {"peak_gb": peak / 1e9, "minutes_per_hour": took / 60 / hours}
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

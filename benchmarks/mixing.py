@@ -2,6 +2,7 @@
 """Examples per CPU-second of mixing on the fly, against SpeechBrain.
 
     python benchmarks/mixing.py
+    python benchmarks/mixing.py --quick    a smoke test
 
 Two-speaker mixtures with noise, 8 kHz, 4 s, batches of 16, everything from
 opening the files to the formed batch on the CPU, in this process (no
@@ -44,6 +45,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from figures import add_option, write_figures
 from speechbrain.dataio.audio_io import info, load
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -203,7 +205,11 @@ def main():
     )
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    add_option(parser)
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seconds, arguments.rounds = 0.05, 1
     rates = measure(arguments.seconds, arguments.rounds)
     print("Examples per CPU-second (8 kHz, 4 s, two speakers and noise)\n")
     print("| length of the files | ring | pairs | SpeechBrain | ring / it |")
@@ -220,6 +226,13 @@ def main():
         f"\nRing: at least {slowest:.0f} (goal {GOAL}), fastest over slowest "
         f"length {fastest / slowest:.2f}"
     )
+    figures = {
+        f"{name.lower()}_{length}_s": rate
+        for length, row in rates.items()
+        for name, rate in row.items()
+    }
+    figures |= {"slowest": slowest, "spread": fastest / slowest}
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

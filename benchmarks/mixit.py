@@ -3,6 +3,7 @@
     python -m pip install --no-deps --target PEER asteroid==0.7.0
     PYTHONPATH=PEER python benchmarks/mixit.py    the tables (some minutes)
     python benchmarks/mixit.py --ours             without Asteroid
+    python benchmarks/mixit.py --ours --quick     a smoke test
 
 Forward and backward for a batch of 4 of 160000 samples in one run, median of
 several; ours take turns, Asteroid comes after them, since the gigabytes that it
@@ -29,6 +30,7 @@ import time
 from pathlib import Path
 
 import torch
+from figures import add_option, write_figures
 
 from speechbrain_ext.losses import mixit, thresholded_snr
 
@@ -153,17 +155,29 @@ def print_table(title, figures):
 
 
 def print_goals(times, memory):
-    """Print what was reached beside the goals."""
-    row = times.get(8, {})
+    """Print what was reached beside the goals; return these figures."""
+    figures, row = {}, times.get(8, {})
     if PEER in row:
         faster = row[PEER] / row["exact"]
         less = memory[8][PEER] / memory[8]["exact"]
         print(f"\n8 outputs: {faster:.0f} times as fast (goal 250)")
         print(f"8 outputs: {less:.0f} times less memory (goal 20)")
+        figures |= {
+            "times_as_fast": faster,
+            "ms": row["exact"],
+            "peer_ms": row[PEER],
+        }
     if 16 in times:
         ratio = times[16]["exact"] / times[16]["least_squares"]
         print(f"16 outputs: exact over least squares {ratio:.2f} (goal 1.5)")
         print(f"16 outputs: {memory[16]['exact']:.0f} MiB (goal 200)")
+        figures |= {
+            "over_least_squares": ratio,
+            "ms_16": times[16]["exact"],
+            "least_squares_ms_16": times[16]["least_squares"],
+            "mib_16": memory[16]["exact"],
+        }
+    return figures
 
 
 def main():
@@ -177,8 +191,13 @@ def main():
     parser.add_argument(
         "--outputs", type=int, nargs="+", default=[2, 4, 8, 12, 16]
     )
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
+    add_option(parser)
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.samples, arguments.rounds = 800, 1
+        arguments.outputs = [2]
     samples = arguments.samples
     if arguments.peak:
         return print_peak(arguments.peak, arguments.outputs[0], samples)
@@ -210,7 +229,7 @@ def main():
             )
     print_table("Time (ms)", times)
     print_table("Memory beyond the inputs (MiB)", memory)
-    print_goals(times, memory)
+    write_figures(arguments.json, print_goals(times, memory))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import statistics
 import time
 
 import torch
+from figures import add_option, write_figures
 from speechbrain.nnet.losses import get_si_snr_with_pitwrapper
 
 from speechbrain_ext.losses import pit, si_sdr
@@ -66,7 +67,7 @@ def count(loss, estimates, targets):
 
 
 def compare(batch, sources, repeats):
-    """Return one row of the table as text."""
+    """Return one row of the table as text, and its figures."""
     estimates, targets = make_signals(batch, sources)
     # Each library gets its own order of axes, contiguous.
     axes = [x.transpose(1, 2).contiguous() for x in (estimates, targets)]
@@ -85,11 +86,31 @@ def compare(batch, sources, repeats):
     (value, gradient), (peer_value, peer_gradient) = results.values()
     off = (value - peer_value).abs().max()
     gradient_off = (gradient - peer_gradient.transpose(1, 2)).abs().max()
-    return (
+    row = (
         f"{batch:5} {sources:7} {mine:8.1f} {peer:8.1f} {peer / mine:6.1f} "
         f"{my_calls:5} {calls:6} {my_syncs:4} {syncs:5} "
         f"{off:8.1e} {gradient_off:8.1e}"
     )
+    return row, {
+        "ms": mine,
+        "peer_ms": peer,
+        "times_as_fast": peer / mine,
+        "calls": my_calls,
+        "peer_calls": calls,
+        "syncs": my_syncs,
+        "peer_syncs": syncs,
+        "loss_off": off.item(),
+        "gradient_off": gradient_off.item(),
+    }
+
+
+def worst(rows):
+    """Return the largest figures of all rows, and those of the slowest."""
+    figures = {name: max(row[name] for row in rows) for name in rows[0]}
+    slowest = min(rows, key=lambda row: row["times_as_fast"])
+    return figures | {
+        name: slowest[name] for name in ("ms", "peer_ms", "times_as_fast")
+    }
 
 
 def main():
@@ -97,6 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one row")
     parser.add_argument("--repeats", type=int, default=5)
+    add_option(parser)
     arguments = parser.parse_args()
     batches, sources = ((8, 16, 32), (2, 3, 4))
     repeats = arguments.repeats
@@ -113,9 +135,13 @@ def main():
         "batch sources     ours   theirs  ratio  ours theirs ours theirs"
         "     loss gradient"
     )
+    rows = []
     for batch in batches:
         for number in sources:
-            print(compare(batch, number, repeats), flush=True)
+            line, row = compare(batch, number, repeats)
+            rows.append(row)
+            print(line, flush=True)
+    write_figures(arguments.json, worst(rows))
 
 
 if __name__ == "__main__":

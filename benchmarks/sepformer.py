@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import torch
+from figures import add_option, write_figures
 from speechbrain.lobes.models.dual_path import Dual_Path_Model
 
 from speechbrain_ext.models import SepFormer
@@ -102,7 +103,7 @@ def find_peak():
 
 
 def compare(options, mode, precision):
-    """Print the line of a mode and a precision."""
+    """Print the line of a mode and a precision; return its figures."""
     pair = {name: build(name, options.quick) for name in ("ours", "theirs")}
     mixture = torch.randn(1, int(options.seconds * RATE))
     for separator in pair.values():
@@ -129,13 +130,27 @@ def compare(options, mode, precision):
         f"| {mode}, {precision} | {statistics.median(ratios):.2f} "
         f"| {ours:.0f} / {theirs:.0f} = {ours / theirs:.2f} | "
     )
+    figures = {
+        "times_as_fast": statistics.median(ratios),
+        "seconds": statistics.median(seconds["ours"]),
+        "peer_seconds": statistics.median(seconds["theirs"]),
+        "memory": ours,
+        "peer_memory": theirs,
+        "memory_ratio": ours / theirs,
+        "off": off["ours"],
+        "peer_off": off["theirs"],
+    }
     if mode == "training":
         least, theirs = (
             measure_memory(name, options, mode, precision, give_back=True)
             for name in ("checkpointing", "theirs")
         )
         line += f"{least:.0f} / {theirs:.0f} = {least / theirs:.2f} "
+        figures["checkpointing_ratio"] = least / theirs
     print(f"{line}| {off['ours']:.0e} / {off['theirs']:.0e} |", flush=True)
+    return {
+        f"{mode}_{precision}_{name}": figure for name, figure in figures.items()
+    }
 
 
 def main():
@@ -148,6 +163,7 @@ def main():
         "--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS
     )
     parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    add_option(parser)
     options = parser.parse_args()
     if options.peak:
         print_peak(*options.peak, options)
@@ -160,9 +176,11 @@ def main():
         "| | times as fast | memory, MB | with checkpointing | off |\n"
         "|---|---|---|---|---|"
     )
+    figures = {}
     for precision in options.precision[: 1 if options.quick else None]:
         for mode in ("training", "inference"):
-            compare(options, mode, precision)
+            figures |= compare(options, mode, precision)
+    write_figures(options.json, figures)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,11 @@ recipe's Brain does it.  Bare step: forward, backward and Adam of the same
 separator on mixtures that lie in memory.  The two take turns; the ratio is
 that of their medians.  What the recipe adds does not grow with the model, so
 the ratio is largest for the smallest model.
+
+The second table is the profile: what reading, mixing and the loss (forward
+and backward, on estimates that are there already) take by themselves.  With
+the bare step they predict the whole one; "rest" is what they do not explain,
+such as clipping.
 """
 
 import argparse
@@ -22,9 +27,10 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 import torch
+from figures import ROOT, add_option, write_figures
 
-RECIPE = "recipes/WHAMandWHAMR/ring_separation"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / RECIPE))
+RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
+sys.path.insert(0, str(RECIPE))
 
 import train as recipe  # noqa: E402
 from speechbrain_ext.dataio import (  # noqa: E402
@@ -91,7 +97,11 @@ def make_brain(separator, folder):
             "log_interval": 10**9,
             "history": History(Path(folder) / "history.csv"),
         },
-        run_opts={"device": "cpu", "max_grad_norm": 5.0},
+        run_opts={
+            "device": "cpu",
+            "max_grad_norm": 5.0,
+            "distributed_backend": "gloo",
+        },
     )
     brain.data = {
         recipe.sb.Stage.TRAIN: SimpleNamespace(
@@ -100,7 +110,7 @@ def make_brain(separator, folder):
     }
     brain.purified_si_sdr = brain.blind_estimator = None
     brain.total_steps = 10**6
-    brain.init_optimizers()
+    brain.on_fit_start()
     brain.modules.train()
     return brain
 
@@ -114,23 +124,36 @@ def endless(loader):
         epoch += 1
 
 
+def make_batches(folder, ring_size, seconds, rank=0, world_size=1):
+    """Rings without end, of recordings that are written first."""
+    samples = int(seconds * RATE)
+    speech = make_recordings(folder, "speech", 32)
+    noise = make_recordings(folder, "noise", 8)
+    dataset = SourceDataset(
+        speech=SegmentReader(speech, segment_samples=samples),
+        noise=SegmentReader(noise, segment_samples=samples),
+        snr_db=(5.0, 5.0),
+    )
+    sampler = RingSampler(
+        speakers=[r.speaker for r in speech],
+        ring_size=ring_size,
+        rings=8,
+        rank=rank,
+        world_size=world_size,
+    )
+    return endless(make_loader(dataset, sampler))
+
+
 def measure(build, ring_size, seconds, repeats):
-    """Median seconds of the whole and of the bare step."""
+    """Median seconds of the whole step, of the bare step, and of parts."""
     with tempfile.TemporaryDirectory() as folder:
-        samples = int(seconds * RATE)
-        speech = make_recordings(folder, "speech", 32)
-        noise = make_recordings(folder, "noise", 8)
-        dataset = SourceDataset(
-            speech=SegmentReader(speech, segment_samples=samples),
-            noise=SegmentReader(noise, segment_samples=samples),
-            snr_db=(5.0, 5.0),
-        )
-        sampler = RingSampler(
-            speakers=[r.speaker for r in speech], ring_size=ring_size, rings=8
-        )
-        batches = endless(make_loader(dataset, sampler))
+        batches = make_batches(folder, ring_size, seconds)
         brain = make_brain(build(), folder)
-        mixture = form_batch(next(batches), mixing="ring").mixture
+        batch = next(batches)
+        mixtures = form_batch(batch, mixing="ring")
+        mixture = mixtures.mixture
+        estimates = brain.modules.separator(mixture).detach()
+        estimates.requires_grad_()
 
         def whole():
             brain.step += 1
@@ -141,7 +164,19 @@ def measure(build, ring_size, seconds, repeats):
             brain.optimizer.step()
             brain.optimizer.zero_grad(set_to_none=True)
 
-        times = {whole: [], bare: []}
+        def reading():
+            next(batches)
+
+        def mixing():
+            form_batch(batch, mixing="ring")
+
+        def loss():
+            brain.compute_objectives(
+                (estimates, mixtures), batch, recipe.sb.Stage.TRAIN
+            ).backward()
+
+        steps = (whole, bare, reading, mixing, loss)
+        times = {step: [] for step in steps}
         for turn in range(repeats + 1):
             for step, taken in times.items():
                 start = time.perf_counter()
@@ -152,20 +187,36 @@ def measure(build, ring_size, seconds, repeats):
 
 
 def main():
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test")
-    quick = parser.parse_args().quick
+    add_option(parser)
+    arguments = parser.parse_args()
+    quick, figures, profiles = arguments.quick, {}, []
     print("| model | ring | whole step (ms) | bare step (ms) | ratio |")
     print("|---|---|---|---|---|")
     for name, build, ring_size, seconds in MODELS[: 1 if quick else None]:
         repeats = 2 if quick else 30 if ring_size > 4 else 5
-        whole, bare = measure(build, ring_size, seconds, repeats)
+        medians = measure(build, ring_size, seconds, repeats)
+        whole, bare, *parts = medians
         print(
             f"| {name} | {ring_size} x {seconds:g} s | {1e3 * whole:.0f} "
             f"| {1e3 * bare:.0f} | {whole / bare:.3f} |",
             flush=True,
         )
+        key = build.__name__
+        figures |= {f"{key}_ms": 1e3 * whole, f"{key}_bare_ms": 1e3 * bare}
+        figures[f"{key}_ratio"] = whole / bare
+        predicted = bare + sum(parts)
+        cells = [bare, *parts, predicted, whole, whole - predicted]
+        cells = [f"{1e3 * cell:.1f}" for cell in cells]
+        profiles.append(f"| {' | '.join([name, *cells])} |")
+    print(
+        "\n| model (ms) | bare | reading | mixing | loss | predicted | whole "
+        "| rest |\n|---|---|---|---|---|---|---|---|"
+    )
+    print("\n".join(profiles))
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,9 @@ class History:
 
     @mark_as_saver
     def _save(self, path):
+        # all processes have the same path, and not the same values
+        if not if_main_process():
+            return
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"rows": self.rows, "pending": self._sums}, file)
 

@@ -9,6 +9,7 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
+from speechbrain.utils.distributed import if_main_process
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +122,9 @@ class SkipNonFinite:
 
     @mark_as_saver
     def _save(self, path):
+        # all processes have the same path, and not the same average loss
+        if not if_main_process():
+            return
         super()._save(path)
         counts = {
             "skipped_steps": self.skipped_steps,

@@ -1,6 +1,7 @@
-"""The benchmarks run; what they measure is not judged here."""
+"""The benchmarks run, and hand over what they print."""
 
 import importlib.util
+import json
 import re
 import sys
 
@@ -11,26 +12,60 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "script, options, expected",
+    "script, options, expected, figure",
     [
-        ("pit.py", ["--quick"], "ratio"),
-        ("mixing.py", ["--seconds", "0.05", "--rounds", "1"], "SpeechBrain"),
-        ("training_step.py", ["--quick"], "ratio"),
-        ("sepformer.py", ["--quick", "--pairs", "2"], "times as fast"),
-        ("estimator.py", ["--quick"], "times real time"),
-        ("long_recordings.py", ["--quick"], "peak memory"),
+        ("pit", [], "ratio", "times_as_fast"),
+        ("mixing", [], "SpeechBrain", "slowest"),
+        ("training_step", [], "ratio", "SpectralSepFormer_ratio"),
         (
-            "mixit.py",
-            "--ours --samples 800 --rounds 1 --outputs 2".split(),
-            "exact/least_squares",
+            "sepformer",
+            ["--pairs", "2"],
+            "times as fast",
+            "training_float32_memory_ratio",
         ),
+        (
+            "estimator",
+            [],
+            "times real time",
+            "training, ours, float32, batch 16",
+        ),
+        ("long_recordings", [], "peak memory", "peak_gb"),
+        ("mixit", ["--ours"], "exact/least_squares", None),
+        ("processes", [], "mixtures a second", "two_over_one"),
+        ("branches", [], "library", "recipe_files"),
+    ],
+    ids=[
+        *("pit", "mixing", "training_step", "sepformer", "estimator"),
+        *("long_recordings", "mixit", "processes", "branches"),
     ],
 )
-def test_a_benchmark_prints_its_table(script, options, expected):
-    output = run([sys.executable, ROOT / "benchmarks" / script, *options])
+def test_a_benchmark_prints_its_table(
+    script, options, expected, figure, tmp_path
+):
+    path = tmp_path / "figures.json"
+    command = [sys.executable, ROOT / f"benchmarks/{script}.py", "--quick"]
+    output = run([*command, f"--json={path}", *options])
     assert expected in output
-    rows = [line for line in output.splitlines() if re.search(r"\d\.\d", line)]
+    rows = [line for line in output.splitlines() if re.search(r"\d", line)]
     assert rows, output
+    figures = json.loads(path.read_text())
+    assert figure is None or figures[figure] > 0
+
+
+def test_all_are_run_into_one_page(tmp_path):
+    page = tmp_path / "RESULTS.md"
+    command = [sys.executable, ROOT / "benchmarks/run.py", "--quick"]
+    output = run([*command, "--only", "branches", "--output", page])
+    assert "[1/1] branches" in output
+    text = page.read_text()
+    assert "A smoke test" in text
+    lines = [line for line in text.splitlines() if "`branches.py`" in line]
+    stored = json.loads(page.with_suffix(".json").read_text())
+    files = stored["results"]["branches"]["figures"]["recipe_files"]
+    assert f"| {files} |  |  | at most 14 | met |" in lines[0]
+    assert "not measured here (not run)" in text
+    # what a page shows of a script is what the script printed
+    assert stored["results"]["branches"]["output"].strip() in text
 
 
 def test_mixit_says_how_to_get_its_peer():

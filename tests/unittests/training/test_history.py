@@ -4,6 +4,7 @@ import math
 from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.training import History
+from speechbrain_ext.training import history as module
 
 
 def test_rows_are_averages_and_columns_may_differ(tmp_path):
@@ -65,3 +66,15 @@ def test_no_value_of_the_training_is_in_the_row_of_the_validation(tmp_path):
         assert row == {"step": step, "stage": "valid", "objective": 100.0}
     found = [r["objective"] for r in history.rows if r["stage"] == "train"]
     assert found == [1.5, 3.5, 5.5]
+
+
+def test_only_the_main_process_writes_into_a_checkpoint(tmp_path, monkeypatch):
+    history = History(tmp_path / "history.csv")
+    history.add("train", loss=1.0)
+    history._save(tmp_path / "main")
+    monkeypatch.setattr(module, "if_main_process", lambda: False)
+    history.add("train", loss=2.0)
+    history._save(tmp_path / "main")
+    restored = History(tmp_path / "history.csv")
+    restored._load(tmp_path / "main", end_of_epoch=False)
+    assert restored.write(step=1, stage="train")["loss"] == 1.0

@@ -3,7 +3,7 @@ import speechbrain as sb
 import torch
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_ext.training import SkipNonFinite
+from speechbrain_ext.training import SkipNonFinite, nonfinite
 
 
 class Regression(SkipNonFinite, sb.Brain):
@@ -96,3 +96,14 @@ def test_a_checkpoint_waits_for_the_end_of_an_accumulation():
     for brain.step in range(1, 8):
         asked.append(brain._should_save_intra_epoch_ckpt(0.0, 1))
     assert asked == [False, False, True, False, False, True, False]
+
+
+def test_only_the_main_process_writes_into_a_checkpoint(tmp_path, monkeypatch):
+    brain = make_brain()
+    brain.avg_train_loss = 0.25
+    brain._save(tmp_path / "brain")
+    monkeypatch.setattr(nonfinite, "if_main_process", lambda: False)
+    brain.avg_train_loss = 1 / 3
+    brain._save(tmp_path / "brain")
+    brain._recover(tmp_path / "brain", end_of_epoch=False)
+    assert brain.avg_train_loss == 0.25
