@@ -55,7 +55,7 @@ SEPARATORS = tuple(
     OURS + name
     for name in "ConsistentSeparator SepFormer ConvTasNet TDCN "
     "SpectralConvTasNet SpectralTDCN SpectralSepFormer SpectralDPRNN "
-    "SpectralBLSTM SpectralGRU".split()
+    "SpectralBLSTM SpectralGRU BandSeparator".split()
 )
 BLOCKS = (
     RESEPFORMER + "SBTransformerBlock_wnormandskip",
@@ -97,7 +97,8 @@ KINDS: dict[str, Kind] = {
         "kernel_size stride P dilation": range(1, 1025),
         "n_fft hop max_length": range(1, 65537),
         "chunk K segment_size": range(2, 1025),
-        "mels": range(1, 257),
+        "mels bands": range(1, 257),
+        "frames": range(1, 17),
         "sample_rate": range(1000, 768_001),
         "window_ms hop_ms": Real(1, 200),
         "dropout": Real(0, 1),

@@ -7,6 +7,7 @@ the mixture. Recognizers take waveforms (B, T) with relative lengths (B,).
 """
 
 from speechbrain_ext.models.acoustic_tokenizer import AcousticTokenizer
+from speechbrain_ext.models.band_separator import BandSeparator
 from speechbrain_ext.models.characters import CharacterTable
 from speechbrain_ext.models.conformer_ctc import (
     ConformerCTC,
@@ -42,6 +43,7 @@ from speechbrain_ext.models.tdcn import TDCN
 from speechbrain_ext.models.waveform_encoder import WaveformEncoder
 
 __all__ = [
+    "BandSeparator",
     "TDCN",
     "AcousticTokenizer",
     "CharacterTable",

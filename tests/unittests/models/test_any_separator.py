@@ -5,6 +5,7 @@ import torch
 
 from speechbrain_ext.models import (
     TDCN,
+    BandSeparator,
     ConvTasNet,
     SepFormer,
     SpectralBLSTM,
@@ -16,6 +17,9 @@ from speechbrain_ext.models import (
 )
 
 BUILDERS = {
+    "BandSeparator": lambda num_sources: BandSeparator(
+        num_sources, bands=4, channels=16, blocks=1
+    ),
     "SepFormer": lambda num_sources: SepFormer(
         num_sources,
         channels=16,
