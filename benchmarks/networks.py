@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Networks at equal cost: clean SI-SDRi against minutes of one CPU core.
+
+    python benchmarks/networks.py DIR                     an hour of two cores
+    python benchmarks/networks.py DIR --only bands recurrent  these networks
+    python benchmarks/networks.py DIR --quick             a smoke test
+
+DIR is a data folder of `ablation_real.yaml` of the ring recipe, whose training
+every network gets: clean targets, 5 dB per source, rings of 8 mixtures of two
+seconds, augmentation. First a step is timed, then as many steps are made as
+fit into `--minutes` of one core; the schedule of the learning rate spans them.
+Each run is left in a folder of its own; the same command goes on where it was
+stopped. In the end a table and networks.png: the validation of every epoch.
+"""
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from figures import ROOT, add_option, write_figures
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.tag import Tag
+
+from speechbrain_ext import models
+
+RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
+FINE = {"n_fft": 512, "hop": 128}
+COARSE = {"n_fft": 512, "hop": 256}
+# name: class and arguments
+NETWORKS = {
+    "convolutions": ("SpectralConvTasNet", COARSE),
+    "convolutions_16ms": ("SpectralConvTasNet", FINE),
+    "transformer": ("SpectralSepFormer", {**COARSE, "chunk": 16}),
+    "recurrent": ("SpectralDPRNN", {**COARSE, "chunk": 16}),
+    "bands": ("BandSeparator", {}),
+    "bands_wide": ("BandSeparator", {"channels": 96}),
+}
+BATCH, SECONDS, RATE, EPOCHS = 8, 2, 8000, 10
+
+
+def seconds_per_step(separator):
+    """Median CPU seconds of forward, backward and update."""
+    mixture = torch.randn(BATCH, SECONDS * RATE)
+    optimizer = torch.optim.Adam(separator.parameters(), 1e-4)
+    times = []
+    for _ in range(6):
+        start = time.process_time()
+        separator(mixture).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        times.append(time.process_time() - start)
+    return statistics.median(times[1:])
+
+
+def plan(name, folder, minutes):
+    """Time a network once; what was found is kept in its folder."""
+    path = folder / name / "plan.json"
+    if path.is_file():
+        return json.loads(path.read_text())
+    kind, arguments = NETWORKS[name]
+    separator = getattr(models, kind)(**arguments)
+    seconds = seconds_per_step(separator)
+    found = {
+        "parameters": sum(p.numel() for p in separator.parameters()),
+        "seconds": seconds,
+        "steps": max(1, round(60 * minutes / seconds / EPOCHS)) * EPOCHS,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found))
+    return found
+
+
+def train(name, folder, data, steps, options):
+    """Train a network by the recipe, in a process of its own."""
+    kind, arguments = NETWORKS[name]
+    yaml = YAML()
+    tree = yaml.load(RECIPE / "hparams/ablation_real.yaml")
+    separator = CommentedMap(arguments)
+    separator.yaml_set_ctag(Tag(suffix=f"!new:speechbrain_ext.models.{kind}"))
+    tree["separator"] = separator
+    file = folder / name / "network.yaml"
+    yaml.dump(tree, file)
+    words = {
+        "data_folder": Path(data).resolve(),
+        "output_folder": (folder / name).resolve(),
+        "prepared_folder": (folder / "data").resolve(),
+        "targets": "clean",
+        "scer_weight": 0,
+        "batch_size": BATCH,
+        "segment_seconds": SECONDS,
+        "speed_range": 0.12,
+        "equalizer_db": 4,
+        "number_of_epochs": EPOCHS,
+        "batches_per_epoch": steps // EPOCHS,
+        "valid_batches": 8,
+        "precision": "fp32",
+        "metrics": "[si_sdr]",
+    } | options
+    with open(folder / name / "output.txt", "w") as output:
+        subprocess.run(
+            [
+                *(sys.executable, RECIPE / "train.py", file.resolve()),
+                *(f"--{key}={value}" for key, value in words.items()),
+            ],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=True,
+        )
+
+
+def read_column(path, column, **wanted):
+    """Read the steps and a column of a CSV, where other columns are so."""
+    with open(path, newline="") as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if all(row[key] == value for key, value in wanted.items())
+        ]
+    return [row.get("step") for row in rows], [float(r[column]) for r in rows]
+
+
+def draw(curves, path):
+    """Draw the curves: minutes of one core, dB."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name, (minutes, values) in curves.items():
+        axes.plot(minutes, values, marker="o", markersize=3, label=name)
+    axes.set_xlabel("CPU minutes of one core")
+    axes.set_ylabel("clean SI-SDRi of the validation (dB)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def main():
+    """Train what is not trained yet, and show all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data_folder", metavar="DIR")
+    parser.add_argument("--only", nargs="+", choices=NETWORKS)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--folder", type=Path, default=Path("results/networks"))
+    parser.add_argument("--quick", action="store_true")
+    add_option(parser)
+    words = parser.parse_args()
+    torch.set_num_threads(1)
+    options = {}
+    if words.quick:
+        words.minutes = 0.001
+        options = {"valid_batches": 1, "test_batches": 1}
+    curves, figures = {}, {}
+    print("| network | parameters | s / step | steps | SI-SDRi | noise |")
+    print("|---|---|---|---|---|---|")
+    names = words.only or list(NETWORKS)
+    start = time.monotonic()
+    for number, name in enumerate(names):
+        left = (len(names) - number) * words.minutes
+        print(
+            f"{name} ({number + 1} of {len(names)}), "
+            f"{(time.monotonic() - start) / 60:.0f} min so far, "
+            f"at least {left:.0f} more",
+            file=sys.stderr,
+        )
+        planned = plan(name, words.folder, words.minutes)
+        results = words.folder / name / "test_results.csv"
+        if not results.is_file():
+            train(
+                name,
+                words.folder,
+                words.data_folder,
+                planned["steps"],
+                options,
+            )
+        steps, values = read_column(
+            words.folder / name / "history.csv", "clean_si_sdri", stage="valid"
+        )
+        minutes = [int(step) * planned["seconds"] / 60 for step in steps]
+        curves[name] = minutes, values
+        _, gains = read_column(results, "si_sdri")
+        _, noise = read_column(results, "residual_noise_db")
+        figures[f"{name}_si_sdri"] = statistics.mean(gains)
+        print(
+            f"| {name} | {planned['parameters'] / 1e6:.2f} M "
+            f"| {planned['seconds']:.3f} | {planned['steps']} "
+            f"| {statistics.mean(gains):.2f} dB "
+            f"| {statistics.mean(noise):.1f} dB |",
+            flush=True,
+        )
+        draw(curves, words.folder / "networks.png")
+    write_figures(words.json, figures)
+
+
+if __name__ == "__main__":
+    main()
