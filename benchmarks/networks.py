@@ -148,14 +148,15 @@ def main():
     parser.add_argument("--only", nargs="+", choices=NETWORKS)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--folder", type=Path, default=Path("results/networks"))
+    parser.add_argument("--include", nargs="+")
     parser.add_argument("--quick", action="store_true")
     add_option(parser)
     words = parser.parse_args()
     torch.set_num_threads(1)
-    options = {}
+    options = {"include": f"{words.include}"} if words.include else {}
     if words.quick:
         words.minutes = 0.001
-        options = {"valid_batches": 1, "test_batches": 1}
+        options |= {"valid_batches": 1, "test_batches": 1}
     curves, figures = {}, {}
     print("| network | parameters | s / step | steps | SI-SDRi | noise |")
     print("|---|---|---|---|---|---|")

@@ -75,3 +75,38 @@ def test_mixit_says_how_to_get_its_peer():
     output = run([sys.executable, script, "--samples", "800"], expect=1)
     assert "--target PEER asteroid==0.7.0" in output
     assert "--ours" in output
+
+
+def test_networks_are_trained_at_equal_cost(recordings, tmp_path):
+    folder, figures = tmp_path / "networks", tmp_path / "figures.json"
+    words = [recordings, "--quick", "--include", "*", "--only", "recurrent"]
+    words += ["--folder", folder, f"--json={figures}"]
+    command = [sys.executable, ROOT / "benchmarks/networks.py", *words]
+    output = run(command)
+    (row,) = [line for line in output.splitlines() if "| recurrent |" in line]
+    gain = json.loads(figures.read_text())["recurrent_si_sdri"]
+    assert f"| {gain:.2f} dB |" in row
+    assert (folder / "networks.png").stat().st_size > 0
+    # nothing is trained twice
+    history = folder / "recurrent/history.csv"
+    before = history.stat().st_mtime_ns
+    assert row in run(command)
+    assert history.stat().st_mtime_ns == before
+
+
+@pytest.mark.exhaustive
+def test_adaptation_is_measured(recordings, tmp_path):
+    folder, figures = tmp_path / "adaptation", tmp_path / "figures.json"
+    words = [recordings, "--quick", "--include", "*", "--speakers", "4"]
+    words += ["--folder", folder, f"--json={figures}"]
+    output = run([sys.executable, ROOT / "benchmarks/adaptation.py", *words])
+    found = json.loads(figures.read_text())
+    arms = ("adapted", "adapted without SCER", "from nothing")
+    assert [*found] == [
+        "not adapted, 0 speakers",
+        *(f"{arm}, 4 speakers" for arm in arms),
+    ]
+    for name, gain in found.items():
+        arm = name.partition(",")[0]
+        assert re.search(rf"\| {arm} \|.*\| {gain:.2f} dB \|", output)
+    assert (folder / "adaptation.png").stat().st_size > 0
