@@ -23,6 +23,7 @@ import sys
 from sphinx.cmd.build import build_main
 sys.exit(build_main(sys.argv[1:]))
 """
+TEXTS = ("*.md", "docs/*.md", "benchmarks/*.md", "recipes/*/*/README.md")
 START = "docs/index.html"
 
 
@@ -105,7 +106,7 @@ def test_every_text_for_readers_has_its_page(site):
     folder, pages = site
     texts = [
         path.relative_to(ROOT)
-        for pattern in ("*.md", "docs/*.md", "recipes/*/*/README.md")
+        for pattern in TEXTS
         for path in {*ROOT.glob(pattern)}.intersection(tracked_files())
     ]
     assert len(texts) > 9
