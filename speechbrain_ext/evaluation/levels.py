@@ -83,7 +83,7 @@ def match_mixture_level(
 
     A separator trained with a scale-invariant loss returns any level, and any
     polarity.  Each estimate is scaled so that what remains of the mixture
-    without it has the least energy: g = <estimate, mixture> / |estimate|^2
+    without it has the least energy: ``g = <estimate, mixture> / |estimate|^2``
     (least squares), which for sources that do not correlate is the true
     scale.  Both are taken about their means, so that an offset of the
     recording is no level.  No reference is needed.

@@ -149,7 +149,7 @@ def write_listening_page(
     Arguments
     ---------
     folder : str or Path
-        Made if absent.  Written: index.html, sounds/NN/*.wav and
+        Made if absent.  Written: index.html, ``sounds/NN/*.wav`` and
         predictions.csv.
     title : str
         Heading of the page.

@@ -151,7 +151,7 @@ def write_report(
     Arguments
     ---------
     folder : str or Path
-        Made if absent.  Written: index.html, examples/NN/*.wav and
+        Made if absent.  Written: index.html, ``examples/NN/*.wav`` and
         spectrograms.png; plots from elsewhere are copied to plots/.
     title : str
         Heading of the page.

@@ -30,10 +30,10 @@ def cbpc(
     """Cluster-based pairwise contrastive loss.
 
     With C the candidates, i itself left out, and P(i) those of them that have
-    the label of anchor i,
+    the label of anchor i::
 
         loss = mean over i of mean over p in P(i) of
-               -log(exp(z_i z_p / tau) / sum over c in C of exp(z_i z_c / tau)).
+               -log(exp(z_i z_p / tau) / sum over c in C of exp(z_i z_c / tau))
 
     Reconstructed, see this module. Anchors without a positive have no part in
     the mean. Labels are compared, no more: their values mean nothing.
@@ -111,8 +111,10 @@ def info_nce(
 ) -> torch.Tensor:
     """InfoNCE: which of all positives is the anchor's own.
 
-    loss = mean over i of
-           -log(exp(z_i y_i / tau) / sum over j of exp(z_i y_j / tau)).
+    It is computed as::
+
+        loss = mean over i of
+               -log(exp(z_i y_i / tau) / sum over j of exp(z_i y_j / tau))
 
     Arguments
     ---------

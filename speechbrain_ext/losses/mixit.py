@@ -41,7 +41,7 @@ def mixit(
 
     With A in {0, 1}^(2 x M) whose columns sum to one, e the estimates made
     from x1 + x2 and tau = 10^(-snr_max / 10), the loss is the negative
-    thresholded SNR in dB,
+    thresholded SNR in dB::
 
         min over A of the mean over n of
             10 log10((|x_n - [A e]_n|^2 + tau |x_n|^2) / |x_n|^2).

@@ -24,13 +24,13 @@ def padded_snr(
     """Thresholded SNR of outputs against references, some of them silent.
 
     Every output gets a reference of its own so that the mean is highest. With
-    tau = 10^(-snr_max / 10), the value of an active reference y is
+    tau = 10^(-snr_max / 10), the value of an active reference y is::
 
-        10 log10(|y|^2 / (|y - e|^2 + tau |y|^2)),
+        10 log10(|y|^2 / (|y - e|^2 + tau |y|^2))
 
-    and of a silent one, which has no ratio of its own, that of the mixture x:
+    and of a silent one, which has no ratio of its own, that of the mixture x::
 
-        10 log10(|x|^2 / (|e|^2 + tau_0 |x|^2)),
+        10 log10(|x|^2 / (|e|^2 + tau_0 |x|^2))
 
     so that an output with nothing to hold learns to be silent. Source: the
     supervised loss of the baseline of FUSS (S. Wisdom et al., "What's all the

@@ -18,7 +18,7 @@ def residual_noise(*, estimates, speech, noise, taps=1):
 
     Every estimate is explained, in the least-squares sense, by its own
     speech, the speech of the other sources, its own noise and the noises of
-    the other sources:
+    the other sources::
 
         e_k = c_s s_k + sum_j c_j s_j + d_k n_k + sum_j d_j n_j + artifact
 
@@ -46,16 +46,16 @@ def residual_noise(*, estimates, speech, noise, taps=1):
     parts : dict of torch.Tensor
         Each of shape (batch, sources), float64:
 
-        own : amplitude of the source's own noise over that of its speech,
-            each as a gain on its reference (1: as in the noisy source;
-            negative: of opposite polarity).
-        other : the same for the noises of the other sources; NaN for one
-            source.
-        level_db : power of all residual noise over that of the speech, dB.
-        interference_db : power of the other sources' speech over that of
-            the own speech, dB; NaN for one source.
-        artifact_db : power of what nothing explains over that of the own
-            speech, dB.
+        - own: amplitude of the source's own noise over that of its speech,
+          each as a gain on its reference (1: as in the noisy source;
+          negative: of opposite polarity).
+        - other: the same for the noises of the other sources; NaN for one
+          source.
+        - level_db: power of all residual noise over that of the speech, dB.
+        - interference_db: power of the other sources' speech over that of
+          the own speech, dB; NaN for one source.
+        - artifact_db: power of what nothing explains over that of the own
+          speech, dB.
 
         Levels are limited to +-100 dB.  Where the estimate or the speech is
         silent, or holds a non-finite sample, every part is NaN.

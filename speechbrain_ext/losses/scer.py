@@ -31,9 +31,9 @@ def scer(
 ) -> torch.Tensor:
     """Signal-to-consistency-error ratio of two estimates of one source.
 
-    With d the difference of the two scaled estimates and y the target,
+    With d the difference of the two scaled estimates and y the target, it is::
 
-        10 log10(|y|^2 / (|d|^2 + floor |y|^2)).
+        10 log10(|y|^2 / (|d|^2 + floor |y|^2))
 
     In ring mixing the target stands in two mixtures. What its two estimates
     have in common, its speech and what they keep of its own noise, cancels in
@@ -43,18 +43,18 @@ def scer(
     separation", arXiv 2604.08415. Scale, floor and guards are derived here.
 
     Unscaled, the ratio rewards an estimate for shrinking, and most of all for
-    silence. So an estimate e is scaled, with gradient, as SI-SDR does:
+    silence. So an estimate e is scaled, with gradient, as SI-SDR does::
 
-        e' = e |y|^2 / max(<e, y>, 0.1 |e| |y|),
+        e' = e |y|^2 / max(<e, y>, 0.1 |e| |y|)
 
     whose projection on y is y itself. Neither this nor SI-SDR changes with
     the level of e, so their sum gains nothing from it. The guard is relative
-    to |e|: one relative to |y| alone would leave a quiet estimate unscaled,
-    and reward it again. Where the guard acts (an estimate all but
+    to ``|e|``: one relative to ``|y|`` alone would leave a quiet estimate
+    unscaled, and reward it again. Where the guard acts (an estimate all but
     uncorrelated with y, opposite to it, or silent) the projection falls short
     of y, and that shortfall counts as a part of d, orthogonal to the rest:
-    silence has 0 dB, opposite estimates less, and |e'| <= 10 |y| bounds the
-    gradient to that of a correlation of 0.1.
+    silence has 0 dB, opposite estimates less, and ``|e'| <= 10 |y|`` bounds
+    the gradient to that of a correlation of 0.1.
 
     Arguments
     ---------
@@ -66,11 +66,11 @@ def scer(
         The source itself, noise and all, shape (..., time).
     scale : str
         "target": each estimate by its own factor, as above.
-        "least_squares": both by one factor, |y|^2 over the mean of <e, y>, so
-        that a difference in level counts as inconsistent; its inverse is the
-        gain at which y fits the two estimates best in the least-squares
-        sense. (Fitting the estimates to y instead would scale poor estimates
-        towards silence, which a weight above 1 then prefers.)
+        "least_squares": both by one factor, ``|y|^2`` over the mean of
+        ``<e, y>``, so that a difference in level counts as inconsistent; its
+        inverse is the gain at which y fits the two estimates best in the
+        least-squares sense. (Fitting the estimates to y instead would scale
+        poor estimates towards silence, which a weight above 1 then prefers.)
         "none": unscaled; for comparison, it collapses.
     floor : float
         Error, relative to the target's energy, below which consistency is no

@@ -21,9 +21,9 @@ def semantic(
     """Binary cross-entropy of weak labels of mixtures from their outputs.
 
     A classifier gives the probability p[m, c] that output m holds class c. A
-    mixture holds the class if any of its outputs does (noisy-or),
+    mixture holds the class if any of its outputs does (noisy-or)::
 
-        P[n, c] = 1 - product over the outputs m of mixture n of (1 - p[m, c]),
+        P[n, c] = 1 - product over the outputs m of mixture n of (1 - p[m, c])
 
     and P is compared with the labels of the mixture. With a single output it
     is its ordinary binary cross-entropy. For a class that is absent, every

@@ -34,9 +34,9 @@ def si_sdr(
     """Scale-invariant signal-to-distortion ratio.
 
     The estimate is split into its projection on the target and a rest:
-    10 log10(|projection|^2 / |rest|^2). Neither the level nor the sign of the
-    estimate matters. Source: Le Roux et al., "SDR - half-baked or well done?",
-    ICASSP 2019, arXiv 1811.02508, the definition of SI-SDR.
+    ``10 log10(|projection|^2 / |rest|^2)``. Neither the level nor the sign of
+    the estimate matters. Source: Le Roux et al., "SDR - half-baked or well
+    done?", ICASSP 2019, arXiv 1811.02508, the definition of SI-SDR.
 
     Arguments
     ---------
@@ -73,7 +73,7 @@ def si_sdr(
 
 
 def snr(*, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Signal-to-noise ratio, 10 log10(|target|^2 / |target - estimate|^2).
+    """Signal-to-noise ratio, ``10 log10(|target|^2 / |target - estimate|^2)``.
 
     The level of the estimate matters and the mean is left in. A silent
     estimate has 0 dB.
@@ -112,7 +112,7 @@ def thresholded_snr(
 ) -> torch.Tensor:
     """Signal-to-noise ratio that saturates softly at `snr_max`.
 
-    10 log10(|target|^2 / (|target - estimate|^2 + tau |target|^2)) with
+    ``10 log10(|target|^2 / (|target - estimate|^2 + tau |target|^2))`` with
     tau = 10^(-snr_max / 10), so that an example that is solved already stops
     dominating the gradient. Source: Wisdom et al., "Unsupervised sound
     separation using mixture invariant training", NeurIPS 2020, arXiv

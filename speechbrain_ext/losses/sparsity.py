@@ -25,7 +25,7 @@ def sparsity(
 ) -> torch.Tensor:
     """Sum of the levels of the outputs, lower when fewer are active.
 
-    With r_m the RMS of output m, over all of the signal,
+    With r_m the RMS of output m, over all of the signal::
 
         "mixture":  (1 / M) sum r_m / RMS of the mixture
         "norm":     (1 / M) sum r_m / sqrt(sum r_m^2).
@@ -89,9 +89,9 @@ def covariance(
 ) -> torch.Tensor:
     """Mean absolute covariance of different outputs.
 
-    With C the covariance matrix of the outputs over time,
+    With C the covariance matrix of the outputs over time, it is::
 
-        sum over i != j of |C_ij| / (M (M - 1) times the mixture's mean power).
+        sum over i != j of |C_ij| / (M (M - 1) times the mixture's mean power)
 
     Reconstructed: Wisdom et al., "Sparse, efficient, and semantic mixture
     invariant training", WASPAA 2021, arXiv 2106.00847, name a penalty of the

@@ -55,14 +55,14 @@ def universal_figures(*, estimates, references, mixture):
     rows : list of dict
         One for each clip:
 
-        references : number of active references.
-        outputs : number of active outputs; None if no reference is active.
-        separation : "under", "equal" or "over"; None likewise.
-        assignment : for each active reference, in order, its output; None
-            for a missing one.
-        paired : for each, whether its output is active.
-        si_snr : for each, SI-SNR of its output, in dB.
-        si_snri : for each, improvement over the SI-SNR of the mixture, in dB.
+        - references: number of active references.
+        - outputs: number of active outputs; None if no reference is active.
+        - separation: "under", "equal" or "over"; None likewise.
+        - assignment: for each active reference, in order, its output; None
+          for a missing one.
+        - paired: for each, whether its output is active.
+        - si_snr: for each, SI-SNR of its output, in dB.
+        - si_snri: for each, improvement over the SI-SNR of the mixture, in dB.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def source_scores(row):
         For each active reference, in order; a clip without any has one
         without scores.
 
-        si_snr : of the output that the source was assigned, in dB.
-        si_snri : its improvement, in clips of several sources.
-        msi, msi_all : SI-SNR improvement, in clips of 2 to 4 sources;
-            si_snri_2, si_snri_3 and si_snri_4 are "msi" by their number.
-        one_source, one_source_all : SI-SNR, in clips of one source (1S).
-        outputs : number of active outputs; with the first source only, as
-            are under, equal and over, of which one is 1 and the others 0.
+        - si_snr: of the output that the source was assigned, in dB.
+        - si_snri: its improvement, in clips of several sources.
+        - msi, msi_all: SI-SNR improvement, in clips of 2 to 4 sources;
+          si_snri_2, si_snri_3 and si_snri_4 are "msi" by their number.
+        - one_source, one_source_all: SI-SNR, in clips of one source (1S).
+        - outputs: number of active outputs; with the first source only, as
+          are under, equal and over, of which one is 1 and the others 0.
 
     Example
     -------
