@@ -123,8 +123,8 @@ def describe(folder: Path) -> Model:
     _, front, body = (
         (folder / CARD).read_text(encoding="utf-8").split("---\n", 2)
     )
-    # the paragraph below the title, and the one below the heading Data
-    does = re.search(r"(?m)^# .+\n\n(.+)", body)[1]
+    # the sentence below the title, and the paragraph below the heading Data
+    does = re.search(r"(?m)^# .+\n\n(.+?\.)(?=\s)", body)[1]
     trained_on = re.search(r"(?m)^## Data\n\n(.+)", body)[1]
     settings = (folder / HYPERPARAMS).read_text(encoding="utf-8")
     weights = list(folder.glob("*.safetensors"))
