@@ -333,7 +333,7 @@ class Work:
         with tqdm(
             desc=self.options.command,
             total=round(seconds) or None,
-            unit="s",
+            unit=" s of audio",
             disable=hidden,
         ) as bar:
             heard = 0.0

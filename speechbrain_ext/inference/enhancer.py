@@ -130,5 +130,5 @@ def require_one(sources: int) -> None:
     if sources != 1:
         raise ValueError(
             f"the module gives {sources} sources, an enhancer one; load it "
-            "with Separator"
+            "with Separator (`speechbrain-ext separate`)"
         )

@@ -248,6 +248,7 @@ def test_the_bar_counts_seconds_of_audio(tmp_path, say, monkeypatch, kind):
         assert bars[0].total == bars[0].n == 7
 
 
+@pytest.mark.slow
 def test_quiet_commands_give_no_notices(tmp_path, say, models):
     say(tmp_path / "in/a.wav")
     (tmp_path / "in/.b.wav").touch()
