@@ -15,7 +15,7 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps([asdict(model) for model in models], indent=2))
         return
     width = max(len(model.name) for model in models)
-    uses = {name: f" (of every {kind})" for kind, name in DEFAULTS.items()}
+    uses = {name: f", the default {kind}" for kind, name in DEFAULTS.items()}
     for model in models:
         size = "fetched on demand"
         if model.size is not None:

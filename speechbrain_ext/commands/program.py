@@ -94,7 +94,7 @@ def run_as(old: str, *command: str) -> None:
     """
     new = " ".join(("speechbrain-ext", *command))
     print(
-        f"`{old}` is `{new}`; the old name goes with the next release",
+        f"`{old}` is called `{new}`; the old name is for this release only",
         file=sys.stderr,
     )
     main([*command, *sys.argv[1:]])

@@ -33,7 +33,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     add_ablation(commands)
     add_listening(commands)
     errors = commands.add_parser(
-        "word_errors", help="word error rate of separated speech"
+        "word_errors",
+        help="word error rate of separated speech",
+        description="Recognize what separators make of mixtures, beside the "
+        "estimator's scores. The recognizer is Whisper tiny.en, from the "
+        "extra asr.",
     )
     errors.set_defaults(run=later("services.word_errors", "run"))
     errors.add_argument("manifest", help="what the `prepare` of a corpus wrote")
@@ -137,7 +141,12 @@ def add_listening(commands: argparse._SubParsersAction) -> None:
         "listening", help="make a listening test, or evaluate its scores"
     ).add_subparsers(required=True, metavar="make|plot", dest="step")
     make = listening.add_parser(
-        "make", help="separate recordings, and write a page with some of them"
+        "make",
+        help="separate recordings, and write a page with some of them",
+        description="Separate recordings by every separator, and write a page "
+        "with some of the separations, so that the estimator's scores are "
+        "spread evenly. Listeners give 1 to 5 points, and send the CSV file "
+        "that the page saves.",
     )
     make.set_defaults(run=later("services.listening", "make"))
     make.add_argument("mixtures", type=path, help="file or folder")
@@ -149,7 +158,10 @@ def add_listening(commands: argparse._SubParsersAction) -> None:
     make.add_argument("--seed", type=int, default=0)
     add_device(make)
     plot = listening.add_parser(
-        "plot", help="draw the listeners' scores against the estimator's"
+        "plot",
+        help="draw the listeners' scores against the estimator's",
+        description="Draw the points that listeners gave against the "
+        "estimator's scores, and print the correlations.",
     )
     plot.set_defaults(run=later("services.listening", "plot"))
     plot.add_argument("folder", type=Path, help="what `make` wrote")

@@ -1,5 +1,6 @@
 """Signals of any length on their way through a module: cut, batched, joined."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -7,6 +8,8 @@ from typing import NamedTuple
 import torch
 
 from speechbrain_ext.inference.waveforms import check_output, join, reorder
+
+logger = logging.getLogger(__name__)
 
 
 class Signal:
@@ -192,7 +195,13 @@ def _separate(
     except Exception as error:
         if len(chunks) == 1:
             return [error]
-    # a single one may be at fault, or together they need too much memory
+        if isinstance(error, torch.OutOfMemoryError | MemoryError):
+            logger.warning(
+                "%d chunks together need too much memory, and are separated "
+                "one by one; lower the batch",
+                len(chunks),
+            )
+    # a single one may be at fault
     return [x for chunk in chunks for x in _separate([chunk], separate)]
 
 

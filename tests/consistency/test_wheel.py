@@ -83,7 +83,11 @@ def pip(command, *arguments):
 
 @needs_setuptools
 def test_the_wheel_holds_the_package_and_no_tests(wheel):
-    names = zipfile.ZipFile(wheel).namelist()
+    archive = zipfile.ZipFile(wheel)
+    names = archive.namelist()
+    (entries,) = (name for name in names if name.endswith("entry_points.txt"))
+    program = b"speechbrain-ext = speechbrain_ext.commands.program:main"
+    assert program in archive.read(entries)
     files = [
         p for p in tracked_files() if p.is_relative_to(ROOT / "speechbrain_ext")
     ]

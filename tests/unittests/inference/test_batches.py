@@ -193,3 +193,16 @@ def test_a_gpu_gives_the_same(items, precision):
         # convolutions may be computed in TF32, whose precision is fp16's
         bound = 20 * torch.finfo(torch.bfloat16).eps * np.std(theirs)
         assert np.std(np.subtract(ours, theirs)) < bound
+
+
+def test_a_batch_that_needs_too_much_memory_is_separated_singly(items, caplog):
+    def obstacle(mixture):
+        if len(mixture) > 1:
+            raise torch.OutOfMemoryError("of the GPU")
+
+    separator = make(4, obstacle)
+    expected = separated(make(), items)
+    found = separated(separator, items)
+    assert "lower the batch" in caplog.text
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
