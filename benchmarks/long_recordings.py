@@ -6,8 +6,8 @@
 
 The recording is made in a temporary folder, block by block, as FLAC of 16
 bits: noise that swells and fades.  The command `separate` then runs in a
-process of its own, with the small model of recipes/FUSS/mixit_separation and
-all its outputs; printed are the largest memory that this process had
+process of its own, with the model sound_separator of the package and all its
+outputs; printed are the largest memory that this process had
 (resident set size) and its time.  About 2 GB of disk are needed for each
 output and three hours, and half of that for what waits to be levelled.
 """
@@ -26,7 +26,6 @@ import soundfile
 from figures import add_option, write_figures
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "recipes/FUSS/mixit_separation/small"
 RATE = 48000
 
 
@@ -46,7 +45,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=180)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--model", default="sound_separator")
     parser.add_argument("--folder", help="for temporary files")
     add_option(parser)
     arguments = parser.parse_args()
@@ -55,9 +54,9 @@ def main():
         path = Path(folder, "long.flac")
         make_recording(path, seconds)
         command = [
-            *(sys.executable, "-m", "speechbrain_ext.inference", "separate"),
-            *(path, "--separator", arguments.model),
-            *("--folder", Path(folder, "separated")),
+            *(sys.executable, "-m", "speechbrain_ext", "separate"),
+            *(path, "--model", arguments.model),
+            *("--out", Path(folder, "separated")),
         ]
         start = time.perf_counter()
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)

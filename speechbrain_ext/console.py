@@ -66,9 +66,9 @@ def printable(
 class Parser(argparse.ArgumentParser):
     """A parser of options whose mistakes end with exit status 1.
 
-    It knows `--traceback`, which `readable_errors` looks for, and refuses
-    arguments that are empty: an empty path would mean the folder that the
-    command runs in.
+    It knows `--traceback`, which `readable_errors` looks for, takes `-` for
+    `_` in the names of options, and refuses arguments that are empty: an
+    empty path would mean the folder that the command runs in.
 
     Example
     -------
@@ -85,6 +85,18 @@ class Parser(argparse.ArgumentParser):
             action="store_true",
             help="show where in the code an error occurred",
         )
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse, also options with another hyphen."""
+        args = sys.argv[1:] if args is None else args
+        return super().parse_known_args(map(self._spelled, args), namespace)
+
+    def _spelled(self, word):
+        name, mark, value = word.partition("=")
+        known = f"--{name[2:].replace('-', '_')}"
+        if name.startswith("--") and known in self._option_string_actions:
+            return f"{known}{mark}{value}"
+        return word
 
     def _get_values(self, action, arg_strings):
         # what follows the name of a command is for the command's own parser

@@ -1,5 +1,6 @@
 """Finding audio files below a folder, and saying what was passed over."""
 
+import glob
 import logging
 import os
 from collections import Counter
@@ -118,6 +119,55 @@ def find_audio(
             printable(min(hidden)),
         )
     return sorted(found)
+
+
+def expand(roots: Iterable[str | Path]) -> list[Path]:
+    """Replace patterns, which not every shell does, by what they match.
+
+    Arguments
+    ---------
+    roots : iterable of str or Path
+        Files, folders, and patterns such as ``talks/*.wav`` or
+        ``**/day*.flac``. What is there of a name is no pattern.
+
+    Returns
+    -------
+    paths : list of Path
+        Each once. As in a folder, what this project wrote is passed over in
+        a pattern.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a pattern matches nothing.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> for name in ("a.wav", "b.wav", "c.txt"):
+    ...     (folder / name).touch()
+    >>> [path.name for path in expand([folder / "*.wav", folder / "a.wav"])]
+    ['a.wav', 'b.wav']
+    """
+    paths = {}
+    for root in map(str, roots):
+        found = [root]
+        if glob.has_magic(root) and not os.path.lexists(root):
+            matches = sorted(glob.glob(root, recursive=True))
+            found = [path for path in matches if not is_output(path)]
+            if not found:
+                ours = "; what is there was written by this project"
+                raise FileNotFoundError(
+                    f"no file matches {printable(root)}{ours * bool(matches)}"
+                )
+            if len(found) < len(matches):
+                logger.warning(
+                    "%s: %d files that this project wrote are passed over",
+                    printable(root),
+                    len(matches) - len(found),
+                )
+        paths.update((os.path.abspath(path), Path(path)) for path in found)
+    return list(paths.values())
 
 
 def describe_absence(root: str | os.PathLike) -> str:

@@ -277,7 +277,7 @@ def publish_command(folder: str | Path) -> str:
     Example
     -------
     >>> publish_command("results/mine/1")
-    'python -m speechbrain_ext.hub results/mine/1 --repo USER/NAME'
+    'speechbrain-ext publish results/mine/1 --repo USER/NAME'
     """
-    words = ["python", "-m", "speechbrain_ext.hub", str(folder)]
+    words = ["speechbrain-ext", "publish", str(folder)]
     return shlex.join([*words, "--repo", "USER/NAME"])

@@ -81,7 +81,8 @@ def find_folder(source: str | os.PathLike) -> Path | None:
         f"there is no folder {printable(text)}"
         + ", it is a file" * os.path.isfile(path)
         + f"; give a folder that holds {HYPERPARAMS}, a results folder with a "
-        f"subfolder {RELEASE}, or a hub repository USER/NAME"
+        f"subfolder {RELEASE}, a hub repository USER/NAME, or a name that "
+        "`speechbrain-ext models` lists"
         + (f" (from elsewhere: {first} is a folder here)" if hides else "")
     )
 

@@ -11,6 +11,7 @@ from speechbrain.utils.parameter_transfer import Pretrainer
 from speechbrain_ext.console import printable
 from speechbrain_ext.hub.allowed import CLASSES, check_plan
 from speechbrain_ext.hub.building import build_sizes, materialize
+from speechbrain_ext.hub.catalog import resolve
 from speechbrain_ext.hub.document import Call, children, parse
 from speechbrain_ext.hub.download import download, fetch
 from speechbrain_ext.hub.folder import (
@@ -99,8 +100,9 @@ def load_folder(
     Arguments
     ---------
     source : str or Path
-        A folder, a results folder with a subfolder `release`, or a hub
-        repository `USER/NAME`, of which only hyperparams.yaml, README.md and
+        A folder, a results folder with a subfolder `release`, a name that
+        `speechbrain-ext models` lists, or a hub repository `USER/NAME` or
+        `USER/NAME@REVISION`, of which only hyperparams.yaml, README.md and
         the files of weights that the first one names are downloaded; see
         `speechbrain_ext.hub.folder.find_folder`.
     savedir : str or Path, optional
@@ -158,6 +160,7 @@ def load_folder(
             f"trust is {trust!r}; it must be True itself (the folder may run "
             "anything, with your rights) or False"
         )
+    source, revision = resolve(source, revision)
     folder = find_folder(source)
     options = {"cache_dir": savedir, "token": token, "revision": revision}
     remote = folder is None

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speechbrain_ext.console import Failures, printable
-from speechbrain_ext.corpora.finding import describe_absence, find_audio
+from speechbrain_ext.corpora.finding import (
+    describe_absence,
+    expand,
+    find_audio,
+)
 from speechbrain_ext.outputs import is_output, made_of, require_free
 
 logger = logging.getLogger(__name__)
@@ -155,19 +159,23 @@ def list_audio(
     return paths
 
 
-def find_items(root: str | Path, folder: str | Path) -> list[Item]:
+def find_items(
+    roots: str | Path | Iterable[str | Path], folder: str | Path | None = None
+) -> list[Item]:
     """Find recordings, and the folder for what becomes of each.
 
     Arguments
     ---------
-    root : str or Path
-        A file or a folder.
-    folder : str or Path
-        Where the command writes: into folders as those of `root`.
+    roots : str, Path or iterable of these
+        Files, folders and patterns; see `expand`.
+    folder : str or Path, optional
+        Where the command writes: of a folder of `roots` into folders like
+        those in it.
 
     Returns
     -------
     items : list of Item
+        Each recording once.
 
     Raises
     ------
@@ -189,12 +197,18 @@ def find_items(root: str | Path, folder: str | Path) -> list[Item]:
     ...talk.mp3 and ...talk.wav; rename them, or put them into folders of
     their own
     """
-    root, folder = Path(root), Path(folder)
-    items, named = [], {}
-    for path in list_audio(root, exclude=folder):
-        inner = path.parent.relative_to(root) if root.is_dir() else Path()
-        items.append(Item(path, folder / inner))
-        named.setdefault(folder / inner / output_stem(path), []).append(path)
+    roots = [roots] if isinstance(roots, str | os.PathLike) else roots
+    items, named = {}, {}
+    for root in expand(roots):
+        for path in list_audio(root, exclude=folder):
+            if (place := os.path.abspath(path)) in items:
+                continue
+            inner = path.parent.relative_to(root) if root.is_dir() else Path()
+            target = None if folder is None else Path(folder) / inner
+            items[place] = Item(path, target)
+            if target:
+                name = target / output_stem(path)
+                named.setdefault(name, []).append(path)
     clashes = [
         " and ".join(map(str, paths))
         for paths in named.values()
@@ -206,8 +220,9 @@ def find_items(root: str | Path, folder: str | Path) -> list[Item]:
             f"{shorten(clashes)}; rename them, or put them into folders of "
             "their own"
         )
-    require_writable(item.folder for item in items)
-    return items
+    if folder is not None:
+        require_writable(item.folder for item in items.values())
+    return list(items.values())
 
 
 def plan(

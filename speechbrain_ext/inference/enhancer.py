@@ -7,6 +7,7 @@ import torch
 
 from speechbrain_ext.inference.batch import Item
 from speechbrain_ext.inference.separator import Separator
+from speechbrain_ext.inference.streaming import StoredEstimates
 from speechbrain_ext.outputs import require_free
 
 
@@ -20,7 +21,7 @@ class Enhancer(Separator):
     sample_rate : int
         Rate that the module works at, in Hz.
     **options
-        `chunk_seconds`, `overlap_seconds` and `match_level` of `Separator`.
+        Of `Separator`.
 
     Raises
     ------
@@ -106,15 +107,22 @@ class Enhancer(Separator):
         made = item.made("enhance", self.name)
         require_free([(target, made)], overwrite=overwrite)
         with self.separated(path, folder) as stored:
-            require_one(len(stored))
-            stored.write(
-                0,
-                target,
-                maker="enhance",
-                source=item.source(self.name),
-                overwrite=overwrite,
-            )
-        return target
+            return self.write(item, stored, overwrite=overwrite)[0]
+
+    def write(
+        self, item: Item, stored: StoredEstimates, *, overwrite: bool = False
+    ) -> list[Path]:
+        """Write what became of a file; see `enhance_file`."""
+        require_one(len(stored))
+        (target,) = item.enhanced()
+        stored.write(
+            0,
+            target,
+            maker="enhance",
+            source=item.source(self.name),
+            overwrite=overwrite,
+        )
+        return [target]
 
 
 def require_one(sources: int) -> None:
@@ -122,5 +130,5 @@ def require_one(sources: int) -> None:
     if sources != 1:
         raise ValueError(
             f"the module gives {sources} sources, an enhancer one; load it "
-            "with Separator"
+            "with Separator (`speechbrain-ext separate`)"
         )

@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,23 +59,52 @@ class Recording(AudioBlocks):
         with _naming(self.path):
             super().require_sound()
 
-    def watched(self) -> Iterator[np.ndarray]:
-        """Iterate, with a bar over the seconds if that takes long."""
-        try:
-            seconds = round(soundfile.info(os.fsencode(self.path)).duration)
-        except (soundfile.LibsndfileError, OverflowError):
-            seconds = None
+    def watched(
+        self, progress: Callable[[float], object] | None = None
+    ) -> Iterator[np.ndarray]:
+        """Iterate, and tell the progress.
+
+        Arguments
+        ---------
+        progress : Callable, optional
+            Gets the seconds of each block; by default they go into a bar,
+            if the whole takes long.
+
+        Yields
+        ------
+        block : numpy.ndarray
+            Shape (time,).
+        """
         with tqdm(
-            total=seconds,
+            total=round(duration(self.path)) or None,
             desc=printable(Path(self.path).name, 40),
             unit="s",
             leave=False,
             delay=PATIENCE_SECONDS,
-            disable=None,
+            disable=True if progress else None,
         ) as bar:
             for block in self:
                 yield block
-                bar.update(len(block) / self.sample_rate)
+                (progress or bar.update)(len(block) / self.sample_rate)
+
+
+def duration(path: str | os.PathLike) -> float:
+    """Read the seconds of a recording off its header; 0 if they are unknown.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, [0.5] * 4000, 8000)
+    >>> duration(path), duration("nowhere.wav")
+    (0.5, 0.0)
+    """
+    try:
+        # what is no file, such as a pipe, would be waited for
+        if os.path.isfile(path):
+            return soundfile.info(os.fsencode(path)).duration
+    except (soundfile.LibsndfileError, OverflowError):
+        pass
+    return 0.0
 
 
 @contextmanager

@@ -4,11 +4,9 @@ import logging
 import os
 import statistics
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-
-from tqdm import tqdm
 
 from speechbrain_ext.console import Failures, printable
 from speechbrain_ext.corpora.finding import find_audio
@@ -37,8 +35,7 @@ def find_estimates(
     mixture, estimates : str or Path
         Two folders; NAME.wav in the one is the mixture of NAME_source1.wav,
         NAME_source2.wav ... in the other, as
-        `python -m speechbrain_ext.inference separate` writes them. Both may
-        be the same folder.
+        `speechbrain-ext separate` writes them. Both may be the same folder.
     failures : Failures, optional
         Takes the mixtures that have no estimates and the like; by default
         the first one is raised.
@@ -157,13 +154,16 @@ def iterate_scores(
     estimator: SISNREstimator,
     pairs: Mapping[Path, Sequence[Path]],
     failures: Failures | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Iterator[dict]:
-    """Give the rows of `score_files` one by one."""
+    """Give the rows of `score_files` one by one; see `Recording.watched`."""
     failures = FirstFailure() if failures is None else failures
-    for mixture, estimates in tqdm(pairs.items(), "scoring", disable=None):
+    for mixture, estimates in pairs.items():
         rows = []
         with failures.item(mixture):
-            scores, silent = _score_together(estimator, [mixture, *estimates])
+            scores, silent = _score_together(
+                estimator, [mixture, *estimates], progress
+            )
             for index, estimate in enumerate(estimates):
                 values = [round(float(score[index]), 2) for score in scores]
                 rows.append(
@@ -182,13 +182,17 @@ def iterate_scores(
         yield from rows
 
 
-def _score_together(estimator: SISNREstimator, paths: Sequence[Path]):
+def _score_together(
+    estimator: SISNREstimator,
+    paths: Sequence[Path],
+    progress: Callable[[float], object] | None,
+):
     """Score files of one rate and one length, the first one the mixture."""
     with ExitStack() as stack:
         files = [stack.enter_context(Recording(path)) for path in paths]
         rate = files[0].sample_rate
         _require_same("sample rate", files, "sample_rate", "Hz")
-        blocks = [iter(file) for file in files]
+        blocks = [files[0].watched(progress), *map(iter, files[1:])]
         try:
             found = estimator.score_blocks(blocks, rate)
         except ValueError as error:
@@ -222,6 +226,7 @@ def rank(
     separators: Mapping[str, Separator],
     mixtures: Iterable[Path],
     failures: Failures | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> list[dict]:
     """Rank separators by what they make of mixtures without references.
 
@@ -237,6 +242,9 @@ def rank(
         Takes the mixtures that cannot be separated or scored, by whatever
         separator: they count for none of them. By default the first one is
         raised.
+    progress : Callable, optional
+        Gets the seconds of audio that a separator has read; see
+        `Recording.watched`.
 
     Returns
     -------
@@ -259,10 +267,12 @@ def rank(
         )
     failures = FirstFailure() if failures is None else failures
     scores = {name: [] for name in separators}
-    for path in tqdm(mixtures, "ranking", disable=None):
+    for path in mixtures:
         with failures.item(path):
             found = {
-                name: _score_separator(estimator, separator, path, name)
+                name: _score_separator(
+                    estimator, separator, path, name, progress
+                )
                 for name, separator in separators.items()
             }
             for name, score in found.items():
@@ -271,11 +281,18 @@ def rank(
 
 
 def _score_separator(
-    estimator: SISNREstimator, separator: Separator, path: Path, name: str
+    estimator: SISNREstimator,
+    separator: Separator,
+    path: Path,
+    name: str,
+    progress: Callable[[float], object] | None,
 ) -> float:
     """Score what a separator makes of a mixture."""
     try:
-        with separator.separated(path) as stored, Recording(path) as mixture:
+        with (
+            separator.separated(path, None, progress) as stored,
+            Recording(path) as mixture,
+        ):
             rate = mixture.sample_rate
             sources = range(len(stored))
             signals = [mixture, *(stored.blocks(s, rate) for s in sources)]

@@ -1,15 +1,14 @@
 """Separating recordings of any length, rate and level."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.evaluation.levels import MixtureLevels
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.inference.batch import (
@@ -18,16 +17,16 @@ from speechbrain_ext.inference.batch import (
     model_name,
     output_stem,
 )
-from speechbrain_ext.inference.recordings import Recording
+from speechbrain_ext.inference.chunking import Signal, separate_signals
 from speechbrain_ext.inference.streaming import StoredEstimates
 from speechbrain_ext.inference.waveforms import (
     change_rate,
     check_output,
+    check_precision,
     check_waveforms,
     fit,
-    join,
+    in_precision,
     move_module,
-    reorder,
 )
 from speechbrain_ext.losses.active_outputs import active_levels
 from speechbrain_ext.outputs import remove_outputs, require_free
@@ -43,8 +42,7 @@ class Separator:
     sources in a chunk is the one that agrees best with the chunk before, in
     what the two share.  Files are read, separated and written in blocks:
     memory does not grow with their length.  (Where nobody speaks for longer
-    than the overlap, who goes on in which output is left to chance: the
-    network does not know voices.)
+    than the overlap, who goes on in which output is left to chance.)
 
     Arguments
     ---------
@@ -61,11 +59,17 @@ class Separator:
         mixture. False for a module whose outputs add up to the mixture: its
         levels are right, and an output that holds but a faint copy of the
         mixture would be raised to the mixture's level.
+    batch : int
+        Chunks that are computed together, of one or several files: faster on
+        a GPU, and the same up to rounding.
+    precision : str
+        fp32, bf16 or fp16: what the module computes in, where it can.
 
     Raises
     ------
     ValueError
-        If the overlap is not shorter than the chunk, or not above 0.
+        If the overlap is not shorter than the chunk, or not above 0, or
+        another option is not as it should be.
 
     Example
     -------
@@ -84,12 +88,18 @@ class Separator:
         chunk_seconds: float = 8.0,
         overlap_seconds: float = 2.0,
         match_level: bool = True,
+        batch: int = 1,
+        precision: str = "fp32",
     ) -> None:
         if not 0 < overlap_seconds < chunk_seconds:
             raise ValueError(
                 f"overlap_seconds={overlap_seconds} must lie between 0 and "
                 f"chunk_seconds={chunk_seconds}"
             )
+        if batch < 1:
+            raise ValueError(f"batch={batch} must be at least 1")
+        self.batch = batch
+        self.precision = check_precision(precision)
         self.module = module.eval()
         self.sample_rate = int(sample_rate)
         self.chunk = round(chunk_seconds * sample_rate)
@@ -113,7 +123,9 @@ class Separator:
         Arguments
         ---------
         source : str or Path
-            A folder, or a hub repository `USER/NAME`.
+            A folder, a hub repository `USER/NAME`, or a name that
+            `speechbrain-ext models` lists; of the last two also
+            NAME@REVISION.
         savedir : str or Path, optional
             Where downloads are kept.
         trust : bool
@@ -122,10 +134,11 @@ class Separator:
         revision : str, optional
             Of a hub repository: branch, tag or commit.
         device : str or torch.device, optional
-            Where to compute; by default the CPU.
+            Where to compute, such as cuda; auto is the first of cuda, mps and
+            cpu that is there. By default the CPU.
         **options
-            `chunk_seconds`, `overlap_seconds` and `match_level`. The last is
-            by default what its hyperparams.yaml says, or else True.
+            Of `Separator`. `match_level` is by default what its
+            hyperparams.yaml says, or else True.
 
         Returns
         -------
@@ -201,9 +214,14 @@ class Separator:
         waveforms = waveforms.float().cpu()
         mixtures = change_rate(waveforms, sample_rate, self.sample_rate)
         levels, parts = MixtureLevels(), []
-        for mixture, estimates in self._stream([mixtures]):
+
+        def take(mixture, estimates):
             levels.add(estimates=estimates, mixture=mixture)
             parts.append(estimates)
+
+        (signal,) = self._run([Signal([mixtures], take)])
+        if signal.error:
+            raise signal.error
         estimates = torch.cat(parts, -1)
         if self.match_level:
             estimates = estimates * levels.gains().float()[..., None]
@@ -259,22 +277,36 @@ class Separator:
             overwrite=overwrite,
         )
         with self.separated(path, folder) as stored:
-            chosen = range(len(stored))
-            if active_only:
-                # matched levels would make faint copies as loud as sources
-                order, active = active_levels(rms=stored.levels.rms())
-                chosen = order[active[order]].tolist()
-            paths = item.sources(len(chosen))
-            require_free([(p, made) for p in paths], overwrite=overwrite)
-            for source, target in zip(chosen, paths, strict=True):
-                stored.write(
-                    source,
-                    target,
-                    maker="separate",
-                    source=item.source(self.name),
-                    overwrite=overwrite,
-                )
-        prefix = f"{output_stem(path)}{SOURCE}"
+            return self.write(
+                item, stored, active_only=active_only, overwrite=overwrite
+            )
+
+    def write(
+        self,
+        item: Item,
+        stored: StoredEstimates,
+        *,
+        active_only: bool = False,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Write what became of a file; see `separate_file`."""
+        made = item.made("separate", self.name)
+        chosen = range(len(stored))
+        if active_only:
+            # matched levels would make faint copies as loud as sources
+            order, active = active_levels(rms=stored.levels.rms())
+            chosen = order[active[order]].tolist()
+        paths = item.sources(len(chosen))
+        require_free([(p, made) for p in paths], overwrite=overwrite)
+        for source, target in zip(chosen, paths, strict=True):
+            stored.write(
+                source,
+                target,
+                maker="separate",
+                source=item.source(self.name),
+                overwrite=overwrite,
+            )
+        prefix = f"{output_stem(item.path)}{SOURCE}"
         others = [
             old
             for old in item.folder.glob("*.wav")
@@ -290,6 +322,7 @@ class Separator:
         self,
         path: str | os.PathLike,
         folder: str | os.PathLike | None = None,
+        progress: Callable[[float], object] | None = None,
     ) -> Iterator[StoredEstimates]:
         """Separate a file, and keep the estimates on disk for a while.
 
@@ -299,6 +332,8 @@ class Separator:
             Any file that libsndfile reads; channels are averaged.
         folder : str or Path, optional
             See `StoredEstimates`.
+        progress : Callable, optional
+            See `separate_each`.
 
         Yields
         ------
@@ -312,94 +347,68 @@ class Separator:
         UnusableAudio
             If it is empty, damaged, silent or not finite.
         """
-        with StoredEstimates(folder, sample_rate=self.sample_rate) as stored:
-            with Recording(path) as blocks:
-                rate = stored.recording_rate = blocks.sample_rate
-                rows = resampled(blocks.watched(), rate, self.sample_rate)
-                mixtures = (torch.from_numpy(row)[None] for row in rows)
-                for mixture, estimates in self._stream(mixtures):
-                    stored.add(mixture[0], estimates[0])
-                blocks.require_sound()
-                stored.frames = blocks.frames
-            if self.match_level:
+        (stored,) = self.separate_each([Item(Path(path), folder)], progress)
+        with stored:
+            yield stored
+
+    def separate_each(
+        self,
+        items: Iterable[Item],
+        progress: Callable[[float], object] | None = None,
+    ) -> Iterator[StoredEstimates]:
+        """Separate files, `batch` of their chunks at a time.
+
+        Arguments
+        ---------
+        items : iterable of Item
+            What to read, and where it is going to be written.
+        progress : Callable, optional
+            Gets the seconds of audio, block by block; see
+            `Recording.watched`.
+
+        Yields
+        ------
+        stored : StoredEstimates
+            Of each item, in their order, at the levels that `separate` gives;
+            to be entered as a context, which raises what went wrong with that
+            file.
+        """
+        results = {}
+
+        def take(stored, mixture, estimates):
+            stored.add(mixture[0], estimates[0])
+
+        def signals():
+            for path, folder in items:
+                stored = StoredEstimates(folder, sample_rate=self.sample_rate)
+                blocks = stored.read(path, progress)
+                signal = Signal(blocks, partial(take, stored))
+                results[signal] = stored
+                yield signal
+
+        for signal in self._run(signals()):
+            stored = results.pop(signal)
+            stored.error = signal.error
+            if self.match_level and not signal.error:
                 stored.gains = stored.levels.gains()
             yield stored
 
-    @torch.inference_mode()
-    def _stream(
-        self, blocks: Iterable[torch.Tensor]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Separate at the module's rate and levels, chunk by chunk.
+    def _run(self, signals: Iterable[Signal]) -> Iterator[Signal]:
+        """Separate signals at the module's rate and levels."""
+        return separate_signals(
+            signals,
+            self._separate,
+            length=self.chunk,
+            overlap=self.overlap,
+            batch=self.batch,
+        )
 
-        Mixtures come in blocks (batch, time) of any length, and go out with
-        their estimates (batch, sources, time). All chunks but one of a short
-        recording have one length; the last one overlaps more. What the next
-        chunk may overlap is held back.
-        """
-        mixtures, estimates = None, None
-        for block in chain(blocks, (None,)):
-            if block is not None:
-                mixtures = join(mixtures, block)
-            elif mixtures is None:
-                return
-            time = mixtures.shape[1]
-            while True:
-                end = 0 if estimates is None else estimates.shape[2]
-                start = max(0, end - self.overlap)
-                if start + self.chunk > time:
-                    if block is not None or end == time:
-                        break
-                    start = max(0, time - self.chunk)
-                sources = None if estimates is None else estimates.shape[1]
-                piece = mixtures[:, start : start + self.chunk]
-                piece = self._separate(piece, sources)
-                estimates = cross_fade(estimates, piece, start)
-                past = estimates.shape[2] - self.chunk
-                if past > 0:
-                    yield mixtures[:, :past], estimates[..., :past]
-                    mixtures, estimates = (
-                        mixtures[:, past:],
-                        estimates[..., past:],
-                    )
-                    time -= past
-        yield mixtures, estimates
-
-    def _separate(
-        self, mixtures: torch.Tensor, sources: int | None = None
-    ) -> torch.Tensor:
+    def _separate(self, mixtures: torch.Tensor) -> torch.Tensor:
         """Let the module separate, on its device and in its precision."""
         time = mixtures.shape[1]
         missing = round(SHORTEST_SECONDS * self.sample_rate) - time
         padded = nn.functional.pad(mixtures, (0, max(0, missing)))
-        estimates = self.module(fit(padded, self.module))
-        check_output(estimates, (len(padded), sources, padded.shape[1]))
+        with in_precision(self.module, self.precision):
+            estimates = self.module(fit(padded, self.module))
+        check_output(estimates, (len(padded), None, padded.shape[1]))
         return estimates[..., :time].float().cpu()
-
-
-def cross_fade(
-    before: torch.Tensor | None, piece: torch.Tensor, start: int
-) -> torch.Tensor:
-    """Append a chunk to what was separated already.
-
-    Arguments
-    ---------
-    before : torch.Tensor or None
-        Shape (batch, sources, time); None for the first chunk.
-    piece : torch.Tensor
-        Shape (batch, sources, time): the chunk, in any order of its sources.
-    start : int
-        Where in `before` it begins.
-
-    Returns
-    -------
-    joined : torch.Tensor
-        Shape (batch, sources, start + time of the chunk).
-    """
-    if before is None:
-        return piece
-    shared = before[..., start:]
-    piece = reorder(piece, shared)
-    count = shared.shape[-1]
-    ramp = torch.linspace(0, 1, count + 2)[1:-1]
-    blend = torch.lerp(shared, piece[..., :count], ramp)
-    return torch.cat((before[..., :start], blend, piece[..., count:]), -1)

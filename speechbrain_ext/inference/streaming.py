@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +12,11 @@ import torch
 from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.evaluation.levels import MixtureLevels
 from speechbrain_ext.inference.batch import existing_folder
-from speechbrain_ext.inference.recordings import naming_disk, write_recording
+from speechbrain_ext.inference.recordings import (
+    Recording,
+    naming_disk,
+    write_recording,
+)
 
 BLOCK = 2**20
 
@@ -41,6 +45,8 @@ class StoredEstimates:
         Shape (sources,); what `blocks` multiplies the estimates by.
     recording_rate, frames : int
         Of the recording: its rate in Hz and its length.
+    error : Exception or None
+        What went wrong with the recording: raised where it is entered.
 
     Example
     -------
@@ -58,12 +64,16 @@ class StoredEstimates:
         self.levels = MixtureLevels()
         self.gains = None
         self.recording_rate = self.frames = 0
+        self.error = None
         if folder is None:
             folder = tempfile.gettempdir()
         self._folder = existing_folder(folder)
         self._files, self._open = [], ExitStack()
 
     def __enter__(self) -> "StoredEstimates":
+        if self.error:
+            self._open.close()
+            raise self.error
         return self
 
     def __exit__(self, *exception) -> None:
@@ -71,6 +81,40 @@ class StoredEstimates:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def read(
+        self,
+        path: str | os.PathLike,
+        progress: Callable[[float], object] | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """Read the recording itself, and keep its rate and length.
+
+        Arguments
+        ---------
+        path : str or PathLike
+            Any file that libsndfile reads; channels are averaged.
+        progress : Callable, optional
+            See `Recording.watched`.
+
+        Yields
+        ------
+        block : torch.Tensor
+            Shape (1, time), at the rate of the separator.
+
+        Raises
+        ------
+        FileNotFoundError, UnusableAudio
+            See `Recording`; also if all of it is silent.
+        """
+        with Recording(path) as blocks:
+            self.recording_rate = blocks.sample_rate
+            watched = blocks.watched(progress)
+            for row in resampled(
+                watched, self.recording_rate, self.sample_rate
+            ):
+                yield torch.from_numpy(row)[None]
+            blocks.require_sound()
+            self.frames = blocks.frames
 
     def add(self, mixture: torch.Tensor, estimates: torch.Tensor) -> None:
         """Take in the next block.

@@ -1,7 +1,7 @@
 """Writing down what is said in recordings of any length, rate and level."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -15,8 +15,10 @@ from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.waveforms import (
     change_rate,
     check_output,
+    check_precision,
     check_waveforms,
     fit,
+    in_precision,
     join,
     move_module,
 )
@@ -49,11 +51,13 @@ class Transcriber:
         Characters of the recognizer, see `CharacterTable`.
     chunk_seconds : float
         Longest piece, at least 3.
+    batch, precision
+        See `Separator`; batch is for the enhancer.
 
     Raises
     ------
     ValueError
-        If chunk_seconds is too small.
+        If an option is not as it should be.
 
     Example
     -------
@@ -74,6 +78,8 @@ class Transcriber:
         alphabet: str,
         enhancer: nn.Module | None = None,
         chunk_seconds: float = 20.0,
+        batch: int = 1,
+        precision: str = "fp32",
     ) -> None:
         if chunk_seconds < 3:
             raise ValueError(
@@ -83,12 +89,17 @@ class Transcriber:
         self.sample_rate = int(sample_rate)
         self.characters = CharacterTable(alphabet)
         self.chunk_seconds = chunk_seconds
+        self.precision = check_precision(precision)
         # of the model, for the marks of folders
         self.name = ""
         self.enhancer = None
         if enhancer is not None:
             self.enhancer = Enhancer(
-                enhancer, sample_rate=sample_rate, chunk_seconds=chunk_seconds
+                enhancer,
+                sample_rate=sample_rate,
+                chunk_seconds=chunk_seconds,
+                batch=batch,
+                precision=precision,
             )
 
     @classmethod
@@ -106,7 +117,7 @@ class Transcriber:
         Arguments
         ---------
         source : str or Path
-            A folder, or a hub repository `USER/NAME`.
+            See `Separator.from_hparams`.
         savedir : str or Path, optional
             Where downloads are kept.
         trust : bool
@@ -115,9 +126,9 @@ class Transcriber:
         revision : str, optional
             Of a hub repository: branch, tag or commit.
         device : str or torch.device, optional
-            Where to compute; by default the CPU.
+            Where to compute; see `Separator.from_hparams`.
         **options
-            `chunk_seconds`.
+            `chunk_seconds`, `batch` and `precision`.
 
         Returns
         -------
@@ -219,6 +230,7 @@ class Transcriber:
         enhanced_folder: str | os.PathLike | None = None,
         *,
         overwrite: bool = False,
+        progress: Callable[[float], object] | None = None,
     ) -> str:
         """Write down what is said in a file.
 
@@ -232,6 +244,8 @@ class Transcriber:
         overwrite : bool
             Whether a file of this name may be replaced that no earlier call
             has written.
+        progress : Callable, optional
+            See `Recording.watched`.
 
         Returns
         -------
@@ -257,12 +271,14 @@ class Transcriber:
         if self.enhancer is None:
             with Recording(path) as blocks:
                 rows = resampled(
-                    blocks.watched(), blocks.sample_rate, self.sample_rate
+                    blocks.watched(progress),
+                    blocks.sample_rate,
+                    self.sample_rate,
                 )
                 text = self._transcribe(map(torch.from_numpy, rows))
                 blocks.require_sound()
             return text
-        with self.enhancer.separated(path, enhanced_folder) as stored:
+        with self.enhancer.separated(path, enhanced_folder, progress) as stored:
             rows = stored.blocks(0, self.sample_rate)
             text = self._transcribe(map(torch.from_numpy, rows))
             if enhanced_folder is not None:
@@ -295,7 +311,8 @@ class Transcriber:
             missing = max(0, shortest - len(piece))
             piece = nn.functional.pad(piece, (0, missing))
             piece = fit(piece, self.recognizer)
-            found = self.recognizer(piece[None], piece.new_ones(1))
+            with in_precision(self.recognizer, self.precision):
+                found = self.recognizer(piece[None], piece.new_ones(1))
             found = getattr(found, "log_probabilities", found)
             check_output(found, (1, None, len(self.characters)))
             path = found[0].argmax(-1).tolist()

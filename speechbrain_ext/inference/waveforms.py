@@ -1,11 +1,16 @@
 """Waveforms as modules take them: checked, at their rate, on their device."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 from torch import nn
 
 from speechbrain_ext.corpora.decoding import resampled
 from speechbrain_ext.losses import align, pit
+
+# name of a precision to what is computed in, where that is not float32
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def join(first: torch.Tensor | None, second: torch.Tensor) -> torch.Tensor:
@@ -98,7 +103,7 @@ def move_module(
     module : torch.nn.Module
         What computes.
     device : str or torch.device or None
-        Such as "cpu" or "cuda:0"; None leaves it where it is.
+        See `find_device`; None leaves it where it is.
 
     Returns
     -------
@@ -115,12 +120,43 @@ def move_module(
     Traceback (most recent call last):
     ValueError: device='cuda:99' cannot be used: ...
     """
-    if device is None:
-        return module
+    return module if device is None else module.to(find_device(device))
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Find a device to compute on.
+
+    Arguments
+    ---------
+    device : str or torch.device
+        Such as cpu, cuda, cuda:1 or mps; auto is the first of cuda, mps and
+        cpu that is there.
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If there is no such device, or it computes nothing.
+
+    Example
+    -------
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        there = {
+            "cuda": torch.cuda.is_available(),
+            "mps": torch.backends.mps.is_available(),
+        }
+        device = next((name for name in there if there[name]), "cpu")
     try:
-        if torch.device(device).type == "meta":
+        found = torch.device(device)
+        if found.type == "meta":
             raise RuntimeError("it has shapes only; choose cpu or cuda")
-        return module.to(device)
+        torch.zeros(1, device=found)
     except (
         *(RuntimeError, AssertionError, NotImplementedError),
         *(ImportError, TypeError, ValueError, AttributeError),
@@ -129,6 +165,44 @@ def move_module(
         raise ValueError(
             f"device={str(device)!r} cannot be used: {reason}"
         ) from error
+    return found
+
+
+def check_precision(precision: str) -> str:
+    """Give the name of a precision, or refuse it."""
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision={precision!r} is none of {', '.join(PRECISIONS)}"
+        )
+    return precision
+
+
+def in_precision(module: nn.Module, precision: str) -> AbstractContextManager:
+    """Let a module compute in a precision, where its operations have it.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        Its weights stay as they are.
+    precision : str
+        A name of `PRECISIONS`; fp32 leaves all as it is.
+
+    Returns
+    -------
+    context : context manager
+        `torch.autocast`, on the module's device.
+
+    Example
+    -------
+    >>> module = nn.Linear(2, 2)
+    >>> with in_precision(module, "bf16"):
+    ...     module(torch.zeros(1, 2)).dtype
+    torch.bfloat16
+    """
+    if PRECISIONS[precision] is None:
+        return nullcontext()
+    weights = next(module.parameters(), torch.empty(0))
+    return torch.autocast(weights.device.type, PRECISIONS[precision])
 
 
 def fit(signals: torch.Tensor, module: nn.Module) -> torch.Tensor:

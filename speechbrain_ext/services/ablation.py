@@ -14,14 +14,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, stdev
 
 from ruamel.yaml import YAML
 
-from speechbrain_ext.console import Parser
 from speechbrain_ext.files import replaced
 from speechbrain_ext.outputs import mark_folder
 from speechbrain_ext.services.ablation_table import (
@@ -358,19 +357,8 @@ class Ablation:
         return text
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Run what is not finished, then write and print the table."""
-    parser = Parser(prog="python -m speechbrain_ext ablation", description=DOC)
-    add = parser.add_argument
-    add("file", help="the ablation.yaml of a recipe")
-    add("--data_folder", help="recordings, for the runs that need them")
-    add("--output", help="where runs are kept; by default as the file says")
-    add("--jobs", type=int, default=2, help="runs at a time")
-    add("--only", default="", help="run only what has this in its name")
-    add("--missing", action="store_true", help="run what is not stored yet")
-    add("--table", action="store_true", help="collect what is finished only")
-    add("--store", action="store_true", help="add the figures to reference/")
-    arguments, arguments.options = parser.parse_known_args(words)
     ablation = Ablation(arguments.file)
     arguments.output = arguments.output or ablation.plan["output"]
     if not arguments.table:
@@ -400,6 +388,3 @@ def train(ablation: Ablation, arguments: argparse.Namespace) -> None:
                 lambda run: ablation.execute(run, arguments), chosen
             ):
                 pass
-
-
-DOC = "Train the runs of a recipe's ablation, and put them into its table."

@@ -1,8 +1,8 @@
 """A listening test, and what its listeners say beside the estimator's scores.
 
-    python -m speechbrain_ext listening make MIXTURES \
-        --separators SOURCE ... --folder results/listening
-    python -m speechbrain_ext listening plot results/listening scores_*.csv
+    speechbrain-ext listening make MIXTURES \
+        --separators MODEL ... --out results/listening
+    speechbrain-ext listening plot results/listening scores_*.csv
 
 `make` separates the recordings of a folder by every separator, and writes a
 page with some of the separations, drawn so that the estimator's scores are
@@ -12,13 +12,11 @@ the scores (the paper's Fig. 4) and prints the correlations.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.console import Parser
 from speechbrain_ext.evaluation import (
     ListeningItem,
     choose_uniformly,
@@ -29,15 +27,16 @@ from speechbrain_ext.evaluation import (
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.scoring import list_audio
-from speechbrain_ext.inference.sisnr_estimator import SHIPPED
 from speechbrain_ext.outputs import mark_folder
 
 
 def separate(arguments: argparse.Namespace) -> list[ListeningItem]:
     """Separate and score every recording by every separator."""
-    estimator = SISNREstimator.from_hparams(arguments.estimator)
+    device = arguments.device
+    estimator = SISNREstimator.from_hparams(arguments.estimator, device=device)
     separators = [
-        Separator.from_hparams(source) for source in arguments.separators
+        Separator.from_hparams(source, device=device)
+        for source in arguments.separators
     ]
     items, root = [], Path(arguments.mixtures)
     for path in tqdm(list_audio(arguments.mixtures), "separating"):
@@ -69,7 +68,7 @@ def separate(arguments: argparse.Namespace) -> list[ListeningItem]:
 
 def make(arguments: argparse.Namespace) -> None:
     """Write the page."""
-    mark_folder(arguments.folder, "listening")
+    mark_folder(arguments.out, "listening")
     with torch.inference_mode():
         items = separate(arguments)
     chosen = choose_uniformly(
@@ -78,7 +77,7 @@ def make(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     page = write_listening_page(
-        arguments.folder,
+        arguments.out,
         title="How well are the voices separated?",
         items=[items[place] for place in chosen],
         seed=arguments.seed,
@@ -105,28 +104,3 @@ def plot(arguments: argparse.Namespace) -> None:
             f"    {name}: {figures['count']} items, Pearson "
             f"{figures['pearson']:.3f}, Spearman {figures['spearman']:.3f}"
         )
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    """Make a listening test, or compare its scores with the estimator's."""
-    parser = Parser(
-        prog="python -m speechbrain_ext listening",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True)
-    making = commands.add_parser("make")
-    making.set_defaults(run=make)
-    making.add_argument("mixtures", help="file or folder")
-    making.add_argument("--separators", required=True, nargs="+")
-    making.add_argument("--folder", required=True)
-    making.add_argument("--estimator", default=SHIPPED)
-    making.add_argument("--count", type=int, default=50)
-    making.add_argument("--seconds", type=float, default=10.0)
-    making.add_argument("--seed", type=int, default=0)
-    plotting = commands.add_parser("plot")
-    plotting.set_defaults(run=plot)
-    plotting.add_argument("folder", help="what `make` wrote")
-    plotting.add_argument("scores", nargs="+", help="CSV files")
-    options = parser.parse_args(words)
-    options.run(options)

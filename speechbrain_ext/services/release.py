@@ -187,7 +187,7 @@ def make_release(
     Returns
     -------
     folder : Path
-        For `python -m speechbrain_ext.hub`.
+        For `speechbrain-ext publish`.
     """
     selection = selection or run.values["selection"]
     text, modules = describe_release(run)

@@ -21,7 +21,8 @@ from speechbrain.utils.checkpoints import Checkpointer
 
 from speechbrain_ext.hub import RELEASE, inference_hyperparams, load_folder
 from speechbrain_ext.hub.building import sizes_only
-from speechbrain_ext.hub.folder import CARD, REPOSITORY, find_folder
+from speechbrain_ext.hub.catalog import resolve
+from speechbrain_ext.hub.folder import CARD, find_folder
 from speechbrain_ext.hub.layouts import KEYS
 from speechbrain_ext.hub.loading import LoadedFolder
 from speechbrain_ext.hub.weights import read_weights, write_weights
@@ -209,17 +210,10 @@ def read_start(place: str, *, selection: str | None) -> Start:
         if bare or (folder / "save").is_dir():
             found = find_start(folder, selection=selection)
             return _read_checkpoint(found, _shown(place))
-        repository, _, revision = place.partition("@")
-        if folder.exists() or not REPOSITORY.fullmatch(repository):
-            repository, revision = place, ""
-        found = find_folder(repository)
-        if found and revision:
-            raise ValueError(
-                f"{repository} is a folder here, which has no revisions; "
-                "leave @REVISION out, or run this from elsewhere"
-            )
-        loaded = load_folder(repository, revision=revision or None)
-        name = _shown(place) if found else f"{repository}@{loaded.folder.name}"
+        source, revision = resolve(place)
+        found = find_folder(source)
+        loaded = load_folder(source, revision=revision)
+        name = _shown(place) if found else f"{source}@{loaded.folder.name}"
         return _start_of(loaded, name)
 
 

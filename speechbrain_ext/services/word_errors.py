@@ -1,6 +1,6 @@
 """Word error rate of separated speech, beside the estimator's scores.
 
-    python -m speechbrain_ext word_errors MANIFEST --separators SOURCE ...
+    speechbrain-ext word_errors MANIFEST --separators MODEL ...
 
 MANIFEST is what a corpus's `prepare` wrote: mixtures with two transcripts
 (REAL-M), or speech with a text each, of which two whole utterances at a time
@@ -12,20 +12,17 @@ separators that recognize better should score higher.
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.console import Parser
 from speechbrain_ext.corpora.realm import both_transcripts
 from speechbrain_ext.dataio import Recording, read_recordings, scale_to_level
 from speechbrain_ext.evaluation import Recognizer, permutation_word_errors
 from speechbrain_ext.files import replaced
 from speechbrain_ext.inference import Separator, SISNREstimator
 from speechbrain_ext.inference.recordings import read_recording
-from speechbrain_ext.inference.sisnr_estimator import SHIPPED
 from speechbrain_ext.losses import pit, si_sdr
 
 
@@ -130,22 +127,9 @@ def measure(
     return totals
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def run(options: argparse.Namespace) -> None:
     """Measure, print a table, write a JSON file where asked for."""
-    parser = Parser(
-        prog="python -m speechbrain_ext word_errors",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("manifest")
-    parser.add_argument("--separators", required=True, nargs="+")
-    parser.add_argument("--estimator", default=SHIPPED)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--mixtures", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args(words)
-    totals = run(options)
+    totals = read_and_measure(options)
     number = max(total["words"] for total in totals.values())
     if number == 0:
         raise ValueError(
@@ -171,7 +155,7 @@ def main(words: Sequence[str] | None = None) -> None:
             partial.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def run(options: argparse.Namespace) -> dict[str, dict]:
+def read_and_measure(options: argparse.Namespace) -> dict[str, dict]:
     """Read the manifest, load the models, measure."""
     kinds = {r.kind for r in read_recordings(options.manifest)}
     if "mixture" in kinds:
@@ -188,11 +172,13 @@ def run(options: argparse.Namespace) -> dict[str, dict]:
         count = options.mixtures
     separators = {"(the mixture itself)": None}
     for source in options.separators:
-        separators[source] = Separator.from_hparams(source)
+        separators[source] = Separator.from_hparams(
+            source, device=options.device
+        )
     return measure(
         mixtures,
         separators,
-        SISNREstimator.from_hparams(options.estimator),
+        SISNREstimator.from_hparams(options.estimator, device=options.device),
         Recognizer(threads=torch.get_num_threads()),
         count,
     )

@@ -48,10 +48,13 @@ for found in pkgutil.walk_packages(
     module, _, last = found.name.rpartition(".")
     if last == "__main__":
         told["help"][module] = run(module, "--help")
-        for command in re.findall(r"(?m)^    (\w+)", told["help"][module]):
-            name = f"{module} {command}"
-            told["help"][name] = run(module, command, "--help")
-told["score"] = run("speechbrain_ext.inference", "score", *files)
+for command in re.findall(
+    r"(?m)^    (\w+)", told["help"]["speechbrain_ext"]
+):
+    name = f"speechbrain_ext {command}"
+    told["help"][name] = run("speechbrain_ext", command, "--help")
+told["score"] = run("speechbrain_ext", "score", *files)
+told["models"] = json.loads(run("speechbrain_ext", "models", "--json"))
 print(json.dumps(told))
 """
 
@@ -80,7 +83,11 @@ def pip(command, *arguments):
 
 @needs_setuptools
 def test_the_wheel_holds_the_package_and_no_tests(wheel):
-    names = zipfile.ZipFile(wheel).namelist()
+    archive = zipfile.ZipFile(wheel)
+    names = archive.namelist()
+    (entries,) = (name for name in names if name.endswith("entry_points.txt"))
+    program = b"speechbrain-ext = speechbrain_ext.commands.program:main"
+    assert program in archive.read(entries)
     files = [
         p for p in tracked_files() if p.is_relative_to(ROOT / "speechbrain_ext")
     ]
@@ -121,9 +128,11 @@ def test_the_wheel_works_without_the_checkout(wheel, tmp_path):
     told = json.loads(result.stdout.splitlines()[-1])
     assert told["package"].startswith(str(site))
     assert len(told["levels"]) == 63
-    for command in ("hub", "inference rank", "inference transcribe"):
-        help_ = told["help"].pop(f"speechbrain_ext.{command}")
+    for command in (".hub", ".inference", " rank", " transcribe"):
+        help_ = told["help"].pop(f"speechbrain_ext{command}")
         assert help_.startswith("usage: ")
-    assert len(told["help"]) >= 4
+    assert len(told["help"]) >= 10
+    sizes = {model["name"]: model["size"] for model in told["models"]}
+    assert sizes["sound_separator"] > 1e6
     assert re.search(r"(?m)^ *-?\d+\.\d dB  mean of 2$", told["score"])
     assert not list((tmp_path / "empty").iterdir())

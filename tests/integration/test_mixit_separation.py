@@ -25,7 +25,8 @@ from commands import (
 from trees import make_fuss, voice
 
 from hparams import load_hparams
-from speechbrain_ext.hub.__main__ import main as publish_main
+from speechbrain_ext.commands.program import main as program
+from speechbrain_ext.hub.catalog import find_models
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.losses.universal_separation import (
     average_scores,
@@ -119,7 +120,7 @@ def test_every_variant_trains_and_reports(row, trees, tmp_path, capsys):
     options = {**SMALL, "examples": int(blind), "output_folder": out}
     arguments = row_arguments(row, trees, **options)
     printed = launch_here(*arguments)
-    assert f"python -m speechbrain_ext.hub {out} --repo" in printed
+    assert f"speechbrain-ext publish {out} --repo" in printed
     checks = re.fullmatch(r"file_exists=\[(.*)\]", row["test_debug_checks"])
     for name in checks[1].split(","):
         assert (out / name).stat().st_size > 0, name
@@ -146,7 +147,7 @@ def test_every_variant_trains_and_reports(row, trees, tmp_path, capsys):
         assert mean == pytest.approx(sum(trained) / STEPS)
     (check_blind if blind else check_figures)(out, figures, fuss)
     check_release(out, arguments)
-    publish_main([str(out), "--repo", "me/mixit", "--dry_run"])
+    program(["publish", str(out), "--repo", "me/mixit", "--dry_run"])
     assert "separator.safetensors" in capsys.readouterr().out
     kept = 2 if "keep_checkpoints=all" in flags else 1
     if not fuss:  # its files keep the best one, and the last one
@@ -220,7 +221,7 @@ def test_the_small_model_gives_the_figures_of_its_card(prepared):
     hparams["prepare"]()
     recipe = load_module(RECIPE / "train.py")
     mixtures = recipe.dataio_prep(hparams)[sb.Stage.TEST]
-    separator = Separator.from_hparams(RECIPE / "small").module.eval()
+    separator = Separator.from_hparams("sound_separator").module.eval()
     scores = []
     for batch in mixtures.loader:
         mixed = mixtures.mix(batch)
@@ -239,7 +240,8 @@ def test_the_small_model_gives_the_figures_of_its_card(prepared):
         "msi_all": "MSi, sources without an active output counted too",
         "one_source_all": "1S, counted likewise",
     }
-    card = (RECIPE / "small/README.md").read_text()
+    folder = Path(find_models()["sound_separator"].source)
+    card = (folder / "README.md").read_text()
     for name, label in labels.items():
         (figure,) = re.findall(rf"\| {re.escape(label)} \| (\S+) dB \|", card)
         assert means[name] == pytest.approx(float(figure), abs=0.05), name

@@ -32,8 +32,8 @@ from trees import (
 )
 from workers import train
 
+from speechbrain_ext.commands.program import main as program
 from speechbrain_ext.hub import Card, build_release
-from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Enhancer, load_predictor
 from speechbrain_ext.models import SNRPredictor
 from speechbrain_ext.services import launcher
@@ -197,8 +197,8 @@ def test_every_variant_trains_and_reports(number, variants, trees, capsys):
     assert all(
         ("contrast" in line) == ("positive" in flags) for line in history
     )
-    assert f"python -m speechbrain_ext.hub {folder} --repo" in output
-    publish_main([str(folder), "--repo", "me/pse", "--dry_run"])
+    assert f"speechbrain-ext publish {folder} --repo" in output
+    program(["publish", str(folder), "--repo", "me/pse", "--dry_run"])
     assert "README.md" in capsys.readouterr().out
     kept = 2 if "keep_checkpoints=all" in flags else 1
     assert len(list((folder / "save").iterdir())) == kept

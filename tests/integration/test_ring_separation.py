@@ -36,8 +36,8 @@ from trees import (
 )
 
 from hparams import load_hparams
+from speechbrain_ext.commands.program import main as program
 from speechbrain_ext.evaluation import COLUMNS
-from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import Separator
 
 ROWS = table_rows("ring_separation")
@@ -115,7 +115,7 @@ def test_hparams_file_trains_and_reports(number, variants, capsys):
         if value and name != "stage"
     )
     check_release(folder, command, content["metrics"], output)
-    publish_main([str(folder), "--repo", "me/ring", "--dry_run"])
+    program(["publish", str(folder), "--repo", "me/ring", "--dry_run"])
     assert "separator.safetensors" in capsys.readouterr().out
     if value_of("selection", row) == "last":
         epochs = SMALL["number_of_epochs"] if "=all" in flags else 1
@@ -169,7 +169,7 @@ def check_release(folder, command, figures, output):
     assert f"python train.py {hparams_file} --batch_size=4 " in card
     assert "--output_folder=DIR --noprogressbar --" in card
     assert "arXiv preprint arXiv:2604.08415" in card
-    assert f"python -m speechbrain_ext.hub {folder} --repo" in output
+    assert f"speechbrain-ext publish {folder} --repo" in output
     # what this machine's folders are called is nobody's business
     for path in (folder / "release").glob("*.*"):
         assert bytes(folder.parent) not in path.read_bytes(), path

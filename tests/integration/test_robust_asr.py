@@ -22,7 +22,7 @@ from trees import make_librispeech, voice, write_noise
 from workers import kill_at, train
 
 from hparams import load_hparams
-from speechbrain_ext.hub.__main__ import main as publish_main
+from speechbrain_ext.commands.program import main as program
 from speechbrain_ext.inference import Transcriber
 from speechbrain_ext.services import launcher
 from speechbrain_ext.services.ablation import Ablation
@@ -179,7 +179,7 @@ def test_stages_of_another_run_are_taken(variants):
 @pytest.mark.parametrize("number", (0, 2))
 def test_the_release_recognizes_as_the_run_did(number, variants, capsys):
     folder, command = variants[0] / str(number), variants[1][number]
-    publish_main([str(folder), "--repo", "me/asr", "--dry_run"])
+    program(["publish", str(folder), "--repo", "me/asr", "--dry_run"])
     assert "README.md" in capsys.readouterr().out
     transcriber = Transcriber.from_hparams(folder / "release")
     assert (transcriber.enhancer is None) == (number == 2)

@@ -16,9 +16,8 @@ from hub_server import Hub
 from trees import make_librimix, make_whamr
 from workers import train
 
-from speechbrain_ext.__main__ import main as service
+from speechbrain_ext.commands.program import main as program
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.hub.__main__ import main as publish_main
 from speechbrain_ext.inference import SISNREstimator
 from speechbrain_ext.training import History
 
@@ -210,7 +209,7 @@ def test_hparams_file_trains_and_reports(name, corpora, runs, capsys):
     check_release(folder, tests, info["selection"])
     if name == "sisnr_mini.yaml":
         assert len(list((folder / "save").glob("CKPT*"))) == 2
-        publish_main([str(folder), "--repo", "me/estimator", "--dry_run"])
+        program(["publish", str(folder), "--repo", "me/estimator", "--dry_run"])
         assert "encoder_out.safetensors" in capsys.readouterr().out
 
 
@@ -367,13 +366,13 @@ def test_a_listening_test_is_made_and_read(
     def say(*words):
         words = ["-m", "listening", *map(str, words)]
         monkeypatch.setattr(sys, "argv", words)
-        service()
+        program()
         return capsys.readouterr().out
 
     output = say(
         *("make", trees / "recordings/test", "--count=5"),
         *("--separators", pool[0] / "first", pool[0] / "last"),
-        *(f"--folder={tmp_path}/page", f"--estimator={tmp_path}/estimator"),
+        *(f"--out={tmp_path}/page", f"--estimator={tmp_path}/estimator"),
     )
     assert "5 of 22 separations" in output
     items = read(tmp_path / "page/predictions.csv")
@@ -398,7 +397,7 @@ def test_word_errors_beside_scores(pool, trees, tmp_path, monkeypatch, capsys):
         f"--estimator={tmp_path}/estimator",
     ]
     monkeypatch.setattr(sys, "argv", [str(word) for word in words])
-    service()
+    program()
     rows = json.loads((tmp_path / "errors.json").read_text())
     assert [row["separator"][:5] for row in rows] == ["(the ", str(trees)[:5]]
     assert rows[0]["predicted"] is None

@@ -1,7 +1,6 @@
 """Give the files of a case to the package, by its public interfaces."""
 
 import csv
-import runpy
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,8 +10,8 @@ import soundfile
 import torch
 
 import speechbrain_ext.hub
-import speechbrain_ext.inference.__main__  # noqa: F401 (before the fork)
 from hostile.case import Place, Result
+from speechbrain_ext.commands import program
 from speechbrain_ext.corpora import decoding, download, folder
 from speechbrain_ext.inference import Separator
 
@@ -81,15 +80,13 @@ def read_prepared(out: Path) -> tuple[list[dict], list[dict]]:
 
 def separate(place: Place) -> Result:
     """Run the command `separate` on a folder with good recordings as well."""
-    sys.argv = [
-        "speechbrain_ext.inference",
-        *("separate", str(place.given)),
-        *("--separator", str(place.root / "model")),
-        *("--folder", str(place.out)),
-    ]
     status = 0
     try:
-        runpy.run_module("speechbrain_ext.inference", run_name="__main__")
+        program.main(
+            ["separate", str(place.given)]
+            + ["--model", str(place.root / "model")]
+            + ["--out", str(place.out)]
+        )
     except SystemExit as end:
         status = end.code or 0
     if isinstance(status, str):

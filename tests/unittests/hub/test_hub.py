@@ -21,6 +21,7 @@ from hub_server import Repo
 from huggingface_hub import constants
 from speechbrain.inference.separation import SepformerSeparation
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.hub import (
     Card,
     Limits,
@@ -32,7 +33,6 @@ from speechbrain_ext.hub import (
     publish,
     retry,
 )
-from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.publishing import Target
 
 FILES = ["hyperparams.yaml", "README.md"] + [
@@ -217,7 +217,17 @@ def test_published_release_comes_back(hub, folder, tmp_path):
 
 
 def test_dry_run_asks_the_hub_nothing(hub, folder, capsys):
-    main([str(folder), "--repo", "me/ring", "--dry_run", "--tag", "v1"])
+    main(
+        [
+            "publish",
+            str(folder),
+            "--repo",
+            "me/ring",
+            "--dry_run",
+            "--tag",
+            "v1",
+        ]
+    )
     assert hub.requests == []
     printed = capsys.readouterr().out
     assert "me/ring: dry run" in printed and "notes.txt" not in printed
@@ -228,7 +238,9 @@ def test_dry_run_asks_the_hub_nothing(hub, folder, capsys):
 
 
 def test_command_line_publishes(hub, small, capsys):
-    main([str(small), "--repo", "me/ring", "--private", "--tag", "v1"])
+    main(
+        ["publish", str(small), "--repo", "me/ring", "--private", "--tag", "v1"]
+    )
     assert hub.repos["me/ring"].private
     assert ", tag v1" in capsys.readouterr().out
 
@@ -240,7 +252,7 @@ def test_command_line_says_what_is_missing(hub, folder, capsys):
         "ring": "'ring' is no repository",
     }.items():
         with pytest.raises(SystemExit, match="^1$"):
-            main([str(folder), "--repo", repo])
+            main(["publish", str(folder), "--repo", repo])
         assert re.search(message, capsys.readouterr().err)
     assert hub.requests == []
 

@@ -10,6 +10,7 @@ import yaml
 from hub_folders import LAYOUTS, PIECES, write_folder
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.hub import (
     Card,
     build_release,
@@ -18,7 +19,6 @@ from speechbrain_ext.hub import (
     load_folder,
     publish,
 )
-from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.loading import read_plan
 from speechbrain_ext.models import ConvTasNet
 
@@ -221,10 +221,10 @@ def run(trained):
 
 
 def test_command_line_publishes_a_results_folder(hub, run, capsys):
-    main([str(run), "--repo", "me/ring", "--dry_run"])
+    main(["publish", str(run), "--repo", "me/ring", "--dry_run"])
     assert hub.requests == []
     assert "separator.safetensors" in capsys.readouterr().out
-    main([str(run), "--repo", "me/ring"])
+    main(["publish", str(run), "--repo", "me/ring"])
     files = hub.repos["me/ring"].commits[hub.repos["me/ring"].head]
     for name in ("hyperparams.yaml", "README.md", "separator.ckpt"):
         assert files[name] == (run / "release" / name).read_bytes()
@@ -242,11 +242,11 @@ def test_a_folder_that_is_neither_is_an_error(hub, saved, tmp_path, capsys):
         with pytest.raises(FileNotFoundError, match=message):
             publish(folder, "me/ring")
     with pytest.raises(SystemExit, match="^1$"):
-        main([str(saved), "--repo", "me/ring"])
+        main(["publish", str(saved), "--repo", "me/ring"])
     assert re.search(f"{saved} is {message}", capsys.readouterr().err)
     # a release that lost a file is told as such
     (saved / "release").mkdir()
     with pytest.raises(SystemExit, match="^1$"):
-        main([str(saved), "--repo", "me/ring"])
+        main(["publish", str(saved), "--repo", "me/ring"])
     assert "release/hyperparams.yaml is missing" in capsys.readouterr().err
     assert hub.requests == []

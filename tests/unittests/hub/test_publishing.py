@@ -11,6 +11,7 @@ from hub_folders import PREDICTOR, predictor
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.hub import (
     Card,
     Limits,
@@ -20,7 +21,6 @@ from speechbrain_ext.hub import (
     publish,
     release,
 )
-from speechbrain_ext.hub.__main__ import main
 from speechbrain_ext.hub.publishing import Target
 
 BIAS, WEIGHT = "network.gru.bias_ih_l0", "network.output.weight"
@@ -264,7 +264,7 @@ def test_hyperparams_are_redacted(tmp_path):
 
 def failed(capsys, *arguments):
     with pytest.raises(SystemExit, match="^1$"):
-        main([*map(str, arguments)])
+        main(["publish", *map(str, arguments)])
     return capsys.readouterr().err
 
 
@@ -284,7 +284,7 @@ def test_offline_mode_is_told(hub, folder, capsys, waits, monkeypatch):
     assert "me/ring: could not create the repository" in said
     assert "unset HF_HUB_OFFLINE" in said and "Traceback" not in said
     assert waits == [] and hub.requests == []
-    main([str(folder), "--repo", "me/ring", "--dry_run"])
+    main(["publish", str(folder), "--repo", "me/ring", "--dry_run"])
 
 
 def test_no_token_is_told(hub, folder, capsys, waits):

@@ -6,10 +6,10 @@ import soundfile
 import torch
 from torch import nn
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.corpora.decoding import UnusableAudio
 from speechbrain_ext.hub import Card, build_release
 from speechbrain_ext.inference import Enhancer, load_predictor
-from speechbrain_ext.inference.__main__ import main
 from speechbrain_ext.models import SNRPredictor, SpectralGRU
 
 RATE = 16000
@@ -78,8 +78,8 @@ def test_a_personal_model_is_small_and_enhances_files(tmp_path, capsys):
     path.parent.mkdir(parents=True)
     soundfile.write(path, np.stack((noisy, noisy), 1), 44100)
     main(
-        ["enhance", str(tmp_path / "in"), f"--enhancer={folder}"]
-        + [f"--folder={tmp_path / 'out'}"]
+        ["enhance", str(tmp_path / "in"), f"--model={folder}"]
+        + [f"--out={tmp_path / 'out'}"]
     )
     written = tmp_path / "out/day/a_enhanced.wav"
     assert capsys.readouterr().out.strip() == str(written)

@@ -12,10 +12,10 @@ import soundfile
 import torch
 from torch import nn
 
+from speechbrain_ext.commands.program import main
+from speechbrain_ext.console import Failures
 from speechbrain_ext.inference import Separator, SISNREstimator, rank
-from speechbrain_ext.inference import __main__ as commands
 from speechbrain_ext.inference import recordings as recordings_module
-from speechbrain_ext.inference.__main__ import main
 
 BAD = "empty foreign gone nan one_sample pipe silent".split()
 
@@ -55,7 +55,7 @@ def skipped(text):
 def test_separate_and_enhance_go_on(folder, tmp_path, models, capsys, command):
     out = tmp_path / "out"
     model = {"separate": "separator", "enhance": "enhancer"}[command]
-    run([command, folder, "--folder", out, f"--{model}", models / model])
+    run([command, folder, "--out", out, "--model", models / model])
     told = capsys.readouterr()
     assert skipped(told.err) == BAD
     count = {"separate": 2, "enhance": 1}[command]
@@ -108,7 +108,7 @@ def test_a_mixture_that_fails_for_one_counts_for_none(
         "second": Separator(Loud(0.5, spoils), sample_rate=8000),
     }
     estimator = SISNREstimator.from_hparams(models / "estimator")
-    failures = commands.Failures()
+    failures = Failures()
     rows = rank(estimator, separators, paths, failures)
     assert [row["mixtures"] for row in rows] == [2, 2]
     assert [Path(row["item"]).name for row in failures.rows] == ["b.wav"]
@@ -170,8 +170,8 @@ def test_a_bad_file_alone_has_its_reason(
     folder, tmp_path, models, capsys, name
 ):
     path = folder / f"{name}.wav"
-    options = ["--separator", models / "separator"]
-    run(["separate", path, "--folder", tmp_path / "out", *options])
+    options = ["--model", models / "separator"]
+    run(["separate", path, "--out", tmp_path / "out", *options])
     told = capsys.readouterr()
     assert skipped(told.err) == [name] and "0 done, 1 skipped" in told.err
     assert not (tmp_path / "out").exists()
@@ -182,7 +182,7 @@ def test_nothing_to_do_is_a_mistake(tmp_path, models, capsys, kind):
     (tmp_path / "no_audio").mkdir()
     (tmp_path / "no_audio/notes.txt").touch()
     root = "" if kind == "empty_path" else tmp_path / kind
-    options = ["--enhancer", models / "enhancer", "--folder", tmp_path / "out"]
+    options = ["--model", models / "enhancer", "--out", tmp_path / "out"]
     run(["enhance", root, *options], status=1)
     told = capsys.readouterr().err
     assert kind in told or "recordings is empty" in told
@@ -211,7 +211,7 @@ def test_a_separator_that_cannot_be_loaded_ends_before_work(
 
 
 def test_a_traceback_is_shown_if_asked(tmp_path, capsys):
-    options = ["--separator", "x/y", "--folder", tmp_path / "out"]
+    options = ["--model", "x/y", "--out", tmp_path / "out"]
     run(["separate", tmp_path / "gone", *options, "--traceback"], status=1)
     assert "Traceback" in capsys.readouterr().err
 
@@ -231,8 +231,8 @@ def test_names_that_no_terminal_takes(tmp_path, say, models, monkeypatch, name):
     path = say(tmp_path / "in" / os.fsdecode(name), format="WAV")
     console = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", console)
-    options = ["--separator", str(models / "separator")]
-    main(["separate", str(path.parent), "--folder", str(tmp_path), *options])
+    options = ["--model", str(models / "separator")]
+    main(["separate", str(path.parent), "--out", str(tmp_path), *options])
     console.seek(0)
     lines = console.buffer.getvalue().splitlines()
     assert len(lines) == 2
@@ -255,7 +255,7 @@ def test_names_that_no_terminal_takes(tmp_path, say, models, monkeypatch, name):
     "error", [KeyError("snr"), AssertionError(), EOFError()]
 )
 def test_any_error_of_an_item_is_its_own(error):
-    failures = commands.Failures()
+    failures = Failures()
     with failures.item("in/a.wav"):
         raise error
     (row,) = failures.rows
@@ -284,7 +284,7 @@ def test_a_full_disk_ends_the_work_and_keeps_what_is_done(
 
     whole = recordings_module.wav_header
     monkeypatch.setattr(recordings_module, "wav_header", header)
-    options = ["--enhancer", models / "enhancer", "--folder", tmp_path / "out"]
+    options = ["--model", models / "enhancer", "--out", tmp_path / "out"]
     run(["enhance", tmp_path / "in", *options], status=1)
     told = capsys.readouterr()
     assert "No space left" in told.err and "_enhanced.wav" in told.err

@@ -8,8 +8,8 @@ import soundfile
 import torch
 from hub_folders import write_folder
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.inference import Enhancer, Separator
-from speechbrain_ext.inference.__main__ import main
 from speechbrain_ext.inference.batch import LONGEST_STEM, output_stem
 from speechbrain_ext.models import SpectralGRU
 
@@ -27,8 +27,8 @@ def contents(folder):
 def separate(models):
     def run(root, folder, *options):
         main(
-            ["separate", str(root), "--folder", str(folder)]
-            + ["--separator", str(models / "separator"), *options]
+            ["separate", str(root), "--out", str(folder)]
+            + ["--model", str(models / "separator"), *options]
         )
 
     return run
@@ -38,8 +38,8 @@ def separate(models):
 def enhance(models):
     def run(root, folder, *options):
         main(
-            ["enhance", str(root), "--folder", str(folder)]
-            + ["--enhancer", str(models / "enhancer"), *options]
+            ["enhance", str(root), "--out", str(folder)]
+            + ["--model", str(models / "enhancer"), *options]
         )
 
     return run
@@ -202,7 +202,7 @@ def test_another_recording_of_the_same_name_is_told(
     words = [str(tmp_path / "day2"), "--separators", str(models / "separator")]
     fails(main, ["rank", *words, "--csv", str(target)], capsys=capsys)
     (tmp_path / "other").symlink_to(models / "separator")
-    words = ["--folder", str(tmp_path / "out"), "--separator"]
+    words = ["--out", str(tmp_path / "out"), "--model"]
     words = [str(tmp_path / "day1"), *words, str(tmp_path / "other")]
     fails(main, ["separate", *words], capsys=capsys)
     assert contents(tmp_path / "out") == before
@@ -286,9 +286,9 @@ def test_a_place_that_cannot_be_written_is_told_first(
         "below": path / "results",
         "system": "/proc/results",
     }[place]
-    command = ["enhance", str(path), "--folder", str(folder)]
+    command = ["enhance", str(path), "--out", str(folder)]
     # a model that is not there: it is not looked at
-    told = fails(main, [*command, "--enhancer", "/nowhere"], capsys=capsys)
+    told = fails(main, [*command, "--model", "/nowhere"], capsys=capsys)
     assert "results" in told and "nowhere" not in told
 
 
@@ -315,6 +315,6 @@ def test_home_is_known_without_a_shell(tmp_path, say, monkeypatch, models):
     say(tmp_path / "a.wav")
     write_folder(tmp_path / "model")
     main(
-        ["separate", "~/a.wav", "--folder=~/out", "--separator", "~/model"],
+        ["separate", "~/a.wav", "--out=~/out", "--model", "~/model"],
     )
     assert len(contents(tmp_path / "out")) == 2

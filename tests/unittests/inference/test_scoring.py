@@ -10,13 +10,13 @@ from estimator_folders import make_module, write_estimator
 from hub_folders import write_folder
 from torch import nn
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.inference import (
     Separator,
     SISNREstimator,
     rank,
     score_files,
 )
-from speechbrain_ext.inference.__main__ import main
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.inference.scoring import find_estimates, rank_scores
 
@@ -199,8 +199,7 @@ def test_separate_score_and_rank_work_together(tree, capsys):
     write_estimator(tree / "estimator")
     write_folder(tree / "separator")
     main(
-        f"separate {tree}/in --separator {tree}/separator "
-        f"--folder {tree}/new".split()
+        f"separate {tree}/in --model {tree}/separator --out {tree}/new".split()
     )
     written = capsys.readouterr().out.split()
     assert sorted(written) == [

@@ -16,6 +16,7 @@ from speechbrain_ext.inference import (
     score_files,
 )
 from speechbrain_ext.inference import sisnr_estimator as estimator_module
+from speechbrain_ext.inference.chunking import Signal, separate_signals
 from speechbrain_ext.inference.recordings import LARGEST_WAV, wav_header
 from speechbrain_ext.models import SpectralConvTasNet, SpectralGRU
 
@@ -51,15 +52,23 @@ def test_a_file_gives_what_a_tensor_gives(tmp_path, rate, seconds, match_level):
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
 
 
+def parts(module, blocks, **options):
+    """Mixtures and estimates as they are handed out."""
+    taken = []
+    signal = Signal(blocks, lambda *pair: taken.append(pair))
+    assert list(separate_signals([signal], module, **options)) == [signal]
+    assert signal.error is None
+    return zip(*taken, strict=True)
+
+
 @pytest.mark.parametrize("length", [77, 8000, 100_000])
 def test_blocks_of_any_length_give_the_same(length):
-    separator = make(chunk_seconds=2.0, overlap_seconds=0.5)
+    module = make().module
     mixture = torch.from_numpy(noise(7.3, RATE))[None]
-    _, whole = zip(*separator._stream([mixture]), strict=True)
+    options = {"length": 2 * RATE, "overlap": RATE // 2}
+    _, whole = parts(module, [mixture], **options)
     whole = torch.cat(whole, -1)
-    mixtures, estimates = zip(
-        *separator._stream(mixture.split(length, 1)), strict=True
-    )
+    mixtures, estimates = parts(module, mixture.split(length, 1), **options)
     assert torch.equal(torch.cat(mixtures, -1), mixture)
     assert torch.equal(torch.cat(estimates, -1), whole)
 
@@ -73,9 +82,6 @@ def test_what_is_held_is_bounded():
             longest.append(mixture.shape[1])
             return torch.stack((mixture, -mixture), 1)
 
-    separator = Separator(
-        Watch(), sample_rate=RATE, chunk_seconds=1.0, overlap_seconds=0.25
-    )
     given = taken = held = 0
 
     def blocks():
@@ -84,10 +90,15 @@ def test_what_is_held_is_bounded():
             taken += 2000
             yield torch.ones(1, 2000)
 
-    for mixture, estimates in separator._stream(blocks()):
+    def take(mixture, estimates):
+        nonlocal given, held
         assert mixture.shape[1] == estimates.shape[2] <= 2 * RATE
         given += mixture.shape[1]
         held = max(held, taken - given)
+
+    signal = Signal(blocks(), take)
+    options = {"length": RATE, "overlap": RATE // 4}
+    assert [*separate_signals([signal], Watch(), **options)] == [signal]
     assert given == 800_000 and max(longest) == RATE
     assert held <= 2 * RATE + 2000
 

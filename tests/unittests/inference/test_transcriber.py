@@ -9,9 +9,9 @@ import soundfile
 import torch
 from torch import nn
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.hub import Card, build_release
 from speechbrain_ext.inference import Transcriber
-from speechbrain_ext.inference.__main__ import main
 from speechbrain_ext.inference.transcriber import cut_at_pauses
 from speechbrain_ext.inference.waveforms import move_module
 from speechbrain_ext.models import Recognition
@@ -171,7 +171,7 @@ def test_the_command_writes_texts_and_enhanced_audio(
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, 0.1 * np.random.randn(12000), 16000)
     options = [
-        *("transcribe", str(tmp_path / "in"), "--transcriber", str(released)),
+        *("transcribe", str(tmp_path / "in"), "--model", str(released)),
         *("--enhanced", str(tmp_path / "out")),
         *("--csv", str(tmp_path / "t.csv"), "--json", str(tmp_path / "t.json")),
     ]
@@ -193,7 +193,7 @@ def test_the_command_goes_on_behind_bad_recordings(
         say(tmp_path / f"in/{name}.wav")
     soundfile.write(tmp_path / "in/b.wav", np.zeros(8000), 8000)
     (tmp_path / "in/d.wav").write_text("a text")
-    options = ["--transcriber", str(released), "--json", str(tmp_path / "t")]
+    options = ["--model", str(released), "--json", str(tmp_path / "t")]
     with pytest.raises(SystemExit) as ended:
         main(["transcribe", str(tmp_path / "in"), *options])
     assert ended.value.code == 2
