@@ -312,6 +312,8 @@ def require_same_run(folder: str | os.PathLike, identity: Mapping) -> None:
             "folder, or delete that one"
         ) from error
     if differs := differences(identity, found):
+        named = {"processes": "number of processes"}
+        differs = [named.get(name, name) for name in differs]
         raise ValueError(
             f"output_folder: {folder} holds a run with another "
             f"{', '.join(differs)}; resuming it would mix the two. Give "

@@ -71,7 +71,7 @@ def test_some_settings_are_free(old, new):
     assert declared == run_identity(TEXT, free=["seed"])
 
 
-def test_options_of_the_brain_and_processes_count(monkeypatch):
+def test_options_of_the_brain_and_processes_count(monkeypatch, tmp_path):
     alone = run_identity(TEXT, run_opts={"precision": "fp32"})
     half = run_identity(TEXT, run_opts={"precision": "bf16"})
     assert differences(alone, half) == ["precision"]
@@ -83,6 +83,9 @@ def test_options_of_the_brain_and_processes_count(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     two = run_identity(TEXT, run_opts={"precision": "fp32"})
     assert differences(alone, two) == ["processes"]
+    remember_run(tmp_path, alone)
+    with pytest.raises(ValueError, match="another number of processes"):
+        require_same_run(tmp_path, two)
 
 
 def test_files_count_by_what_they_hold(tmp_path):
