@@ -148,7 +148,7 @@ def resolve(
     ---------
     source : str or PathLike
         A folder, a name of `find_models`, or a hub repository; of the last
-        two also NAME@REVISION. A folder of a name that is here is taken.
+        two also ``NAME@REVISION``. A folder of a name that is here is taken.
     revision : str, optional
         Branch, tag or commit.
 

@@ -125,7 +125,7 @@ class Separator:
         source : str or Path
             A folder, a hub repository `USER/NAME`, or a name that
             `speechbrain-ext models` lists; of the last two also
-            NAME@REVISION.
+            ``NAME@REVISION``.
         savedir : str or Path, optional
             Where downloads are kept.
         trust : bool
