@@ -107,7 +107,7 @@ class Start:
     Arguments
     ---------
     name : str
-        For the card: ``USER/NAME@COMMIT``, or a folder without what leads there.
+        For the card: USER/NAME@COMMIT, or a folder without what leads there.
     license : str or None
         What the model's own card says.
     weights : dict
@@ -180,7 +180,7 @@ def read_start(place: str, *, selection: str | None) -> Start:
     place : str
         The output folder of a run, one of its checkpoints, a folder that
         `load_folder` reads (a release, or one in SpeechBrain's layout), or a
-        hub repository, USER/NAME or ``USER/NAME@REVISION``.
+        hub repository, USER/NAME or USER/NAME@REVISION.
     selection : str or None
         See `find_start`.
 
