@@ -30,7 +30,7 @@ def options(recordings, prepared, tmp_path):
         "precision": "fp32",
         "data_folder": recordings,
         "include": "['*']",
-        "prepared_folder": prepared / "training",
+        "prepared_folder": prepared / "accidents",
         "output_folder": tmp_path / "out",
         "batches_per_epoch": 40,
         "ckpt_interval_minutes": 0,
