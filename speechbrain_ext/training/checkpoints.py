@@ -104,18 +104,18 @@ class AtomicCheckpointer(Checkpointer):
     def _set_damaged_aside(self, *arguments, **keywords):
         """Rename damaged checkpoints, until the one to recover is whole."""
         folder = Path(self.checkpoints_dir)
-        damaged = []
         # a metafile that cannot be read would be in the way of all others
         for path in sorted(folder.glob(f"{CKPT_PREFIX}*/{METAFNAME}")):
             damage = find_damage(path.parent, names=[METAFNAME])
             if damage:
-                damaged.append(_set_aside(path.parent, damage))
+                _set_aside(path.parent, damage)
         while found := self.find_checkpoint(*arguments, **keywords):
             damage = find_damage(found.path)
             if not damage:
                 return
-            damaged.append(_set_aside(found.path, damage))
-        if damaged:
+            _set_aside(found.path, damage)
+        # also those of an earlier attempt: a run never begins anew unasked
+        if damaged := sorted(folder.glob(f"damaged_{CKPT_PREFIX}*")):
             raise ValueError(
                 f"{folder}: no checkpoint is left that is whole; "
                 f"{', '.join(path.name for path in damaged)} cannot be used. "
@@ -175,7 +175,7 @@ def find_damage(
 
 
 def _set_aside(folder, damage):
-    """Rename a damaged checkpoint and say so; return its new path."""
+    """Rename a damaged checkpoint, and say so."""
     aside = folder.with_name(f"damaged_{folder.name}")
     os.rename(folder, aside)
     logger.warning(
@@ -185,7 +185,6 @@ def _set_aside(folder, damage):
         damage,
         aside.name,
     )
-    return aside
 
 
 def _write_checksums(folder):
