@@ -276,7 +276,7 @@ class NoisySpeechDataset(Dataset):
             out = signals["speech"][number]
             start = self.speech.place(index, generator, out)
             if self.clean is not None:
-                index = self.speech.replaced.get(index, index)
+                index = self.speech.actual(index)
                 self.clean.read_at(index, start, signals["clean"][number])
         return {
             "id": [self.speech.id_of(draw.index) for draw in draws],

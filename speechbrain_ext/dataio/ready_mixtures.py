@@ -214,7 +214,7 @@ class ClipDataset(Dataset):
         else:
             mixtures = [self.reader.read(*pair) for pair in pairs]
             batch["mixture"] = torch.from_numpy(np.stack(mixtures))
-        indices = [self.reader.replaced.get(index, index) for index in indices]
+        indices = [self.reader.actual(index) for index in indices]
         batch["id"] = [self.clips[index].mixture.id for index in indices]
         batch["labels"] = self.labels[indices]
         return batch

@@ -136,7 +136,7 @@ class SegmentReader:
             shorter and stands later in the segment. For `read_at`.
         """
         while True:
-            index = self.replaced.get(index, index)
+            index = self.actual(index)
             try:
                 return self._place(index, generator, out)
             except (OSError, ValueError) as error:
@@ -184,9 +184,13 @@ class SegmentReader:
                     fill_from(file, start, out)
         return start
 
+    def actual(self, index: int) -> int:
+        """Return which recording is read at an index: itself, if not lost."""
+        return self.replaced.get(index, index)
+
     def id_of(self, index: int) -> str:
         """Return the id of the recording that is read at an index."""
-        return self.recordings[self.replaced.get(index, index)].id
+        return self.recordings[self.actual(index)].id
 
     def read_at(self, index: int, start: int, out: np.ndarray) -> None:
         """Read the segment that begins at a sample, silent or not.

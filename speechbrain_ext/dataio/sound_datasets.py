@@ -86,8 +86,7 @@ class SoundDataset(Dataset):
             )
             for place, index in enumerate(draw.indices):
                 self.reader.read(index, generator, sources[number, place])
-            replaced = self.reader.replaced
-            indices = [replaced.get(index, index) for index in draw.indices]
+            indices = [self.reader.actual(index) for index in draw.indices]
             labels[number] = self.labels[indices].amax(0)
             ids.append("+".join(map(self.reader.id_of, indices)))
         return {
