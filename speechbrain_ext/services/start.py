@@ -40,13 +40,15 @@ from speechbrain_ext.services.run_folder import (
     RunFolder,
     plain_values,
 )
+from speechbrain_ext.training.transfer import matching
 
 # ranks other than the first wait as long as SpeechBrain lets them
 LONGEST_WAIT_SECONDS = 1800
 SEPARATOR = "separator"
 FIX = (
     "hparams/ring_adapt.yaml takes the separator as it is; or give this "
-    "file's separator the sizes of that one"
+    "file's separator the sizes of that one, or leave such weights out by "
+    "--start_without"
 )
 
 
@@ -388,7 +390,14 @@ def require_fitting(start: Start, text: str) -> None:
     YAML().dump({SEPARATOR: tree[SEPARATOR]}, stream)
     with sizes_only():
         built = load_hyperpyyaml(stream.getvalue())[SEPARATOR].state_dict()
-    for key in [*built, *start.weights]:
+    both = {**built, **start.weights}
+    try:
+        left_out = matching(both, tree.get("start_without") or [])
+    except ValueError as error:
+        raise ValueError(f"start_without: {error}") from None
+    for key in both:
+        if key in left_out:
+            continue
         here, there = (
             f"the shape {tuple(part[key].shape)}" if key in part else "no place"
             for part in (built, start.weights)

@@ -7,6 +7,7 @@ from .nonfinite import SkipNonFinite
 from .optimizers import MuonWithAdam
 from .results_writer import ResultsWriter
 from .schedules import linear_ramp, warmup_cosine
+from .transfer import load_weights
 
 __all__ = [
     "AtomicCheckpointer",
@@ -16,5 +17,6 @@ __all__ = [
     "ResultsWriter",
     "SkipNonFinite",
     "linear_ramp",
+    "load_weights",
     "warmup_cosine",
 ]

@@ -91,6 +91,7 @@ def distribution_of(module):
     return normalized(packages_distributions().get(module, [module])[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["speechbrain_ext", "recipes", "tests"])
 def test_what_is_imported_is_declared(folder):
     required, extras = declared()

@@ -44,6 +44,7 @@ def nested(node, place=()):
         yield from nested(value, (*place, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_changed_key_makes_another_run(path):
     tree = read_plain(path.read_text())

@@ -78,6 +78,7 @@ def test_mistakes_end_with_one_paragraph(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_data_is_told_before_the_run(
     launcher, tmp_path, monkeypatch, capsys
 ):

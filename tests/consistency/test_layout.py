@@ -241,6 +241,7 @@ def imports_of(path):
                 yield name.partition(".")[2]
 
 
+@pytest.mark.slow
 def test_imports_follow_the_flow_of_the_data():
     wrong, seen = [], 0
     for path in files_of("speechbrain_ext/**/*.py"):

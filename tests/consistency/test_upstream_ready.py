@@ -57,6 +57,7 @@ def test_recipes_stand_on_the_library_branches():
     assert len(below) == len(used)
 
 
+@pytest.mark.slow
 @each_recipe
 def test_library_branches_can_be_sent(recipe):
     plan = make_plan(ROOT, recipe, up_to=recipe.on[-1])
@@ -84,6 +85,7 @@ def test_rows_are_of_files_that_are_there():
         assert row["test_debug_flags"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [recipe for recipe in RECIPES if recipe.ready],
@@ -104,6 +106,7 @@ def test_train_can_be_read_at_one_sitting(recipe):
     assert len(lines) <= most
 
 
+@pytest.mark.slow
 @each_recipe
 def test_every_key_is_used_by_the_script_or_a_reference(recipe):
     scripts = [p.read_text() for p in folder_of(recipe).glob("*.py")]

@@ -42,6 +42,7 @@ def finish(folder, run, si_sdri, **settings):
     (target / "metrics.json").write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_every_ablation_can_be_planned(path, tmp_path):
     ablation = Ablation(path)

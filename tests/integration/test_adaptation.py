@@ -57,6 +57,7 @@ def words_of(options):
 # Before the training --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_model_decides_on_the_sample_rate(options, tmp_path):
     write_spectral(tmp_path / "model", sample_rate=16000)
     options["start_from"] = tmp_path / "model"
@@ -76,6 +77,7 @@ def test_a_model_must_be_named(options):
     assert "results/ring_sepformer/1, speechbrain/sepformer-whamr" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model, changed, message",
     [
@@ -117,6 +119,7 @@ def test_a_model_without_a_sample_rate_is_told(options, tmp_path):
     assert "its hyperparams.yaml has no sample_rate" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file, model, said",
     [
@@ -156,6 +159,25 @@ def test_other_shapes_are_told_with_the_fix(
     assert not (tmp_path / "out").exists()
 
 
+def test_weights_that_do_not_fit_are_left_out_on_purpose(options, tmp_path):
+    write_spectral(tmp_path / "ours")
+    names = ("data_folder", "output_folder")
+    given = {name: options[name] for name in names}
+    given["start_from"] = tmp_path / "ours"
+    given["start_without"] = "[nothing.*]"
+    told = mistake(HPARAMS / "ring_folder.yaml", given)
+    assert told.startswith("start_without: no weight matches 'nothing.*'")
+    given["start_without"] = "network.*"
+    told = mistake(HPARAMS / "ring_folder.yaml", given)
+    assert "start_without" in told and "is no list" in told
+    given["start_without"] = "[network.*]"
+    check_recipe(
+        HPARAMS / "ring_folder.yaml",
+        [f"--{name}={value}" for name, value in given.items()],
+    )
+
+
+@pytest.mark.slow
 def test_the_weights_identify_a_run(options, tmp_path):
     for name in ("one", "two"):
         write_spectral(tmp_path / name)
@@ -173,6 +195,7 @@ def test_the_weights_identify_a_run(options, tmp_path):
     assert str(tmp_path) not in json.dumps(found)
 
 
+@pytest.mark.slow
 def test_a_model_of_the_hub_is_the_same_as_its_folder(
     options, tmp_path, monkeypatch
 ):

@@ -418,6 +418,7 @@ def test_mistakes_are_told_together_before_data_is_touched(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dropped, message",
     [

@@ -363,6 +363,7 @@ def test_a_run_starts_from_the_generalist(trees, tmp_path, variants):
 # Mistakes --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -422,6 +423,7 @@ def test_a_users_folder_has_no_clean_speech(tmp_path, options, message):
     assert message in mistake_in(FOLDER_FILE, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -72,6 +72,7 @@ def objective_of(ring, predictor):
     return loss, logged
 
 
+@pytest.mark.slow
 def test_off_it_is_the_plain_loss_to_the_last_bit(ring):
     estimates, mixtures = ring
     loss, logged = objective_of(ring, None)

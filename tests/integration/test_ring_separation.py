@@ -201,6 +201,7 @@ def check_no_clean_figures(content, history, page, output):
     assert "Residual noise" not in output
 
 
+@pytest.mark.slow
 def test_the_full_size_models_have_the_stated_parameters(tmp_path):
     sys.path.insert(0, str(HPARAMS.parent))
     stated = {}

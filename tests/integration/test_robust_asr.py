@@ -286,6 +286,7 @@ def test_ranks_end_with_the_same_parameters(options, tmp_path):
 # Mistakes --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, message",
     [

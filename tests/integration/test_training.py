@@ -140,6 +140,7 @@ def test_a_run_starts_from_the_model_of_another(options, tmp_path):
     assert_equal(*weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong, message",
     [

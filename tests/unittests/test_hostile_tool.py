@@ -109,6 +109,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ENDS, ids=lambda run: run.__name__)
 def test_ends(run, tmp_path):
     expect = "either" if run in (link_out, write_formula) else "refused"

@@ -50,6 +50,12 @@ LIBRARY = {
             "training.history": "speechbrain/utils/history.py",
             "training.results_writer": "speechbrain/utils/results_writer.py",
         },
+        "Weights of another model, save for parts, with tests": {
+            "training.transfer": "speechbrain/utils/weights_transfer.py",
+            "tests/unittests/training/test_transfer.py": (
+                f"{TESTS}/test_weights_transfer.py"
+            ),
+        },
     },
     "mixit-losses": {
         "Losses of mixture invariant training, with tests": {

@@ -46,6 +46,11 @@ def find_conflicts(values):
     for key in ("snr_db", "test_snr_db", "metrics"):
         if not isinstance(values[key], list | None):
             mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
+    without = values.get("start_without", [])
+    if not isinstance(without, list):
+        mistakes.append(f"start_without: {without!r} is no list")
+    elif without and not values["start_from"]:
+        mistakes.append("start_without: there is nothing without start_from")
     if values["scer_start"] > values["scer_end"]:
         mistakes.append("scer_start: it lies after scer_end")
     if values["scer_floor"] == 0:

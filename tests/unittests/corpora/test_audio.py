@@ -264,6 +264,7 @@ audio.convert_all(candidates, out, sample_rate=8000, minimum_seconds=1.0)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_conversion_goes_on(tmp_path, three, monkeypatch):
     """A preparation dies at its third file."""
     out = tmp_path / "out"

@@ -308,6 +308,7 @@ def test_headers_that_are_not_what_they_should_be(tmp_path, content, message):
     assert os.listdir(tmp_path / "in") == ["a.tar.gz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_archives_leave_nothing(tmp_path, name):
     place = Place(tmp_path)

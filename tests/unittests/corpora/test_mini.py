@@ -239,6 +239,7 @@ def changed(before, after):
     }
 
 
+@pytest.mark.slow
 def test_prepare_gives_every_kind_in_every_split(small, manifest):
     assert mini.prepare(small / "out") == manifest
     everything = read_recordings(manifest)

@@ -58,6 +58,7 @@ def test_there_are_two_noise_kinds_to_hold_out():
     assert set(HELD_OUT_KINDS) < set(NOISE_KINDS)
 
 
+@pytest.mark.slow
 def test_noise_is_finite_of_one_level_and_never_silent(recordings):
     for name, wave in recordings.items():
         assert wave.shape == (SECONDS * RATE,), name
@@ -78,6 +79,7 @@ def test_noise_is_heard_even_between_its_sounds():
     assert 20 * np.log10(moments.min() / wave.std()) > -40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NOISE_KINDS)
 def test_noise_is_the_same_for_the_same_seed_only(kind, recordings):
     again = noise(kind, 1)
@@ -85,6 +87,7 @@ def test_noise_is_the_same_for_the_same_seed_only(kind, recordings):
     assert not np.array_equal(again, recordings[kind, 2])
 
 
+@pytest.mark.slow
 def test_no_two_noise_recordings_correlate(recordings):
     names = sorted(recordings)
     size = fft.next_fast_len(2 * int(SECONDS * RATE), real=True)
@@ -136,6 +139,7 @@ def test_babble_is_made_of_the_given_voices():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample_rate", [16000, 44100])
 def test_noise_fills_any_sample_rate(sample_rate):
     for kind in NOISE_KINDS:
@@ -170,6 +174,7 @@ def test_there_are_ten_event_classes():
     assert len(EVENT_CLASSES) == 10
 
 
+@pytest.mark.slow
 def test_events_are_finite_and_of_two_to_five_seconds(clips):
     for name, wave in clips.items():
         assert wave.dtype == np.float32, name

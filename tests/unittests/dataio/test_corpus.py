@@ -148,6 +148,7 @@ def test_every_batch_is_of_one_corpus(manifest):
     assert min(seen[0], seen[1]) > 10
 
 
+@pytest.mark.slow
 def test_the_choice_follows_from_seed_and_epoch(manifest):
     first = corpora_of(several(manifest))
     assert corpora_of(several(manifest)) == first

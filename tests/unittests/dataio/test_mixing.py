@@ -216,6 +216,7 @@ class TestFormBatch:
         form_batch(batch, mixing=mixing, rirs=rirs)
         assert all(torch.equal(batch[key], before[key]) for key in before)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("mixing", ["ring", "pairs"])
     def test_no_value_is_looked_at(self, mixing):
         # tensors on "meta" have no values: whatever would make the host

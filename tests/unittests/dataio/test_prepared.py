@@ -100,6 +100,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "expected"),
     [("/ann", "alone"), ("/bob", "prepared from data_folder='/ann'; now")],

@@ -86,6 +86,7 @@ class TestSourceDataset:
             assert torch.equal(first[key], second[key])
             assert not torch.equal(first[key], other[key])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 30])
     @pytest.mark.parametrize("size", [3, 4, 5, 8, 11])
     def test_noises_of_neighbors_differ(self, speech, noises, number, size):
@@ -169,6 +170,7 @@ class TestResumption:
 
         return start
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("stop", [1, 5, 11, 12])
     @pytest.mark.parametrize("workers, later_workers", [(0, 0), (2, 2), (2, 0)])
     def test_within_an_epoch(self, start, workers, later_workers, stop):

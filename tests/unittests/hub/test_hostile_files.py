@@ -87,6 +87,7 @@ def test_refused_before_its_module_takes_memory(
     assert os.listdir(canary) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_files_of_the_tool_are_refused(name, tmp_path, only_other_modules):
     place = Place(tmp_path)

@@ -31,6 +31,7 @@ YAML = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sizes.LARGE)
 def test_refused_before_it_takes_memory(name, tmp_path):
     write_folder(tmp_path, f"{CONV_TASNET}\n{sizes.LARGE[name]}\n")
@@ -38,6 +39,7 @@ def test_refused_before_it_takes_memory(name, tmp_path):
         load_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_all_of_them_under_limits(tmp_path):
     """In one process that may have 1 GB more than PyTorch, and 30 s of CPU.
 
@@ -88,6 +90,7 @@ def parse_and_check(tmp_path, text):
     check_plan(parse(text, tmp_path / "hyperparams.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     sorted(name for name in CLASSES if "models" in name),

@@ -332,6 +332,7 @@ STEPS = {
 each_step = pytest.mark.parametrize("step", STEPS)
 
 
+@pytest.mark.slow
 @each_step
 def test_hub_that_is_busy_twice(hub, small, step, waits, caplog):
     hub.fail(*STEPS[step], status=503, times=2)
@@ -342,6 +343,7 @@ def test_hub_that_is_busy_twice(hub, small, step, waits, caplog):
     assert waits and "503" in caplog.text
 
 
+@pytest.mark.slow
 @each_step
 def test_connection_that_drops(hub, small, step, waits):
     hub.fail(*STEPS[step], drop=True)
@@ -351,6 +353,7 @@ def test_connection_that_drops(hub, small, step, waits):
     assert len(waits) >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["create", "file", "commit", "tag"])
 def test_answer_that_is_lost(hub, small, step):
     # the hub has done it already when it is asked again
@@ -386,6 +389,7 @@ def test_name_that_is_taken(hub, small):
         publish(small, "me/ring")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["create", "file", "commit"])
 def test_hub_that_stays_broken(hub, small, step, waits):
     hub.fail(*STEPS[step], status=500, times=1000)

@@ -223,6 +223,7 @@ def test_paths_into_another_repository_are_refused(hub, folder):
 # Nothing private -----------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["README.md", "hyperparams.yaml"])
 @pytest.mark.parametrize(
     "line",

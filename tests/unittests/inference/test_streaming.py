@@ -37,6 +37,7 @@ def make(**options):
     return Separator(module, sample_rate=RATE, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])
 @pytest.mark.parametrize("seconds", [0.003, 3.1, 29.7])
 @pytest.mark.parametrize("match_level", [True, False])
@@ -135,6 +136,7 @@ for path in map(Path, sys.argv[1:]):
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path):
     """8 more minutes would take 96 MB for each signal that is held.
 

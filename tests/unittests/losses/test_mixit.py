@@ -137,6 +137,7 @@ def test_half_precision_is_computed_in_float32(solver, dtype):
     assert estimates.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_gradients_in_float64(solver):
     estimates, mixtures, _ = outputs(

@@ -129,6 +129,7 @@ def test_align_puts_every_signal_in_its_place():
     assert torch.equal(back, signals)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 def test_gradients_in_float64(metric):
     estimates, targets, _ = planted(3, batch=2, samples=12, dtype=torch.float64)
@@ -230,6 +231,7 @@ def test_all_pairs_of_our_metrics_cost_one_matrix_product(operators):
         assert products == (0 if metric is negative_error else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call")
 def test_the_losses_compile_to_one_graph():
     def loss(estimates, targets):

@@ -186,6 +186,7 @@ def test_silence_gives_finite_estimates_and_gradients(build, silent_items):
         assert parameter.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_comes_near_single_precision(build, dtype):
     separator = build(2)

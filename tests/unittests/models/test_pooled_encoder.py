@@ -28,6 +28,7 @@ def reference(signals, layers):
     return mean, deviation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", [65, 80, 81, 1000, 1007])
 @pytest.mark.parametrize("piece", [1, 64, 500, 10**6])
 def test_pieces_give_what_the_whole_gives(time, piece):

@@ -82,6 +82,7 @@ def hparams_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
 def test_texts_stay_what_they_are(hparams_file, text):
     given = {"data_folder": text, "output_folder": text, "user": text}
@@ -175,6 +176,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key, text, told", MISTAKES.values(), ids=MISTAKES)
 def test_mistakes_name_the_option(hparams_file, key, text, told):
     with pytest.raises(ValueError) as error:

@@ -53,6 +53,7 @@ def assert_same_output(first, second):
         assert torch.equal(first.eval()(mixture), second.eval()(mixture))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_a_folder_is_read_and_kept_as_it_is(tmp_path, kind):
     separator = FOLDERS[kind](tmp_path / "model")

@@ -67,6 +67,7 @@ def test_branch_has_the_core_and_then_the_recipe(project, speechbrain):
     assert not (speechbrain / PLACE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switched", [True, False], ids=["below", "on_top"])
 def test_recipe_comes_on_top_of_a_branch_that_is_there(
     project, speechbrain, switched
@@ -144,6 +145,7 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
     assert remarks["size of ring"].endswith("; 2 files removed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     ["speechbrain/lobes/models/dual_path.py", "recipes/Speech/other/train.py"],
