@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -187,6 +187,16 @@ def bits(tensor: torch.Tensor | None) -> object:
     return tensor.shape, tensor.dtype, values.numpy().tobytes()
 
 
+def _either_file(folder: Path, name: str, twin: str) -> Path:
+    """Find a file of weights, or the other one of the same module."""
+    try:
+        return inner_file(folder, name)
+    except FileNotFoundError:
+        with suppress(FileNotFoundError):
+            return inner_file(folder, twin)
+        raise
+
+
 @contextmanager
 def checked_copy(
     folder: Path, limits: Limits, repo_id: str
@@ -194,7 +204,9 @@ def checked_copy(
     """Copy a release to a private place, and check the copy.
 
     What is sent is what was checked, even if somebody writes to the folder
-    meanwhile. Logs and other files of the folder stay where they are.
+    meanwhile. Logs and other files of the folder stay where they are. Where
+    the folder holds the weights of a module in one of the two files only, as
+    those do that come with the package, the copy has both.
 
     Arguments
     ---------
@@ -215,17 +227,28 @@ def checked_copy(
     _, loadables = read_plan(folder, limits, repo_id)
     kinds = [*zip(*(item.files for item in loadables), strict=True)]
     names = list(dict.fromkeys(sum(kinds, TEXTS)))
-    paths = {name: inner_file(folder, name).resolve() for name in names}
-    sizes = {name: path.stat().st_size for name, path in paths.items()}
+    paths = {name: inner_file(folder, name) for name in TEXTS}
     for name in TEXTS:
-        limits.check(f"{paths[name]} has", sizes[name], "yaml_bytes")
-    for files in kinds:
-        limits.check_weights({paths[name]: sizes[name] for name in files})
+        size = paths[name].stat().st_size
+        limits.check(f"{paths[name]} has", size, "yaml_bytes")
+    for files, twins in zip(kinds, reversed(kinds), strict=True):
+        found = {
+            name: _either_file(folder, name, twin)
+            for name, twin in zip(files, twins, strict=True)
+        }
+        limits.check_weights(
+            {path: path.stat().st_size for path in found.values()}
+        )
+        paths |= found
     with tempfile.TemporaryDirectory() as copy:
         for name, path in paths.items():
             target = Path(copy, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target, follow_symlinks=False)
+            if path.suffix == target.suffix or name in TEXTS:
+                path = path.resolve()
+                shutil.copyfile(path, target, follow_symlinks=False)
+            else:
+                write_weights(target, read_weights(path))
         try:
             check_release(Path(copy), limits)
         except (ValueError, OSError) as error:

@@ -20,7 +20,7 @@ RULES = {
     "check_recordings": [True, False],
     "window": (int, 16, None),
     "hop": (int, 4, None),
-    "model": ["gru", "conv_tasnet"],
+    "model": ["gru", "conv_tasnet", "band"],
     "selection": ["target", "clean", "objective", "last"],
     "keep_checkpoints": ["selected", "all"],
     "number_of_epochs": (int, 1, None),
@@ -40,6 +40,12 @@ RULES = {
 STAGES = {
     "snr_predictor": ("predictor", "load_predictor"),
     "generalist": ("predictor", "load_predictor"),
+}
+# what the noises of a stage are for
+PURPOSES = {
+    "snr_predictor": {"predictor", "user"},
+    "generalist": {"injected", "test"},
+    "personalize": {"user", "injected", "test"},
 }
 RANGES = (
     *("predictor_snr_db", "user_snr_db"),
@@ -67,11 +73,16 @@ def find_conflicts(values):
             f"{values['hop']}"
         )
     sources = values["noise_sources"]
-    wanted = {"predictor", "user", "injected", "test"}
-    if not isinstance(sources, dict) or set(sources) != wanted:
+    wanted = PURPOSES[values["stage"]]
+    if not isinstance(sources, dict) or not wanted <= set(sources):
         mistakes.append(
             f"noise_sources: {sources!r} must have the keys "
             f"{', '.join(sorted(wanted))}"
+        )
+    if values["model"] not in values["enhancers"]:
+        mistakes.append(
+            f"model: {values['model']!r} is none of the enhancers of this "
+            f"file, which are {', '.join(values['enhancers'])}"
         )
     if not isinstance(values["noise_labels_dropped"], list):
         mistakes.append("noise_labels_dropped: it is no list; [] drops none")

@@ -18,6 +18,7 @@ from speechbrain_ext.hub import (
     PublishError,
     RefusedError,
     build_release,
+    load_folder,
     publish,
     release,
 )
@@ -56,6 +57,22 @@ def refused(hub, folder, kind, match, **options):
 
 
 # Both files of a module ----------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["ckpt", "safetensors"])
+def test_the_file_that_is_missing_is_made(hub, folder, built, missing):
+    (folder / f"predictor.{missing}").unlink()
+    found = publish(folder, "me/ring")
+    assert set(found.files) == {path.name for path in built.iterdir()}
+    assert load_folder("me/ring").modules.keys() == {"predictor"}
+    assert not (folder / f"predictor.{missing}").exists()
+
+
+def test_a_module_without_weights_is_refused(hub, folder):
+    for kind in ("ckpt", "safetensors"):
+        (folder / f"predictor.{kind}").unlink()
+    refused(hub, folder, FileNotFoundError, "predictor.safetensors")
+
 
 
 def other_value(weights):
