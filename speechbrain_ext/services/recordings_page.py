@@ -41,7 +41,7 @@ INSIDE = 10_000_000
 SMALLEST = 8
 # Rates above are played by no browser.
 HIGHEST_RATE = 192_000
-DNSMOS_SECONDS = 30
+DNSMOS_SECONDS = 15
 
 
 class RecordingsPage:
