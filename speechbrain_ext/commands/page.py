@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speechbrain_ext.console import printable
-from speechbrain_ext.inference import Separator, SISNREstimator
+from speechbrain_ext.inference import Separator
 from speechbrain_ext.inference.batch import Item
 from speechbrain_ext.inference.recordings import duration
 from speechbrain_ext.services.recordings_page import RecordingsPage
@@ -27,10 +27,10 @@ def write_page(
     done : Mapping
         What was done, and the files that became of it.
     """
-    options, estimator = work.options, None
-    if model.count_sources() == 2:
-        estimator = SISNREstimator.from_hparams(device=options.device)
-    page = RecordingsPage(work.page, estimator)
+    options = work.options
+    page = RecordingsPage(
+        work.page, of_voices=model.count_sources() == 2, device=options.device
+    )
     names = {
         item.path: (item.folder / item.path.name).relative_to(options.out)
         for item in items

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
 from speechbrain_ext.console import describe_error, printable
 from speechbrain_ext.evaluation.measures import available, dnsmos
@@ -28,10 +29,11 @@ from speechbrain_ext.evaluation.tracks import (
     encode,
     outline,
 )
+from speechbrain_ext.hub.folder import CARD
 from speechbrain_ext.hub.redaction import home_pattern, redact, redact_option
 from speechbrain_ext.inference.recordings import Recording
 from speechbrain_ext.inference.scoring import score_files
-from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
+from speechbrain_ext.inference.sisnr_estimator import SHIPPED, SISNREstimator
 
 logger = logging.getLogger(__name__)
 
@@ -51,26 +53,29 @@ class RecordingsPage:
     ---------
     path : Path
         Where the page is going to be written.
-    estimator : SISNREstimator, optional
-        Estimates the SI-SNR of two separated voices.
+    of_voices : bool
+        Whether two outputs are separated voices, whose SI-SNR can be
+        estimated.
+    device : str, optional
+        Where to do so.
 
     Example
     -------
-    >>> import soundfile
-    >>> folder = getfixture("tmp_path")
-    >>> for name in ("a.wav", "a_enhanced.wav"):
-    ...     soundfile.write(folder / name, [0.1, 0.2] * 4000, 8000)
-    >>> page = RecordingsPage(folder / "index.html")
-    >>> page.add("a", folder / "a.wav", [folder / "a_enhanced.wav"])
+    >>> page = RecordingsPage(getfixture("tmp_path") / "index.html")
+    >>> for name in ():
+    ...     page.add(name, f"{name}.wav", [f"{name}_enhanced.wav"])
     >>> page.write(title="Enhanced", notes=[], words=["enhance", "a.wav"])
     >>> "speechbrain-ext enhance a.wav" in page.path.read_text()
     True
     """
 
     def __init__(
-        self, path: Path, estimator: SISNREstimator | None = None
+        self, path: Path, *, of_voices: bool = False, device: str | None = None
     ) -> None:
-        self.path, self.estimator = path, estimator
+        self.path, self.estimator = path, None
+        if of_voices:
+            self.estimator = SISNREstimator.from_hparams(device=device)
+            self.typical_error = read_typical_error(SHIPPED / CARD)
         self.measures_dnsmos = available()["dnsmos"]
         self.left = INSIDE
         self.items: list[tuple[float, Item]] = []
@@ -165,9 +170,8 @@ class RecordingsPage:
                 rows = score_files(self.estimator, {recording: outputs})
                 for row, found in zip(rows, scores[1:], strict=True):
                     figures.append(row["si_snr"])
-                    text = f"{row['si_snr']:.1f}"
-                    if "error" in row:
-                        text += f" ± {row['error']:.1f}"
+                    error = row.get("error", self.typical_error)
+                    text = f"{row['si_snr']:.1f} ± {error:.1f}"
                     text = text.replace("-", "\N{MINUS SIGN}")
                     found.append(Score("SI-SNR, estimated", text, "dB"))
         if self.measures_dnsmos:
@@ -213,8 +217,8 @@ class RecordingsPage:
         notes = list(notes)
         if self.estimator:
             notes.append(
-                "The SI-SNR is estimated without references; ± is the median "
-                "of its absolute error."
+                "The SI-SNR is estimated without references; ± is how far "
+                "the estimate of an output typically is off."
             )
         if self.measures_dnsmos:
             notes.append(
@@ -233,6 +237,21 @@ class RecordingsPage:
             items=[item for _, item in items],
             command=describe_command(words),
         )
+
+
+def read_typical_error(card: Path) -> float:
+    """Read an estimator's mean absolute error off its card, in dB.
+
+    Of several tests, it is the largest one.
+    """
+    _, front, _ = card.read_text(encoding="utf-8").split("---\n", 2)
+    (model,) = yaml.safe_load(front)["model-index"]
+    return max(
+        metric["value"]
+        for result in model["results"]
+        for metric in result["metrics"]
+        if metric["type"] == "mae"
+    )
 
 
 def shown(text: str) -> str:

@@ -13,6 +13,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
+        self.path = path
         self.tags, self.links, self.text, self._open = [], [], "", []
         text = path.read_text(encoding="utf-8")
         self.feed(text)
