@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speechbrain_ext.console import printable
+from speechbrain_ext.hub.redaction import leads_out
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.inference.batch import Item
 from speechbrain_ext.inference.recordings import duration
@@ -45,9 +46,11 @@ def write_page(
         path = Path(row["item"])
         named = printable(path, 4000), str(names.get(path, path.name))
         failures.append(row["reason"].replace(*named))
-    # of a folder its name, not all of its path
-    is_folder = os.path.isabs(model.name)
-    name = os.path.basename(model.name) if is_folder else model.name
+    name = model.name
+    if os.path.isabs(name):
+        # of a folder that lies elsewhere its own name is told
+        inner = os.path.relpath(name)
+        name = os.path.basename(name) if leads_out(inner) else inner
     with work.table(page.path) as partial:
         page.write(
             title=f"{options.command.capitalize()}d recordings",

@@ -46,7 +46,8 @@ class Track:
     sound : str
         Address of its sound; empty if there is none to play.
     wave, columns, spectrogram
-        From `speechbrain_ext.evaluation.tracks.draw`.
+        From `speechbrain_ext.evaluation.tracks.draw`; the last one may be
+        empty.
     scores : sequence of Score
         Its figures.
     """

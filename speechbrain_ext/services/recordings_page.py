@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 # Bytes of sound that a page holds itself.
 INSIDE = 10_000_000
+# Characters of spectrograms that a page holds: of some 300 recordings.
+PICTURES = 40_000_000
 # FLAC is smaller than 16-bit samples, by no more than this.
 SMALLEST = 8
 # Rates above are played by no browser.
@@ -77,7 +79,7 @@ class RecordingsPage:
             self.estimator = SISNREstimator.from_hparams(device=device)
             self.typical_error = read_typical_error(SHIPPED / CARD)
         self.measures_dnsmos = available()["dnsmos"]
-        self.left = INSIDE
+        self.left, self.pictures_left = INSIDE, PICTURES
         self.items: list[tuple[float, Item]] = []
 
     def add(self, name: str, recording: Path, outputs: Sequence[Path]) -> None:
@@ -120,6 +122,15 @@ class RecordingsPage:
                 "It is long: spectrograms are drawn from short windows that "
                 "are spread evenly over it."
             )
+        pictures = draw(outlines)
+        size = sum(len(picture["spectrogram"]) for picture in pictures)
+        if size > self.pictures_left:
+            notes.append(
+                "It has no spectrograms, so that this page stays small."
+            )
+            pictures = [picture | {"spectrogram": ""} for picture in pictures]
+        else:
+            self.pictures_left -= size
         scores, badness = self._score(recording, outputs, notes)
         names = ["Recording", *(f"Output {n + 1}" for n in range(len(outputs)))]
         if len(outputs) == 1:
@@ -127,7 +138,7 @@ class RecordingsPage:
         tracks = [
             Track(name, sound, scores=score, **picture)
             for name, sound, score, picture in zip(
-                names, sounds, scores, draw(outlines), strict=True
+                names, sounds, scores, pictures, strict=True
             )
         ]
         seconds = frames / rate
@@ -173,7 +184,7 @@ class RecordingsPage:
                     error = row.get("error", self.typical_error)
                     text = f"{row['si_snr']:.1f} ± {error:.1f}"
                     text = text.replace("-", "\N{MINUS SIGN}")
-                    found.append(Score("SI-SNR, estimated", text, "dB"))
+                    found.append(Score("Blind SI-SNR", text, "dB"))
         if self.measures_dnsmos:
             opinions = []
             for path, found in zip([recording, *outputs], scores, strict=True):
@@ -217,8 +228,8 @@ class RecordingsPage:
         notes = list(notes)
         if self.estimator:
             notes.append(
-                "The SI-SNR is estimated without references; ± is how far "
-                "the estimate of an output typically is off."
+                "The blind SI-SNR is estimated without references; ± is how "
+                "far the estimate of an output typically is off."
             )
         if self.measures_dnsmos:
             notes.append(

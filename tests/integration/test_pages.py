@@ -52,6 +52,10 @@ def pages(tmp_path_factory):
         patch.setattr(recordings_page, "available", lambda: {"dnsmos": False})
         with pytest.raises(SystemExit, match="2"):
             main(words)
+        patch.setattr(recordings_page, "INSIDE", 0)
+        words[3] = str(root / "beside")
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
     sources = signals(2)
     example = Example(
         NASTY,
@@ -76,6 +80,7 @@ def pages(tmp_path_factory):
     ]
     return {
         "recordings": root / "out/index.html",
+        "beside": root / "beside/index.html",
         "run": report,
         "listening": write_listening_page(
             root / "test", title=NASTY, items=items
@@ -155,7 +160,9 @@ def test_a_screen_reader_is_told_names_and_landmarks(browser, pages, kind):
     assert tab.problems == []
 
 
-@pytest.mark.parametrize("kind, count", [("recordings", 3), ("run", 5)])
+@pytest.mark.parametrize(
+    "kind, count", [("recordings", 3), ("beside", 3), ("run", 5)]
+)
 def test_sounds_are_played_in_sync(browser, pages, kind, count):
     tab = browser.open(pages[kind])
     assert tab(f"{AUDIOS}[0].length") == count

@@ -209,7 +209,7 @@ def test_an_example_shows_all_that_belongs_to_a_source_together(
         tmp_path, title="Run", figures={}, examples=[Example(**example)]
     )
     page = Page(path)
-    tracks = re.findall(r"</kbd> (.*?)</label>", path.read_text())
+    tracks = re.findall(r"</kbd> <span>(.*?)</span>", path.read_text())
     kinds = ["estimate", "reference"]
     sources = [f"Source {n}, {kind}" for n in (1, 2) for kind in kinds]
     assert tracks == ["Mixture", *sources]

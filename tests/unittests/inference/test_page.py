@@ -53,6 +53,11 @@ def names_of(page):
     return [piece.strip() for piece in pieces]
 
 
+def labels_of(page):
+    """What the sounds are called."""
+    return re.findall(r"</kbd> <span>(.*?)</span>", page.path.read_text())
+
+
 def sounds_of(page):
     """What the players lead to."""
     return [dict(tag)["src"] for name, tag in page.tags if name == "audio"]
@@ -64,7 +69,7 @@ def decoded(address):
     return soundfile.read(io.BytesIO(base64.b64decode(content)))
 
 
-def test_a_page_of_a_folder(tmp_path, say, run):
+def test_a_page_of_a_folder(tmp_path, say, run, models, monkeypatch):
     for name in ("a", "b", "deep/c"):
         say(tmp_path / f"in/{name}.wav", rate=11025)
     (tmp_path / "in/deep/bad.wav").write_text("a text")
@@ -74,6 +79,9 @@ def test_a_page_of_a_folder(tmp_path, say, run):
     # nothing of it tells where it was made
     assert str(tmp_path) not in page.path.read_text()
     assert "Model: separator" in page.text
+    monkeypatch.chdir(models.parent)
+    page = run("separate", tmp_path / "in", tmp_path / "out2", status=2)
+    assert f"Model: {models.name}/separator" in page.text
     assert "speechbrain-ext separate DIR --out DIR --model DIR" in page.text
     sounds = sounds_of(page)
     assert len(sounds) == 9
@@ -88,13 +96,13 @@ def test_a_page_of_a_folder(tmp_path, say, run):
         gain = 0.99 / max(0.99, peak)
         assert abs(found - gain * wanted).max() < 2**-14
     # two voices: the shipped estimator tells how good each is
-    assert len(re.findall(r"SI-SNR, estimated\s+\S+ ± \S+ dB", page.text)) == 6
+    assert len(re.findall(r"Blind SI-SNR\s+\S+ ± \S+ dB", page.text)) == 6
 
 
 def test_a_page_of_enhanced_recordings(tmp_path, say, run):
     page = run("enhance", say(tmp_path / "a.wav"), tmp_path / "out")
     assert len(sounds_of(page)) == 2 and "SI-SNR" not in page.text
-    labels = re.findall(r"</kbd> (.*?)</label>", page.path.read_text())
+    labels = labels_of(page)
     assert labels == ["Recording", "Output"]
     assert "Contents" not in page.text and "Skipped" not in page.text
 
@@ -120,7 +128,7 @@ def test_the_worst_comes_first(tmp_path, say, run, monkeypatch):
     # what has no score comes last, with the reason
     assert names_of(page) == ["c.wav", "a.wav", "b.wav", "d.wav"]
     text = " ".join(page.text.split())
-    assert "SI-SNR, estimated −2.0 ± 1.2 dB" in text
+    assert "Blind SI-SNR −2.0 ± 1.2 dB" in text
     assert "The SI-SNR is not estimated: DIR: is too short" in text
     assert "The worst recording comes first" in text
 
@@ -325,6 +333,30 @@ def test_a_recording_that_vanishes_meanwhile_is_told(
     with caplog.at_level(logging.WARNING):
         page = run("enhance", tmp_path / "in", tmp_path / "out", status=2)
     assert names_of(page) == ["b.wav"] and "Skipped" in page.text
+
+
+def test_a_page_of_many_recordings_stays_small(tmp_path, say, run, monkeypatch):
+    for name in "abc":
+        say(tmp_path / f"in/{name}.wav")
+    page = run("enhance", tmp_path / "in", tmp_path / "all")
+
+    def pictures(page):
+        return [tag["src"] for name, tag in page.tags if name == "img"]
+
+    whole = pictures(page)
+    assert len(whole) == 6 and "no spectrograms" not in page.text
+    monkeypatch.setattr(recordings_page, "PICTURES", sum(map(len, whole[:4])))
+    page = run("enhance", tmp_path / "in", tmp_path / "out")
+    assert pictures(page) == whole[:4]
+    assert page.text.count("It has no spectrograms") == 1
+    assert page.path.read_text().count("<svg") == 6
+
+
+def test_outputs_that_hold_nothing_are_left_out(tmp_path, say, run):
+    words = "--active-only", "--csv", str(tmp_path / "t.csv")
+    page = run("separate", say(tmp_path / "a.wav"), tmp_path / "out", *words)
+    written = list((tmp_path / "out").glob("*.wav"))
+    assert len(labels_of(page)) == 1 + len(written)
 
 
 def test_a_long_recording_says_how_it_is_drawn(tmp_path, say, run):
