@@ -285,7 +285,7 @@ def describe_command(words: Sequence[str]) -> str:
 
     Example
     -------
-    >>> describe_command(["separate", "my talk.wav", "--out=/home/me/out"])
+    >>> describe_command(["separate", "my talk.wav", "--out=~/out"])
     "speechbrain-ext separate 'my talk.wav' --out=DIR"
     """
     before = ["", *words]

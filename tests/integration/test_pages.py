@@ -167,6 +167,7 @@ def test_sounds_are_played_in_sync(browser, pages, kind, count):
     tab = browser.open(pages[kind])
     assert tab(f"{AUDIOS}[0].length") == count
     assert playing(tab) == []
+    assert tab("document.querySelectorAll('audio[controls]').length") == 0
     tab.click(".play")
     tab.wait(f"{AUDIOS}[0][0].currentTime > 0.2")
     assert playing(tab) == [[0, 1]]
@@ -209,6 +210,16 @@ def test_sounds_are_played_in_sync(browser, pages, kind, count):
         tab("Number(document.querySelector('.seek').value)") - wanted
     ) < (0.1)
     assert tab.problems == []
+
+
+def test_a_sound_begins_where_it_was_clicked(browser, pages):
+    """Before anything of it is loaded."""
+    tab = browser.open(pages["run"])
+    tab.click(".track:nth-child(2) .view", across=0.5)
+    assert tab(f"{AUDIOS}[0][1].readyState") == 0
+    tab.press(" ")
+    tab.wait(f"!{AUDIOS}[0][1].paused && {AUDIOS}[0][1].currentTime > 0")
+    assert playing(tab) == [[0, 2]] and at(tab, 2) >= SECONDS / 2 - 0.1
 
 
 def test_one_recording_is_heard_at_a_time(browser, pages):

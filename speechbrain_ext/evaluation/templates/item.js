@@ -83,9 +83,9 @@
       return this.position;
     }
 
+    /* what is not loaded yet goes there when it is, see above */
     place(audio) {
       if (audio.readyState > 0) audio.currentTime = this.position;
-      else audio.preload = "auto";
     }
 
     choose(track) {
