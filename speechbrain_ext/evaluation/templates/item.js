@@ -1,7 +1,5 @@
 "use strict";
 (() => {
-  const status = document.querySelector("#status");
-
   const clock = (time) => {
     const whole = Math.floor(time);
     const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60)];
@@ -25,6 +23,7 @@
       [this.button] = all(".play");
       [this.slider] = all(".seek");
       [this.clock] = all(".clock");
+      [this.problem] = all(".problem");
       this.position = 0;
       this.heard = this.tracks.find((track) => track.audio);
       if (!this.heard) return;
@@ -47,21 +46,20 @@
       if (!audio) return;
       audio.removeAttribute("controls");
       audio.addEventListener("loadedmetadata", () => {
+        /* readyState tells it earlier, before it is where it should be */
+        track.loaded = true;
         if (track === this.heard) audio.currentTime = this.position;
       });
       audio.addEventListener("ended", () => {
-        this.position = 0;
-        audio.currentTime = 0;
-        this.show();
+        this.seek(0);
       });
-      for (const kind of ["play", "pause"]) {
+      for (const kind of ["play", "pause", "timeupdate"]) {
         audio.addEventListener(kind, () => this.show());
       }
       audio.addEventListener("error", () => {
         radio.disabled = true;
-        status.textContent =
-          "This browser cannot play " + audio.getAttribute("aria-label") +
-          " of " + this.element.querySelector("h3").textContent + ".";
+        this.problem.textContent +=
+          "This browser cannot play " + audio.getAttribute("aria-label") + ". ";
         this.show();
       });
       radio.addEventListener("change", () => this.choose(track));
@@ -76,48 +74,55 @@
       return !this.heard.audio.paused;
     }
 
-    /* where the heard sound is, also before it is loaded */
+    /* where the heard sound is. A sound that is not loaded does not know, and
+       Chromium forgets it when a sound is paused on its way to a place. */
     now() {
-      const { audio } = this.heard;
-      if (audio.readyState > 0) this.position = audio.currentTime;
+      const { audio, loaded } = this.heard;
+      if (loaded && this.playing && !audio.seeking) {
+        this.position = audio.currentTime;
+      }
       return this.position;
     }
 
     /* what is not loaded yet goes there when it is, see above */
-    place(audio) {
-      if (audio.readyState > 0) audio.currentTime = this.position;
+    place({ audio, loaded }) {
+      if (loaded) audio.currentTime = this.position;
     }
 
     choose(track) {
       if (!track || !track.audio || track.radio.disabled) return;
       current = this;
-      const before = this.heard;
-      if (track === before) return;
+      if (track === this.heard) return;
       const was = this.playing;
-      this.now();
+      this.pause();
       this.heard = track;
       track.radio.checked = true;
-      this.place(track.audio);
+      this.place(track);
       if (was) this.start();
-      before.audio.pause();
       this.show();
     }
 
     seek(time) {
       this.position = Math.min(Math.max(time, 0), this.seconds);
-      this.place(this.heard.audio);
+      this.place(this.heard);
       this.show();
     }
 
     start() {
+      const { audio } = this.heard;
+      if (Math.abs(audio.currentTime - this.position) > 0.05) {
+        this.place(this.heard);
+      }
       /* the others are loaded, so that switching takes no time */
-      for (const { audio } of this.tracks) if (audio) audio.preload = "auto";
-      this.heard.audio.play().catch(() => this.show());
+      for (const other of this.tracks) {
+        if (other.audio) other.audio.preload = "auto";
+      }
+      audio.play().catch(() => this.show());
     }
 
     toggle() {
       if (this.playing) {
-        this.heard.audio.pause();
+        this.pause();
         return;
       }
       for (const other of items) if (other !== this) other.pause();
@@ -126,7 +131,8 @@
     }
 
     pause() {
-      if (this.playing) this.heard.audio.pause();
+      this.now();
+      this.heard.audio.pause();
     }
 
     show() {
