@@ -114,6 +114,16 @@ def add_tables(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_page(command: argparse.ArgumentParser) -> None:
+    """Add the page that a command also writes."""
+    command.add_argument(
+        "--page",
+        action="store_true",
+        help="also write index.html there: a page that shows and plays the "
+        "recordings and what became of them",
+    )
+
+
 def add_manners(command: argparse.ArgumentParser) -> None:
     """Add what a command may replace and print."""
     command.add_argument(

@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if others and not getattr(options, "takes_others", False):
             parser.error(f"unrecognized arguments: {' '.join(others)}")
         options.options = others
+        options.words = sys.argv[1:] if arguments is None else arguments
         quiet = getattr(options, "quiet", False)
         logging.basicConfig(
             level=logging.ERROR if quiet else logging.WARNING,

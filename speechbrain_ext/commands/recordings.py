@@ -15,6 +15,7 @@ from speechbrain_ext.commands.options import (
     add_manners,
     add_model,
     add_out,
+    add_page,
     add_tables,
     path,
 )
@@ -85,6 +86,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     )
     for command in (separate, enhance, ranking, transcribe):
         add_computing(command)
+    for command in (separate, enhance):
+        add_page(command)
     for command in (separate, enhance, score, ranking, transcribe):
         add_tables(command)
         add_manners(command)
@@ -141,17 +144,22 @@ def write_outputs(
     model = load_model()
     outputs = outputs_of(items, model)
     items = plan(items, outputs, model=model.name, **work.planned())
-    done = set()
+    done = {}
     with work.recorded(), work.bar(item.path for item in items) as progress:
         results = model.separate_each(items, progress)
         for item, stored in zip(items, results, strict=True):
             with work.failures.item(item.path), stored:
-                for output in model.write(
+                paths = model.write(
                     item, stored, overwrite=options.overwrite, **how
-                ):
+                )
+                for output in paths:
                     work.say(output)
                     work.add(recording=str(item.path), output=str(output))
-                done.add(item)
+                done[item] = paths
+    if options.page:
+        from speechbrain_ext.commands.page import write_page
+
+        write_page(work, model, items, done)
     work.failures.finish(len(done))
 
 
@@ -293,6 +301,9 @@ class Work:
         self.rows, self.failures = [], Failures()
         given = options.recordings
         roots = given if isinstance(given, list) else [given]
+        # of separate and enhance
+        is_asked = getattr(options, "page", False)
+        self.page = options.out / "index.html" if is_asked else None
         # what the tables are about
         self.source = os.pathsep.join(map(os.path.abspath, roots))
 
@@ -310,8 +321,8 @@ class Work:
         self.rows.append(row)
 
     def planned(self) -> dict:
-        """Give what `plan` is to know of the tables that are asked for."""
-        tables = [self.options.csv, self.options.json]
+        """Give what `plan` is to know of the tables and the page."""
+        tables = [self.page, self.options.csv, self.options.json]
         if self.options.json == STDOUT:
             tables.pop()
         return {
@@ -356,15 +367,15 @@ class Work:
                 for row in self.failures.rows
             ]
             if self.options.csv:
-                with self._table(self.options.csv) as partial:
+                with self.table(self.options.csv) as partial:
                     write_csv(partial, rows)
             if self.options.json:
                 text = json.dumps(rows, indent=2, allow_nan=False)
-                with self._table(self.options.json) as partial:
+                with self.table(self.options.json) as partial:
                     partial.write_text(f"{text}\n")
 
-    def _table(self, table: Path):
-        """Open a table, or the standard output."""
+    def table(self, table: Path):
+        """Open a table or the page, or the standard output."""
         if table == STDOUT:
             return nullcontext(Printed())
         return written(

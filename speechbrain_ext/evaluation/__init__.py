@@ -44,7 +44,6 @@ from speechbrain_ext.evaluation.report import (
     write_report,
 )
 from speechbrain_ext.evaluation.scores import ScoreTable, without_nan
-from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
 from speechbrain_ext.evaluation.universal_plots import (
     msi_against_one_source,
     separation_shares,
@@ -82,7 +81,6 @@ __all__ = [
     "results_of",
     "separation_shares",
     "snr_course",
-    "spectrogram_grid",
     "training_curves",
     "universal_figures",
     "without_nan",

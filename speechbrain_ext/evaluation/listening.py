@@ -7,7 +7,6 @@ drawn uniformly over the predicted SI-SNR, from 1 to 5.
 
 import csv
 import hashlib
-import html
 import math
 import random
 from dataclasses import dataclass
@@ -16,12 +15,7 @@ from pathlib import Path
 import torch
 
 from speechbrain_ext.dataio.manifest import quote_cell
-from speechbrain_ext.evaluation.listening_page import (
-    ITEM,
-    NOTE,
-    PAGE,
-    PLAYER,
-)
+from speechbrain_ext.evaluation.pages import write_page
 from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
 from speechbrain_ext.files import replaced
 
@@ -190,7 +184,7 @@ def write_listening_page(
     shuffled = random.Random(seed).sample(list(items), len(items))
     # answers kept in a browser belong to these items and sounds only
     digest = hashlib.sha256()
-    articles = []
+    shown = []
     for number, item in enumerate(shuffled, start=1):
         signals = named_signals(
             f"item {item.name!r}", mixture=item.mixture, source=item.estimates
@@ -202,23 +196,14 @@ def write_listening_page(
         digest.update(item.name.encode())
         for path in paths.values():
             digest.update(path.read_bytes())
-        players = "".join(
-            PLAYER.substitute(
-                name=name.replace("_", " ").capitalize(),
-                link=path.relative_to(folder).as_posix(),
-            )
+        players = {
+            name.replace("_", " ").capitalize(): path.relative_to(
+                folder
+            ).as_posix()
             for name, path in paths.items()
-        )
-        note = NOTE.substitute(lowered=f"{lowered_db:.1f}")
-        articles.append(
-            ITEM.substitute(
-                name=html.escape(item.name),
-                number=number,
-                count=len(items),
-                players=players,
-                note=note if lowered_db else "",
-                question=html.escape(question),
-            )
+        }
+        shown.append(
+            {"name": item.name, "players": players, "lowered_db": lowered_db}
         )
     with (
         replaced(folder / PREDICTIONS) as partial,
@@ -230,15 +215,15 @@ def write_listening_page(
             (quote_cell(item.name), float(item.predicted)) for item in items
         )
     path = folder / "index.html"
-    with replaced(path) as partial:
-        page = PAGE.substitute(
-            title=html.escape(title),
-            notes="".join(f"<p>{html.escape(note)}</p>" for note in notes),
-            test=digest.hexdigest()[:16],
-            count=len(items),
-            items="".join(articles),
-        )
-        partial.write_text(page, encoding="utf-8")
+    write_page(
+        path,
+        "listening.html",
+        title=title,
+        notes=notes,
+        test=digest.hexdigest()[:16],
+        items=shown,
+        question=question,
+    )
     return path
 
 

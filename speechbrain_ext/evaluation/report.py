@@ -1,23 +1,25 @@
 """The results page: figures, plots and sound, in one static file."""
 
-import html
 import math
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 import torch
 
-from speechbrain_ext.evaluation.metrics import COLUMNS, column_of
-from speechbrain_ext.evaluation.report_page import EXAMPLE, PAGE, PLAYER, SOURCE
+from speechbrain_ext.evaluation.metrics import column_of
+from speechbrain_ext.evaluation.pages import (
+    DASH,
+    Item,
+    Score,
+    Track,
+    address_of,
+    format_number,
+    write_page,
+)
 from speechbrain_ext.evaluation.sounds import named_signals, write_sounds
-from speechbrain_ext.evaluation.spectrograms import spectrogram_grid
-from speechbrain_ext.files import replaced
+from speechbrain_ext.evaluation.tracks import draw, outline
 from speechbrain_ext.outputs import mark_folder
-
-# What stands for no figure.
-_DASH = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ def write_report(
 
     The page needs nothing but the folder: it opens from disk, without
     scripts, fonts or pictures from elsewhere, in light and dark, on a screen
-    and on a phone.  All text is escaped.
+    and on a phone.  All text is escaped.  The signals of an example are shown
+    as waveforms and spectrograms of one scale, and played in sync.
 
     The sounds of an example are 16-bit WAV files that keep their levels; only
     where one of them would clip, all of them are lowered together, and the
@@ -151,8 +154,8 @@ def write_report(
     Arguments
     ---------
     folder : str or Path
-        Made if absent.  Written: index.html, ``examples/NN/*.wav`` and
-        spectrograms.png; plots from elsewhere are copied to plots/.
+        Made if absent.  Written: index.html and ``examples/NN/*.wav``; plots
+        from elsewhere are copied to plots/.
     title : str
         Heading of the page.
     figures : dict or sequence of Result
@@ -188,81 +191,60 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(figures, dict):
         figures = [Result(name, value) for name, value in figures.items()]
-    parts = {
-        "title": html.escape(title),
-        "notes": "".join(f"<p>{html.escape(note)}</p>" for note in notes),
-        "figures": _figures(figures, reference_name),
-        "plots": _plots(folder, plots),
-        "examples": _examples(folder, examples),
-    }
     path = folder / "index.html"
-    with replaced(path) as partial:
-        partial.write_text(PAGE.substitute(parts), encoding="utf-8")
-    return path
-
-
-def _figures(results, reference_name):
-    """Make the table of figures."""
-    if not results:
-        return ""
-    compared = any(result.reference is not None for result in results)
+    compared = any(result.reference is not None for result in figures)
     heads = ["Measure", "This run"]
     if compared:
         heads += [reference_name, "Difference"]
-    rows = []
-    for result in results:
-        note = f"<small>{html.escape(result.note)}</small>"
-        cells = [
-            f'<th scope="row">{html.escape(result.name)}'
-            f"{note if result.note else ''}</th>",
-            f'<td class="value">{_number(result.value, result.unit)}</td>',
-        ]
-        if compared:
-            for head, cell in (
-                (reference_name, _number(result.reference, result.unit)),
-                ("Difference", _difference(result)),
-            ):
-                empty = ' class="empty"' if cell == _DASH else ""
-                label = html.escape(head)
-                cells.append(f'<td{empty} data-label="{label}">{cell}</td>')
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in heads)
-    return (
-        f"<section><h2>Figures</h2><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></section>"
+    write_page(
+        path,
+        "report.html",
+        title=title,
+        notes=notes,
+        heads=heads,
+        rows=[_row(result, compared) for result in figures],
+        plots=_plots(folder, plots),
+        items=_items(folder, examples),
     )
+    return path
 
 
-def _number(value, unit=""):
-    """Format a figure: two decimals, a true minus, a dash for nothing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return _DASH
-    if isinstance(value, float):
-        value = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
-    unit = f" <span>{html.escape(unit)}</span>" if unit else ""
-    return f"{html.escape(str(value))}{unit}"
+def _row(result, compared):
+    """Make a row of the table of figures."""
+    texts = [(format_number(result.value), "")]
+    if compared:
+        texts += [(format_number(result.reference), ""), _difference(result)]
+    cells = [
+        {"text": text, "verdict": verdict, "is_figure": text != DASH}
+        for text, verdict in texts
+    ]
+    return {
+        "name": result.name,
+        "note": result.note,
+        "unit": result.unit,
+        "cells": cells,
+    }
 
 
 def _difference(result):
-    """Format the distance from the reference, with a verdict."""
+    """Format the distance from the reference; give a verdict with it."""
     numbers = (result.value, result.reference)
     if not all(isinstance(x, int | float) for x in numbers):
-        return _DASH
+        return DASH, ""
     difference = float(result.value - result.reference)
     if not math.isfinite(difference):
-        return _DASH
-    text = _number(difference, result.unit)
+        return DASH, ""
+    text = format_number(difference)
     if difference > 0:
         text = f"+{text}"
     if not result.better or abs(difference) < 0.005:
-        return text
+        return text, ""
     better = (difference > 0) == (result.better == "higher")
-    verdict = "better" if better else "worse"
-    return f'{text} <b class="{verdict}">{verdict}</b>'
+    return text, "better" if better else "worse"
 
 
 def _plots(folder, plots):
-    """Make the figures of the plots, copying those from elsewhere."""
+    """Give address and caption of the plots, copying those from elsewhere."""
     items = []
     for number, (path, caption) in enumerate(plots, start=1):
         path = Path(path)
@@ -273,47 +255,25 @@ def _plots(folder, plots):
             target = folder / "plots" / f"{number:02d}_{path.name}"
             target.parent.mkdir(exist_ok=True)
             path = Path(shutil.copyfile(path, target))
-        caption = html.escape(caption)
-        items.append(
-            f"<figure>{_picture(folder, path, caption)}"
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    if not items:
-        return ""
-    return (
-        '<section><h2>Plots</h2><div class="plots">'
-        f"{''.join(items)}</div></section>"
-    )
+        link = address_of(path.resolve(), folder.resolve() / "index.html")
+        items.append((link, caption))
+    return items
 
 
-def _picture(folder, path, text):
-    """Make a picture that opens in full size; the text is escaped already."""
-    link = _link(folder, path)
-    return f'<a href="{link}"><img src="{link}" alt="{text}"></a>'
-
-
-def _link(folder, path):
-    """Return the address of a file, relative to the page."""
-    relative = path.resolve().relative_to(folder.resolve())
-    return html.escape(quote(relative.as_posix()))
-
-
-def _examples(folder, examples):
-    """Write sounds and spectrograms; make their part of the page."""
-    if not examples:
-        return ""
-    parts = []
-    # sounds that are no one's data
-    mark_folder(folder / "examples", "train")
+def _items(folder, examples):
+    """Write the sounds of the examples; make their parts of the page."""
+    items = []
+    if examples:
+        # sounds that are no one's data
+        mark_folder(folder / "examples", "train")
     for number, example in enumerate(examples, start=1):
         place = folder / "examples" / f"{number:02d}"
-        place.mkdir(parents=True, exist_ok=True)
-        parts.append(_example(folder, place, example))
-    return f"<section><h2>Examples</h2>{''.join(parts)}</section>"
+        items.append(_item(folder, place, example))
+    return items
 
 
-def _example(folder, place, example):
-    """Write the files of one example; make its part of the page."""
+def _item(folder, place, example):
+    """Write the sounds of one example; make its part of the page."""
     signals = named_signals(
         f"example {example.name!r}",
         mixture=example.mixture,
@@ -325,13 +285,6 @@ def _example(folder, place, example):
             f"example {example.name!r}: scores of {len(example.scores)} "
             f"sources for {len(example.estimates)} estimates"
         )
-    picture = spectrogram_grid(
-        place / "spectrograms.png",
-        mixture=example.mixture,
-        estimates=example.estimates,
-        references=example.references,
-        sample_rate=example.sample_rate,
-    )
     paths, lowered_db = write_sounds(
         place, signals=signals, sample_rate=example.sample_rate
     )
@@ -340,40 +293,30 @@ def _example(folder, place, example):
         notes.append(
             f"All sounds are lowered by {lowered_db:.1f} dB to avoid clipping."
         )
-    players = {
-        name: PLAYER.substitute(
-            name=name.partition("_")[0].capitalize(), link=_link(folder, path)
-        )
-        for name, path in paths.items()
-    }
-    sources = []
-    for index in range(len(example.estimates)):
-        scores = example.scores[index] if example.scores else {}
-        sources.append(
-            SOURCE.substitute(
-                number=index + 1,
-                estimate=players[f"estimate_{index + 1}"],
-                scores=_scores(scores),
-                reference=players.get(f"reference_{index + 1}", ""),
-            )
-        )
-    return EXAMPLE.substitute(
-        name=html.escape(example.name),
-        notes="".join(f"<p>{html.escape(note)}</p>" for note in notes),
-        picture=_picture(
-            folder, picture, f"Spectrograms of {html.escape(example.name)}"
-        ),
-        mixture=players["mixture"],
-        sources="".join(sources),
+    rate = example.sample_rate
+    frames = len(example.mixture)
+    pictures = draw(
+        [
+            outline([signal.numpy()], frames=frames, sample_rate=rate)
+            for signal in signals.values()
+        ]
     )
-
-
-def _scores(scores):
-    """Make the short list of an estimate's scores."""
-    items = []
-    for column, value in scores.items():
-        label, unit, _ = COLUMNS.get(column, (column, "", ""))
-        items.append(
-            f"<li>{html.escape(label)} <b>{_number(value, unit)}</b></li>"
+    tracks = []
+    for (name, path), picture in zip(paths.items(), pictures, strict=True):
+        kind, _, number = name.partition("_")
+        scores = {}
+        if kind == "estimate" and example.scores:
+            scores = example.scores[int(number) - 1]
+        track = Track(
+            name=f"Source {number}, {kind}" if number else "Mixture",
+            sound=address_of(path, folder / "index.html"),
+            scores=[
+                Score(column_of(name).label, value, column_of(name).unit)
+                for name, value in scores.items()
+            ],
+            **picture,
         )
-    return f"<ul>{''.join(items)}</ul>" if items else ""
+        tracks.append((int(number or 0), track))
+    # an estimate stands beside its reference
+    tracks = [track for _, track in sorted(tracks, key=lambda pair: pair[0])]
+    return Item(example.name, tracks, frames / rate, rate, notes)

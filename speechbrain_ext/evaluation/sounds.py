@@ -84,9 +84,19 @@ def write_sounds(folder, *, signals, sample_rate):
     """
     folder.mkdir(parents=True, exist_ok=True)
     peak = max(signal.abs().max().item() for signal in signals.values())
-    gain = _PEAK / max(peak, _PEAK)
+    gain = clipping_gain(peak)
     paths = {name: folder / f"{name}.wav" for name in signals}
     for name, path in paths.items():
         samples = (gain * signals[name]).numpy()
         soundfile.write(path, samples, sample_rate, "PCM_16")
-    return paths, abs(20 * math.log10(gain))
+    return paths, lowering_db(gain)
+
+
+def clipping_gain(peak):
+    """Tell what signals of a peak are multiplied by, so that none clips."""
+    return _PEAK / max(peak, _PEAK)
+
+
+def lowering_db(gain):
+    """Tell by how much such a gain lowers them; never a negative zero."""
+    return abs(20 * math.log10(gain))
