@@ -110,3 +110,17 @@ def test_adaptation_is_measured(recordings, tmp_path):
         arm = name.partition(",")[0]
         assert re.search(rf"\| {arm} \|.*\| {gain:.2f} dB \|", output)
     assert (folder / "adaptation.png").stat().st_size > 0
+
+
+def test_natural_noise_is_measured(recordings, tmp_path):
+    pytest.importorskip("speechmos")
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, ROOT / "benchmarks/natural_noise.py"]
+    words = [recordings, "--quick", "--split", "train", f"--json={figures}"]
+    output = run([*command, *words])
+    found = json.loads(figures.read_text())
+    for score in ("overall", "speech", "background"):
+        assert f"| {score} |" in output
+    assert len(found) % 3 == 0 and found
+    for name, change in found.items():
+        assert f"| {change:+.2f} ± " in output, name
