@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1]
 # The model of a command that is given none: its kind to the name of one that
 # comes with the package. To add one, put its folder (hyperparams.yaml,
 # README.md, weights) below the package, name it in setup.cfg, and here.
-DEFAULTS: dict[str, str] = {}
+DEFAULTS = {"enhancer": "speech_enhancer"}
 
 
 @dataclass(frozen=True)

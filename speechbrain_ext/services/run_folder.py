@@ -234,9 +234,9 @@ class RunFolder:
         Returns
         -------
         data : dict
-            "recordings", "speakers", "hours" of speech; "noises", and
-            "licenses", of both; "kinds", all there are, to "recordings",
-            "hours" and "licenses".
+            "recordings", "speakers", "hours" and "sources" of speech;
+            "noises" and "noise_sources"; "licenses", of both; "kinds", all
+            there are, to "recordings", "hours" and "licenses".
         """
         rows, kinds = {"speech": [], "noise": []}, {}
         for kind, table, split, root in self._training_tables():
@@ -256,7 +256,11 @@ class RunFolder:
             "recordings": len(speech),
             "speakers": len({row.speaker for row in speech}),
             "hours": sum(row.seconds for row in speech) / 3600,
+            "sources": sorted({row.source for row in speech if row.source}),
             "noises": len(noise),
+            "noise_sources": sorted(
+                {row.source for row in noise if row.source}
+            ),
             "licenses": licenses_of((*speech, *noise)),
             "kinds": {
                 kind: {
