@@ -74,7 +74,6 @@ def test_a_module_without_weights_is_refused(hub, folder):
     refused(hub, folder, FileNotFoundError, "predictor.safetensors")
 
 
-
 def other_value(weights):
     weights[BIAS] = weights[BIAS].clone()
     weights[BIAS][0] += 1
