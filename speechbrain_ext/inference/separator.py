@@ -40,9 +40,10 @@ class Separator:
 
     Long recordings are separated in chunks that overlap; the order of the
     sources in a chunk is the one that agrees best with the chunk before, in
-    what the two share.  Files are read, separated and written in blocks:
-    memory does not grow with their length.  (Where nobody speaks for longer
-    than the overlap, who goes on in which output is left to chance.)
+    what the two share.  Where that tells little, as in silence, two or three
+    outputs are taken for talkers, and told by their voices; see `Outputs`.
+    Files are read, separated and written in blocks: memory does not grow with
+    their length.
 
     Arguments
     ---------
@@ -219,7 +220,7 @@ class Separator:
             levels.add(estimates=estimates, mixture=mixture)
             parts.append(estimates)
 
-        (signal,) = self._run([Signal([mixtures], take)])
+        (signal,) = self._run([Signal([mixtures], take, self.sample_rate)])
         if signal.error:
             raise signal.error
         estimates = torch.cat(parts, -1)
@@ -382,7 +383,8 @@ class Separator:
             for path, folder in items:
                 stored = StoredEstimates(folder, sample_rate=self.sample_rate)
                 blocks = stored.read(path, progress)
-                signal = Signal(blocks, partial(take, stored))
+                taken = partial(take, stored)
+                signal = Signal(blocks, taken, self.sample_rate)
                 results[signal] = stored
                 yield signal
 
