@@ -220,4 +220,3 @@ def _separate(
             )
     # a single one may be at fault
     return [x for chunk in chunks for x in _separate([chunk], separate)]
-

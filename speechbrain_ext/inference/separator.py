@@ -28,7 +28,6 @@ from speechbrain_ext.inference.waveforms import (
     in_precision,
     move_module,
 )
-from speechbrain_ext.losses.active_outputs import active_levels
 from speechbrain_ext.outputs import remove_outputs, require_free
 
 # What is shorter gets zeros behind it: networks need some frames.
@@ -236,6 +235,7 @@ class Separator:
         folder: str | os.PathLike,
         *,
         active_only: bool = False,
+        talkers: str = "all",
         overwrite: bool = False,
     ) -> list[Path]:
         """Separate a file into one WAV file for each source.
@@ -253,6 +253,9 @@ class Separator:
             Whether to write only the outputs that `active_outputs` finds
             active, the loudest first, both by the levels that the module
             gives: meant for modules whose levels can be compared.
+        talkers : str
+            all: outputs as the module gives them. auto: where one of two or
+            three voices speaks alone, its output gets the sum of all.
         overwrite : bool
             Whether files of these names may be replaced that no earlier call
             has made of the same recording with the same model.
@@ -279,7 +282,11 @@ class Separator:
         )
         with self.separated(path, folder) as stored:
             return self.write(
-                item, stored, active_only=active_only, overwrite=overwrite
+                item,
+                stored,
+                active_only=active_only,
+                talkers=talkers,
+                overwrite=overwrite,
             )
 
     def write(
@@ -288,15 +295,12 @@ class Separator:
         stored: StoredEstimates,
         *,
         active_only: bool = False,
+        talkers: str = "all",
         overwrite: bool = False,
     ) -> list[Path]:
         """Write what became of a file; see `separate_file`."""
         made = item.made("separate", self.name)
-        chosen = range(len(stored))
-        if active_only:
-            # matched levels would make faint copies as loud as sources
-            order, active = active_levels(rms=stored.levels.rms())
-            chosen = order[active[order]].tolist()
+        chosen = stored.choose(item.path, active_only, talkers)
         paths = item.sources(len(chosen))
         require_free([(p, made) for p in paths], overwrite=overwrite)
         for source, target in zip(chosen, paths, strict=True):

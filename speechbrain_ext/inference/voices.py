@@ -24,6 +24,15 @@ CLEAR = 0.15
 PATIENCE_SECONDS = 30.0
 
 
+def require_voices(outputs: int) -> None:
+    """Raise where outputs are too few, or too many, to be talkers."""
+    if not 1 < outputs <= MOST_VOICES:
+        raise ValueError(
+            f"talkers=auto: the model gives {outputs} outputs; take one of 2 "
+            f"to {MOST_VOICES} voices, or talkers=all"
+        )
+
+
 class Cepstra:
     """Describes a voice by mean and covariance of its cepstra.
 
@@ -237,12 +246,15 @@ def find_describer(sample_rate: int) -> Cepstra:
 
 
 @cache
+@torch.inference_mode(False)
 def _encoder() -> tuple[nn.LSTM, nn.Linear]:
     """Load the encoder of resemblyzer (Wan et al., 2018)."""
     folder = Path(find_spec("resemblyzer").submodule_search_locations[0])
-    state = torch.load(folder / "pretrained.pt", weights_only=True)
+    path = folder / "pretrained.pt"
+    state = torch.load(path, map_location="cpu", weights_only=True)
     network, linear = nn.LSTM(40, 256, 3, batch_first=True), nn.Linear(256, 256)
     for module, name in ((network, "lstm."), (linear, "linear.")):
+        module.requires_grad_(False)
         module.load_state_dict(
             {
                 key.removeprefix(name): value
