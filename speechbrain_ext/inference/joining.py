@@ -34,7 +34,7 @@ class Outputs:
 
     A chunk is put into the order of those before by what the two share. Where
     that tells little, two or three outputs are put into order by the voices;
-    until these tell it, what follows is kept, up to `Voices.patience`.
+    to hear more of these, what follows is kept, up to `Voices.patience`.
 
     Arguments
     ---------
@@ -101,16 +101,14 @@ class Outputs:
         else:
             self.finish()
             self._undecided = Undecided(start, piece, heard, orders)
-        if held := self._undecided:
-            _, sure = voices.assign(held.heard, held.orders)
-            if sure or held.estimates.shape[1] > voices.patience:
-                self.finish()
+        held = self._undecided
+        if held and held.estimates.shape[1] > voices.patience:
+            self.finish()
 
     def finish(self) -> None:
         """Decide what is undecided."""
         if held := self._undecided:
-            order, _ = self._voices.assign(held.heard, held.orders)
-            order = list(order)
+            order = list(self._voices.assign(held.heard, held.orders))
             self._voices.heard = self._voices.heard + held.heard[order]
             piece = held.estimates[order]
             self._estimates = cross_fade(self._estimates, piece, held.start)

@@ -20,7 +20,8 @@ DOMINANCE, AUDIBLE = 4.0, 10**-2.5
 # What two orders of the outputs must differ by in the stretch that chunks
 # share, relative to what is there, for the better one to be taken at once.
 CLEAR = 0.15
-# Seconds that a decision is kept open for, at most.
+# Seconds that a decision is kept open for, if what follows is clear: the more
+# was heard of voices, the better they are told.
 PATIENCE_SECONDS = 30.0
 
 
@@ -64,7 +65,6 @@ class Cepstra:
     shrinkage = 20.0
     # distance, per frame, from which on a voice is another one
     per_frame = 6.0
-    margin = 150.0
 
     def __init__(self, sample_rate: int) -> None:
         self.hop = max(1, round(0.016 * sample_rate))
@@ -179,7 +179,6 @@ class Embeddings(Cepstra):
 
     rate, bands, frames = 16000, 40, 160
     per_frame = 0.25
-    margin = 0.5
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__(sample_rate)
@@ -346,7 +345,7 @@ class Voices:
 
     def assign(
         self, descriptions: torch.Tensor, orders: Sequence[tuple[int, ...]]
-    ) -> tuple[tuple[int, ...], bool]:
+    ) -> tuple[int, ...]:
         """Choose among orders by the voices.
 
         Arguments
@@ -360,8 +359,6 @@ class Voices:
         -------
         order : tuple of int
             The one of the smallest distance; the first where none is.
-        sure : bool
-            Whether the next one is far behind.
         """
         measure = self.describe
         costs = {}
@@ -376,6 +373,4 @@ class Voices:
                 else:
                     cost += float(measure.novelty(piece))
             costs[order] = cost
-        best, *others = sorted(orders, key=costs.get)
-        gaps = [costs[other] - costs[best] for other in others]
-        return best, min(gaps, default=torch.inf) > measure.margin
+        return min(orders, key=costs.get)
