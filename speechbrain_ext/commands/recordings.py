@@ -40,6 +40,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="leave out outputs that hold next to nothing",
     )
+    separate.add_argument(
+        "--talkers",
+        choices=("all", "auto"),
+        default="all",
+        help="auto: find how many voices there are, and when; where one "
+        "speaks alone, nothing is separated",
+    )
     enhance = commands.add_parser(
         "enhance", help="enhance recordings into files NAME_enhanced.wav"
     )
@@ -106,9 +113,12 @@ def add_recordings(command: argparse.ArgumentParser) -> None:
 def separate_command(options: argparse.Namespace) -> None:
     """Separate files, print the names of the results."""
     from speechbrain_ext.inference import Separator
+    from speechbrain_ext.inference.voices import require_voices
 
     def outputs_of(items, separator):
         count = separator.count_sources()
+        if options.talkers == "auto":
+            require_voices(count)
         return [item.sources(count) for item in items]
 
     write_outputs(
@@ -116,6 +126,7 @@ def separate_command(options: argparse.Namespace) -> None:
         lambda: load(Separator, options, "separator"),
         outputs_of,
         active_only=options.active_only,
+        talkers=options.talkers,
     )
 
 
@@ -137,6 +148,7 @@ def write_outputs(
     **how,
 ) -> None:
     """Write what a model makes of each file."""
+    from speechbrain_ext.commands.talkers import describe_talkers, tell_outputs
     from speechbrain_ext.inference.batch import find_items, plan
 
     work = Work(options, "recording")
@@ -152,9 +164,12 @@ def write_outputs(
                 paths = model.write(
                     item, stored, overwrite=options.overwrite, **how
                 )
-                for output in paths:
+                spoken = describe_talkers(stored, len(paths))
+                for output, more in zip(paths, spoken, strict=True):
                     work.say(output)
-                    work.add(recording=str(item.path), output=str(output))
+                    row = {"recording": str(item.path), "output": str(output)}
+                    work.add(**row, **more)
+                tell_outputs(work, item.path, stored, len(paths))
                 done[item] = paths
     if options.page:
         from speechbrain_ext.commands.page import write_page

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from speechbrain_ext.inference.waveforms import check_output, join, reorder
+from speechbrain_ext.inference.joining import Outputs
+from speechbrain_ext.inference.waveforms import check_output, join
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +24,21 @@ class Signal:
     take : Callable
         Gets, part by part, mixtures (batch, time) and their estimates
         (batch, sources, time), once no further chunk overlaps them.
+    sample_rate : int, optional
+        In Hz; without it, voices are not told apart: see `Outputs`.
     """
 
-    def __init__(self, blocks: Iterable[torch.Tensor], take: Callable) -> None:
-        self.blocks, self.take = blocks, take
+    def __init__(
+        self,
+        blocks: Iterable[torch.Tensor],
+        take: Callable,
+        sample_rate: int | None = None,
+    ) -> None:
+        self.blocks, self.take, self.sample_rate = blocks, take, sample_rate
         self.error: Exception | None = None
-        self._mixtures = self._estimates = None
+        self._mixtures: torch.Tensor | None = None
+        self._rows: list[Outputs] = []
+        self._sources = None
         # where they begin
         self._first = 0
 
@@ -76,25 +86,32 @@ class Signal:
         self, start: int, chunk: torch.Tensor, estimates: torch.Tensor
     ) -> None:
         """Join a chunk that was separated to those before."""
-        if self._estimates is None:
-            self._mixtures, self._estimates = chunk, estimates
+        check_output(estimates, (len(chunk), self._sources, chunk.shape[1]))
+        if not self._rows:
+            self._mixtures, self._sources = chunk, estimates.shape[1]
+            self._rows = [Outputs(row, self.sample_rate) for row in estimates]
             return
-        rows, sources, _ = self._estimates.shape
-        check_output(estimates, (rows, sources, chunk.shape[1]))
         start -= self._first
         self._mixtures = join(self._mixtures[:, :start], chunk)
-        self._estimates = cross_fade(self._estimates, estimates, start)
-        past = self._estimates.shape[2] - chunk.shape[1]
-        if past > 0:
-            self.take(self._mixtures[:, :past], self._estimates[..., :past])
-            self._mixtures = self._mixtures[:, past:]
-            self._estimates = self._estimates[..., past:]
-            self._first += past
+        for outputs, row in zip(self._rows, estimates, strict=True):
+            outputs.add(start, row)
+        decided = min(outputs.decided for outputs in self._rows)
+        self._give(min(decided, self._mixtures.shape[1] - chunk.shape[1]))
+
+    def _give(self, time: int) -> None:
+        """Hand out the first samples of what is held."""
+        if time > 0:
+            estimates = torch.stack([row.give(time) for row in self._rows])
+            self.take(self._mixtures[:, :time], estimates)
+            self._mixtures = self._mixtures[:, time:]
+            self._first += time
 
     def finish(self) -> None:
         """Hand out the rest."""
-        if self._estimates is not None:
-            self.take(self._mixtures, self._estimates)
+        for outputs in self._rows:
+            outputs.finish()
+        if self._rows:
+            self._give(self._mixtures.shape[1])
 
 
 class Piece(NamedTuple):
@@ -203,30 +220,3 @@ def _separate(
             )
     # a single one may be at fault
     return [x for chunk in chunks for x in _separate([chunk], separate)]
-
-
-def cross_fade(
-    before: torch.Tensor, piece: torch.Tensor, start: int
-) -> torch.Tensor:
-    """Append a chunk to what was separated already.
-
-    Arguments
-    ---------
-    before : torch.Tensor
-        Shape (batch, sources, time).
-    piece : torch.Tensor
-        Shape (batch, sources, time): the chunk, in any order of its sources.
-    start : int
-        Where in `before` it begins.
-
-    Returns
-    -------
-    joined : torch.Tensor
-        Shape (batch, sources, start + time of the chunk).
-    """
-    shared = before[..., start:]
-    piece = reorder(piece, shared)
-    count = shared.shape[-1]
-    ramp = torch.linspace(0, 1, count + 2)[1:-1]
-    blend = torch.lerp(shared, piece[..., :count], ramp)
-    return torch.cat((before[..., :start], blend, piece[..., count:]), -1)

@@ -28,7 +28,6 @@ from speechbrain_ext.inference.waveforms import (
     in_precision,
     move_module,
 )
-from speechbrain_ext.losses.active_outputs import active_levels
 from speechbrain_ext.outputs import remove_outputs, require_free
 
 # What is shorter gets zeros behind it: networks need some frames.
@@ -40,9 +39,10 @@ class Separator:
 
     Long recordings are separated in chunks that overlap; the order of the
     sources in a chunk is the one that agrees best with the chunk before, in
-    what the two share.  Files are read, separated and written in blocks:
-    memory does not grow with their length.  (Where nobody speaks for longer
-    than the overlap, who goes on in which output is left to chance.)
+    what the two share.  Where that tells little, as in silence, two or three
+    outputs are taken for talkers, and told by their voices; see `Outputs`.
+    Files are read, separated and written in blocks: memory does not grow with
+    their length.
 
     Arguments
     ---------
@@ -219,7 +219,7 @@ class Separator:
             levels.add(estimates=estimates, mixture=mixture)
             parts.append(estimates)
 
-        (signal,) = self._run([Signal([mixtures], take)])
+        (signal,) = self._run([Signal([mixtures], take, self.sample_rate)])
         if signal.error:
             raise signal.error
         estimates = torch.cat(parts, -1)
@@ -235,6 +235,7 @@ class Separator:
         folder: str | os.PathLike,
         *,
         active_only: bool = False,
+        talkers: str = "all",
         overwrite: bool = False,
     ) -> list[Path]:
         """Separate a file into one WAV file for each source.
@@ -252,6 +253,9 @@ class Separator:
             Whether to write only the outputs that `active_outputs` finds
             active, the loudest first, both by the levels that the module
             gives: meant for modules whose levels can be compared.
+        talkers : str
+            all: outputs as the module gives them. auto: where one of two or
+            three voices speaks alone, its output gets the sum of all.
         overwrite : bool
             Whether files of these names may be replaced that no earlier call
             has made of the same recording with the same model.
@@ -278,7 +282,11 @@ class Separator:
         )
         with self.separated(path, folder) as stored:
             return self.write(
-                item, stored, active_only=active_only, overwrite=overwrite
+                item,
+                stored,
+                active_only=active_only,
+                talkers=talkers,
+                overwrite=overwrite,
             )
 
     def write(
@@ -287,15 +295,12 @@ class Separator:
         stored: StoredEstimates,
         *,
         active_only: bool = False,
+        talkers: str = "all",
         overwrite: bool = False,
     ) -> list[Path]:
         """Write what became of a file; see `separate_file`."""
         made = item.made("separate", self.name)
-        chosen = range(len(stored))
-        if active_only:
-            # matched levels would make faint copies as loud as sources
-            order, active = active_levels(rms=stored.levels.rms())
-            chosen = order[active[order]].tolist()
+        chosen = stored.choose(item.path, active_only, talkers)
         paths = item.sources(len(chosen))
         require_free([(p, made) for p in paths], overwrite=overwrite)
         for source, target in zip(chosen, paths, strict=True):
@@ -382,7 +387,8 @@ class Separator:
             for path, folder in items:
                 stored = StoredEstimates(folder, sample_rate=self.sample_rate)
                 blocks = stored.read(path, progress)
-                signal = Signal(blocks, partial(take, stored))
+                taken = partial(take, stored)
+                signal = Signal(blocks, taken, self.sample_rate)
                 results[signal] = stored
                 yield signal
 

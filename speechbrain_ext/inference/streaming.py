@@ -17,6 +17,9 @@ from speechbrain_ext.inference.recordings import (
     naming_disk,
     write_recording,
 )
+from speechbrain_ext.inference.talkers import Activity
+from speechbrain_ext.inference.voices import require_voices
+from speechbrain_ext.losses.active_outputs import active_levels
 
 BLOCK = 2**20
 
@@ -41,8 +44,13 @@ class StoredEstimates:
     ----------
     levels : MixtureLevels
         Of the estimates.
+    activity : Activity
+        Of the estimates.
     gains : torch.Tensor or None
         Shape (sources,); what `blocks` multiplies the estimates by.
+    active : numpy.ndarray or None
+        Shape (sources, hops), as of `Activity.find`: where a single output
+        is active, it gets the sum of all and the others silence.
     recording_rate, frames : int
         Of the recording: its rate in Hz and its length.
     error : Exception or None
@@ -62,7 +70,8 @@ class StoredEstimates:
     ) -> None:
         self.sample_rate = sample_rate
         self.levels = MixtureLevels()
-        self.gains = None
+        self.activity = Activity(sample_rate)
+        self.gains = self.active = None
         self.recording_rate = self.frames = 0
         self.error = None
         if folder is None:
@@ -130,9 +139,38 @@ class StoredEstimates:
             file = tempfile.TemporaryFile(dir=self._folder)
             self._files.append(self._open.enter_context(file))
         self.levels.add(estimates=estimates, mixture=mixture)
+        self.activity.add(estimates)
         with naming_disk(self._folder):
             for file, estimate in zip(self._files, estimates, strict=True):
                 file.write(estimate.numpy().tobytes())
+
+    def choose(self, path: Path, active_only: bool, talkers: str) -> list[int]:
+        """Choose the outputs to write; see `Separator.separate_file`."""
+        outputs = range(len(self))
+        if talkers == "auto":
+            require_voices(len(self))
+            scores = self._score(path)
+            self.active = self.activity.find(self.gains, scores)
+            there = self.active.any(1)
+            return [n for n in outputs if there[n] or not active_only]
+        if active_only:
+            # matched levels would make faint copies as loud as sources
+            order, active = active_levels(rms=self.levels.rms())
+            return order[active[order]].tolist()
+        return list(outputs)
+
+    def _score(self, path: Path) -> torch.Tensor:
+        """Estimate the SI-SNR of the outputs."""
+        from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
+
+        estimator = SISNREstimator.from_hparams("sisnr_estimator")
+        with Recording(path) as mixture:
+            rate = mixture.sample_rate
+            outputs = [self.blocks(n, rate) for n in range(len(self))]
+            scores, _ = estimator.score_blocks(
+                [mixture, *outputs], rate, check=False
+            )
+        return scores[0]
 
     def blocks(self, source: int, sample_rate: int) -> Iterator[np.ndarray]:
         """Read an estimate at its level.
@@ -162,12 +200,38 @@ class StoredEstimates:
 
     def _read(self, source: int) -> Iterator[np.ndarray]:
         """Read an estimate at the rate of the separator."""
+        if self.active is None:
+            yield from self._scaled(source)
+            return
+        alone = self.active & (self.active.sum(0) == 1)
+        mine = alone[source].astype(np.float32)
+        theirs = alone.any(0) - mine
+        others = [n for n in range(len(self)) if n != source]
+        hop, place = self.activity.hop, 0
+        rows = map(self._scaled, (source, *others))
+        for own, *rest in zip(*rows, strict=True):
+            times = (place + np.arange(len(own))) / hop - 0.5
+            place += len(own)
+            # from the middle of a hop to that of the next one it fades
+            hops = np.arange(len(mine))
+            taken = np.interp(times, hops, mine).astype(np.float32)
+            left = np.interp(times, hops, theirs).astype(np.float32)
+            yield (1 - left) * own + taken * sum(rest)
+
+    def _scaled(self, source: int) -> Iterator[np.ndarray]:
+        """Read an estimate as it is, at its level."""
         gain = np.float32(1 if self.gains is None else self.gains[source])
-        file = self._files[source]
+        file, place = self._files[source], 0
         with naming_disk(self._folder):
-            file.seek(0)  # writes what is buffered
-        while data := file.read(4 * BLOCK):
-            yield gain * np.frombuffer(data, np.float32)
+            file.flush()
+        while True:
+            file.seek(4 * place)
+            data = file.read(4 * BLOCK)
+            if not data:
+                return
+            block = np.frombuffer(data, np.float32)
+            place += len(block)
+            yield gain * block
 
     def write(self, number: int, path: Path, **options) -> None:
         """Write an estimate at the rate and the length of the recording.
