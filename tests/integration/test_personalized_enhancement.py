@@ -217,6 +217,7 @@ def test_every_variant_trains_and_reports(number, variants, trees, capsys):
     if "generalist" in flags:
         expected = {
             "pse_real": set(USERS),
+            "release_enhancer": set(USERS),
             "pse_librispeech": {"19", "26"},
         }.get(Path(row["Hparam_file"]).stem, users)
         assert len(users) > 1
