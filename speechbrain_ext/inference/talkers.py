@@ -41,7 +41,9 @@ class Activity:
     def __init__(self, sample_rate: int) -> None:
         self.hop = max(1, round(HOP_SECONDS * sample_rate))
         self.sample_rate = sample_rate
-        self._powers: list[np.ndarray] = []
+        # in one piece: small arrays here and there would keep the memory
+        # between them from being given back
+        self._powers = bytearray()
         self._rest: torch.Tensor | None = None
 
     def add(self, estimates: torch.Tensor) -> None:
@@ -51,7 +53,7 @@ class Activity:
         count = estimates.shape[1] // self.hop
         whole, self._rest = estimates.tensor_split([count * self.hop], 1)
         powers = whole.reshape(len(whole), count, self.hop).square().mean(-1)
-        self._powers.append(powers.numpy())
+        self._powers += powers.T.contiguous().numpy().tobytes()
         self._rest = self._rest.clone()
 
     def find(
@@ -75,7 +77,8 @@ class Activity:
         active : numpy.ndarray
             Shape (sources, hops), bool.
         """
-        powers = np.concatenate(self._powers, 1)
+        powers = np.frombuffer(self._powers, np.float32)
+        powers = powers.reshape(-1, len(self._rest)).T
         if not powers.shape[1]:
             powers = self._rest.square().mean(1, keepdim=True).numpy()
         if gains is not None:
