@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from estimator_folders import write_estimator
 from hub_folders import write_folder
 
@@ -43,12 +44,15 @@ def say():
 def models(tmp_path_factory):
     """A folder with a separator of two sources, an enhancer, an estimator."""
     root = tmp_path_factory.mktemp("models")
-    write_folder(root / "separator")
-    write_estimator(root / "estimator")
-    build_release(
-        root / "enhancer",
-        hyperparams=ENHANCER,
-        modules={"separator": SpectralGRU(hidden=4)},
-        card=Card(license="mit", **SAYS),
-    )
+    # the same weights whichever test is the first
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        write_folder(root / "separator")
+        write_estimator(root / "estimator")
+        build_release(
+            root / "enhancer",
+            hyperparams=ENHANCER,
+            modules={"separator": SpectralGRU(hidden=4)},
+            card=Card(license="mit", **SAYS),
+        )
     return root
