@@ -163,7 +163,7 @@ class StoredEstimates:
         """Estimate the SI-SNR of the outputs."""
         from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
 
-        estimator = SISNREstimator.from_hparams("sisnr_estimator")
+        estimator = SISNREstimator.from_hparams()
         with Recording(path) as mixture:
             rate = mixture.sample_rate
             outputs = [self.blocks(n, rate) for n in range(len(self))]

@@ -167,9 +167,10 @@ def test_weights_that_do_not_fit_are_left_out_on_purpose(options, tmp_path):
     given["start_without"] = "[nothing.*]"
     told = mistake(HPARAMS / "ring_folder.yaml", given)
     assert told.startswith("start_without: no weight matches 'nothing.*'")
-    given["start_without"] = "network.*"
-    told = mistake(HPARAMS / "ring_folder.yaml", given)
-    assert "start_without" in told and "is no list" in told
+    for wrong in ("network.*", "[1]"):
+        given["start_without"] = wrong
+        told = mistake(HPARAMS / "ring_folder.yaml", given)
+        assert "start_without" in told and "is no list" in told
     given["start_without"] = "[network.*]"
     check_recipe(
         HPARAMS / "ring_folder.yaml",

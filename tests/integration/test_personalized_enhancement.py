@@ -377,6 +377,10 @@ def test_a_run_starts_from_the_generalist(trees, tmp_path, variants):
         ({"level_clamp_db": 0}, "level_clamp_db: 0 is no range"),
         ({"test_noise_split": "train"}, "noises of the test must be new"),
         ({"noise_sources": []}, "noise_sources: .* must have the keys"),
+        (
+            {"noise_sources": "{users: null}"},
+            "noise_sources: .*users.* and no others than injected",
+        ),
         ({"noise_labels_dropped": "a"}, "noise_labels_dropped: it is no list"),
         ({"metrics": "pesq"}, "metrics: 'pesq' is no list, nor null"),
         (

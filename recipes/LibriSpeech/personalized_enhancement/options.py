@@ -73,11 +73,12 @@ def find_conflicts(values):
             f"{values['hop']}"
         )
     sources = values["noise_sources"]
-    wanted = PURPOSES[values["stage"]]
-    if not isinstance(sources, dict) or not wanted <= set(sources):
+    wanted, known = PURPOSES[values["stage"]], set().union(*PURPOSES.values())
+    if not isinstance(sources, dict) or not wanted <= set(sources) <= known:
         mistakes.append(
             f"noise_sources: {sources!r} must have the keys "
-            f"{', '.join(sorted(wanted))}"
+            f"{', '.join(sorted(wanted))}, and no others than "
+            f"{', '.join(sorted(known))}"
         )
     if values["model"] not in values["enhancers"]:
         mistakes.append(

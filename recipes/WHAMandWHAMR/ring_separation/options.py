@@ -47,8 +47,11 @@ def find_conflicts(values):
         if not isinstance(values[key], list | None):
             mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
     without = values.get("start_without", [])
-    if not isinstance(without, list):
-        mistakes.append(f"start_without: {without!r} is no list")
+    texts = isinstance(without, list) and all(
+        isinstance(pattern, str) for pattern in without
+    )
+    if not texts:
+        mistakes.append(f"start_without: {without!r} is no list of names")
     elif without and not values["start_from"]:
         mistakes.append("start_without: there is nothing without start_from")
     if values["scer_start"] > values["scer_end"]:
