@@ -97,13 +97,45 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
+    seed_by_name(item.nodeid, item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    """Let a fixture that tests share not depend on which of them is first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    states = random_states()
+    parameter = getattr(request, "param_index", 0)
+    name = f"{fixturedef.baseid} {fixturedef.argname} {parameter}"
+    seed_by_name(name, request.config)
+    try:
+        return (yield)
+    finally:
+        for restore, state in states:
+            restore(state)
+
+
+def seed_by_name(name, config):
     import numpy as np
     import torch  # after the environment is set
 
-    seed = zlib.crc32(item.nodeid.encode()) + item.config.option.seed
+    seed = zlib.crc32(name.encode()) + config.option.seed
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def random_states():
+    """Pairs of a function and the state that it restores."""
+    import numpy as np
+    import torch
+
+    return [
+        (random.setstate, random.getstate()),
+        (np.random.set_state, np.random.get_state()),
+        (torch.set_rng_state, torch.get_rng_state()),
+    ]
 
 
 # Words for ids ----------------------------------------------------------------
