@@ -71,6 +71,7 @@ def mistake(file, options):
     return mistake_in(file, **options)
 
 
+@pytest.mark.slow
 def test_a_model_must_be_named(options):
     said = mistake(ADAPT, options)
     assert "start_from: required, give it as --start_from=VALUE" in said
@@ -111,6 +112,7 @@ def test_a_model_for_something_else_is_told(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_model_without_a_sample_rate_is_told(options, tmp_path):
     write_spectral(tmp_path / "model")
     path = tmp_path / "model/hyperparams.yaml"
@@ -159,6 +161,7 @@ def test_other_shapes_are_told_with_the_fix(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_are_left_out_on_purpose(options, tmp_path):
     write_spectral(tmp_path / "ours")
     names = ("data_folder", "output_folder")

@@ -77,6 +77,7 @@ def test_mixit_says_how_to_get_its_peer():
     assert "--ours" in output
 
 
+@pytest.mark.exhaustive
 def test_networks_are_trained_at_equal_cost(recordings, tmp_path):
     folder, figures = tmp_path / "networks", tmp_path / "figures.json"
     words = [recordings, "--quick", "--include", "*", "--only", "recurrent"]
@@ -112,6 +113,7 @@ def test_adaptation_is_measured(recordings, tmp_path):
     assert (folder / "adaptation.png").stat().st_size > 0
 
 
+@pytest.mark.exhaustive
 def test_natural_noise_is_measured(recordings, tmp_path):
     pytest.importorskip("speechmos")
     figures = tmp_path / "figures.json"

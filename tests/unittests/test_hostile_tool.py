@@ -125,6 +125,7 @@ def test_harmless_must_be_taken(tmp_path):
     assert try_hostile.judge(case, tmp_path / "case").outcome == "LOST"
 
 
+@pytest.mark.slow
 def test_status_tells_whether_something_got_through(monkeypatch, capsys):
     cases = [Case("a", "planted", nothing, refuse)]
     monkeypatch.setattr(try_hostile, "all_cases", lambda: cases)
@@ -136,6 +137,7 @@ def test_status_tells_whether_something_got_through(monkeypatch, capsys):
     assert try_hostile.main(["--list"]) == 0
 
 
+@pytest.mark.slow
 def test_a_case_of_every_kind_ends_well(tmp_path):
     first = {case.kind: case for case in reversed(try_hostile.all_cases())}
     assert {"table", "tree", "in a tree", "audio file"} <= first.keys()

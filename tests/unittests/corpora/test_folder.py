@@ -465,6 +465,7 @@ print(prepare(sys.argv[1], sys.argv[2], sample_rate=8000).read_bytes())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_preparation(tmp_path, tree):
     both = [Script(BY_TWO, tree, tmp_path / "out") for _ in range(2)]
     printed = [process.communicate()[0] for process in both]

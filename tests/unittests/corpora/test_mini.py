@@ -268,6 +268,7 @@ def test_prepare_gives_every_kind_in_every_split(small, manifest):
     }
 
 
+@pytest.mark.slow
 def test_prepared_noise_of_splits_does_not_correlate(first):
     waves = [
         soundfile.read(recording.path)[0]
@@ -277,6 +278,7 @@ def test_prepared_noise_of_splits_does_not_correlate(first):
     assert np.abs(correlations).max() < 0.5
 
 
+@pytest.mark.slow
 def test_babble_speaks_with_the_voices_of_its_split(
     first, small, speech, monkeypatch
 ):
@@ -366,6 +368,7 @@ def test_no_manifest_stands_beside_unfinished_sounds(
     assert not manifest.exists()
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_folder(small, manifest):
     folder = manifest.parent
     before = contents(folder)

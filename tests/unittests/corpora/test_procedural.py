@@ -103,6 +103,7 @@ def test_no_two_noise_recordings_correlate(recordings):
             assert abs(lag_zero) < 0.1, (first, second, lag_zero)
 
 
+@pytest.mark.slow
 def test_draws_of_one_kind_differ_in_spectrum(recordings):
     for kind in NOISE_KINDS:
         first, second, third = (
@@ -184,6 +185,7 @@ def test_events_are_finite_and_of_two_to_five_seconds(clips):
         assert 20 * np.log10(wave.std()) > -38, name
 
 
+@pytest.mark.slow
 def test_events_are_the_same_for_the_same_seed_only(clips):
     for label in EVENT_CLASSES:
         again = make_event(label, sample_rate=RATE, seed=1)

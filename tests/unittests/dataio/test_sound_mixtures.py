@@ -93,6 +93,7 @@ def test_invariants_2_and_3_what_stands_together():
     assert noisy / several == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_voices_and_classes_are_equally_frequent():
     sampler = make_sampler(batches=1500, noise_probability=0, most_sources=2)
     count = Counter(

@@ -13,6 +13,7 @@ def group(name, predicted, true):
     return {"name": name, "predicted": predicted, "true": true}
 
 
+@pytest.mark.slow
 def test_a_panel_per_group_with_its_correlation(tmp_path, figures):
     path = predicted_against_true(
         tmp_path / "true.png",

@@ -85,6 +85,7 @@ def test_residual_noise_names_what_is_wrong(tmp_path):
         residual_noise_against_snr(path, arms=[arm])
 
 
+@pytest.mark.slow
 def test_bars_show_mean_and_seeds(tmp_path, figures):
     arms = [
         {"name": "ring", "values": [4.0, 5.0, math.nan]},

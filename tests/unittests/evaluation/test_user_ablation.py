@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from checkout import ROOT
 from ruamel.yaml import YAML
 
@@ -63,6 +64,7 @@ def three_arms():
     return rows
 
 
+@pytest.mark.slow
 def test_arms_are_compared_user_by_user(tmp_path):
     rows = three_arms()
     table = cells_of(markdown(rows))

@@ -295,6 +295,7 @@ def flip(content):
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -363,6 +364,7 @@ def test_answer_that_is_lost(hub, small, step):
     assert len(hub.repos["me/ring"].commits) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "mend"),
     [

@@ -158,6 +158,7 @@ def save(text, path, overrides=None):
         file.write(stream.read())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     # that file has no network of its own

@@ -173,6 +173,7 @@ def test_tables_replace_nothing_but_tables(
 # Outputs are no inputs ------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [".", "results", "inner/results"])
 def test_a_second_run_gives_the_same_files(
     tmp_path, say, separate, caplog, folder
@@ -292,6 +293,7 @@ def test_a_place_that_cannot_be_written_is_told_first(
     assert "results" in told and "nowhere" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stem",
     ["a" * 251, "ä" * 125, "a" + "語" * 83],

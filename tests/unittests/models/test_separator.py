@@ -161,6 +161,7 @@ def count(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+@pytest.mark.slow
 def test_full_sepformer_has_the_published_size_and_names():
     separator = SepFormer().eval()
     assert count(separator) == 25_679_361
