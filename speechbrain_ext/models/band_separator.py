@@ -9,6 +9,7 @@ from torch import nn
 
 from speechbrain_ext.models.attention import add, attend, relu
 from speechbrain_ext.models.fourier import ShortTimeFourier
+from speechbrain_ext.models.masks import MASKS
 from speechbrain_ext.models.spectral import log_power
 
 # of the mixture's magnitudes, as features
@@ -54,12 +55,16 @@ class BandSeparator(nn.Module):
         Each has two convolutions and attention.
     heads : int
         Of the attention.
+    mask : str
+        complex, or the range of real masks: sigmoid (0 to 1) or relu (0 to
+        infinity). On little data, separation is learnt much faster by real
+        masks; what is not the phase of the mixture, only complex ones give.
 
     Raises
     ------
     ValueError
         If heads do not divide channels, there are more bands than bins allow,
-        or hop does not fit n_fft.
+        hop does not fit n_fft, or mask is unknown.
 
     Example
     -------
@@ -78,18 +83,22 @@ class BandSeparator(nn.Module):
         channels: int = 64,
         blocks: int = 4,
         heads: int = 4,
+        mask: str = "complex",
     ) -> None:
         super().__init__()
         if channels % heads:
             raise ValueError(
                 f"channels={channels} is no multiple of heads={heads}"
             )
+        if mask not in (masks := {"complex": None, **MASKS}):
+            raise ValueError(f"mask={mask!r} is not one of {list(masks)}")
+        self.mask = masks[mask]
+        read, written = (1, 1) if self.mask else (3, 2)
         self.fourier = ShortTimeFourier(n_fft, hop)
         self.num_sources, self.frames = num_sources, frames
         self.widths = divide_into_bands(n_fft // 2 + 1, bands)
-        # real and imaginary part, and the logarithm of the power
         self.encoders = nn.ModuleList(
-            nn.Linear(3 * frames * width, channels) for width in self.widths
+            nn.Linear(read * frames * width, channels) for width in self.widths
         )
         # where in frequency a token stands
         self.places = nn.Parameter(torch.zeros(bands, channels))
@@ -100,7 +109,7 @@ class BandSeparator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(channels)
         self.decoders = nn.ModuleList(
-            nn.Linear(channels, 2 * frames * num_sources * width)
+            nn.Linear(channels, written * frames * num_sources * width)
             for width in self.widths
         )
 
@@ -119,12 +128,15 @@ class BandSeparator(nn.Module):
         """
         with torch.autocast(mixture.device.type, enabled=False):
             spectrum = self.fourier(mixture.float())
-            features = level_free(spectrum)
-        masks = self.decode(self.layers(self.encode(features)))
+            if self.mask:
+                parts = torch.view_as_real(spectrum)
+                features = log_power(parts).unsqueeze(-1)
+            else:
+                features = level_free(spectrum)
+        scores = self.decode(self.layers(self.encode(features)))
         with torch.autocast(mixture.device.type, enabled=False):
-            masks = masks[:, : spectrum.shape[1]].float()
-            masks = torch.view_as_complex(masks.contiguous())
-            masked = masks * spectrum.unsqueeze(2)
+            scores = scores[:, : spectrum.shape[1]].float()
+            masked = self.make_masks(scores) * spectrum.unsqueeze(2)
             return self.fourier.inverse(
                 masked.transpose(1, 2), mixture.shape[1]
             )
@@ -142,18 +154,23 @@ class BandSeparator(nn.Module):
         return torch.stack(tokens, 2) + self.places
 
     def decode(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Make masks (batch, frames, sources, bins, 2) of tokens."""
-        shape = (self.frames, self.num_sources, -1, 2)
-        masks = [
+        """Make scores (batch, frames, sources, bins, 1 or 2) of tokens."""
+        shape = (self.frames, self.num_sources, -1, 1 if self.mask else 2)
+        scores = [
             decoder(token).unflatten(2, shape)
             for decoder, token in zip(
                 self.decoders, self.norm(tokens).unbind(2), strict=True
             )
         ]
-        masks = torch.cat(masks, 4).flatten(1, 2)
+        return torch.cat(scores, 4).flatten(1, 2)
+
+    def make_masks(self, scores: torch.Tensor) -> torch.Tensor:
+        """Make masks (batch, frames, sources, bins) of scores."""
+        if self.mask:
+            return self.mask(scores.squeeze(-1))
         # at first each source gets a share of the mixture
-        share = masks.new_tensor([1 / self.num_sources, 0.0])
-        return masks + share
+        masks = torch.view_as_complex(scores.contiguous())
+        return masks + 1 / self.num_sources
 
 
 class LocalLayer(nn.Module):

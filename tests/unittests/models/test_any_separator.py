@@ -20,6 +20,9 @@ BUILDERS = {
     "BandSeparator": lambda num_sources: BandSeparator(
         num_sources, bands=4, channels=16, blocks=1
     ),
+    "BandSeparator with real masks": lambda num_sources: BandSeparator(
+        num_sources, bands=4, channels=16, blocks=1, mask="sigmoid"
+    ),
     "SepFormer": lambda num_sources: SepFormer(
         num_sources,
         channels=16,

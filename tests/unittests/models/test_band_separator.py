@@ -34,6 +34,29 @@ def test_heads_divide_the_channels():
         BandSeparator(channels=10, heads=4)
 
 
+def test_masks_have_a_name():
+    with pytest.raises(ValueError, match="mask='real' .*'complex', 'sigmoid'"):
+        BandSeparator(mask="real")
+
+
+@pytest.mark.parametrize(("mask", "most"), [("sigmoid", 1), ("relu", None)])
+def test_real_masks_keep_the_phase_and_do_not_see_it(mask, most, monkeypatch):
+    separator = BandSeparator(bands=4, channels=8, heads=2, mask=mask)
+    made, make_masks = [], separator.make_masks
+
+    def keep(scores):
+        made.append(make_masks(scores))
+        return made[-1]
+
+    monkeypatch.setattr(separator, "make_masks", keep)
+    mixture = torch.randn(2, 4000)
+    separator(mixture)
+    separator(-mixture)
+    assert not made[0].is_complex() and made[0].min() >= 0
+    assert most is None or made[0].max() <= most
+    torch.testing.assert_close(made[0], made[1])
+
+
 def test_features_are_compressed_and_keep_the_phase():
     spectrum = torch.randn(2, 30, 9, dtype=torch.complex64)
     features = level_free(spectrum)
