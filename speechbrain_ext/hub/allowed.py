@@ -110,7 +110,9 @@ KINDS: dict[str, Kind] = {
         "input_shape": SHAPE,
         "consistency": choice("learned uniform none"),
         "activation": choice("relu prelu gelu silu leaky_relu elu tanh swish"),
-        "mask mask_nonlinear nonlinear": choice("complex relu sigmoid softmax tanh"),
+        "mask mask_nonlinear nonlinear": choice(
+            "complex relu sigmoid softmax tanh"
+        ),
         "attention_type": choice("regularMHA RelPosMHAXL"),
         "norm norm_type": choice("ln gln cln bn gLN cLN BN global instance"),
         # SpeechBrain looks it up in a module, whatever it is
