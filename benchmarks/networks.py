@@ -41,8 +41,8 @@ NETWORKS = {
     "convolutions_16ms": ("SpectralConvTasNet", FINE),
     "transformer": ("SpectralSepFormer", {**COARSE, "chunk": 16}),
     "recurrent": ("SpectralDPRNN", {**COARSE, "chunk": 16}),
-    "bands": ("BandSeparator", {}),
-    "bands_wide": ("BandSeparator", {"channels": 96}),
+    "bands": ("BandSeparator", {"mask": "sigmoid"}),
+    "bands_complex": ("BandSeparator", {"mask": "complex"}),
 }
 BATCH, SECONDS, RATE, EPOCHS = 8, 2, 8000, 10
 

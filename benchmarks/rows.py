@@ -14,6 +14,7 @@ SCRIPTS = {
     "training_step": 120,
     "mixit": 600,
     "sepformer": 600,
+    "inference": 600,
     "long_recordings": 1800,
 }
 TEST_SECONDS = 30
@@ -199,6 +200,19 @@ ROWS = [
         "adaptation, measured gain",
         "recipes/WHAMandWHAMR/ring_separation/README.md",
         why="it takes hours of training",
+    ),
+    Row(
+        "separating 8 s with SepFormer 25.7 M, SpeechBrain's time over ours "
+        "(s)",
+        *("inference", "times_as_fast", "", 0, "seconds", "peer_seconds"),
+    ),
+    Row(
+        "separating 8 s, outputs off SpeechBrain's `separate_batch`",
+        *("inference", "off", MOST, 1e-4),
+    ),
+    Row(
+        "separating, memory for the longest recording over the shortest",
+        *("inference", "longest_over_shortest", MOST, 1.1),
     ),
     Row(
         "long recordings: 3 h of 48 kHz stereo (GB)",

@@ -33,10 +33,11 @@ LEAN = "training_float32_memory_ratio"
         long("estimator", [], "times real time", RATE),
         long("long_recordings", [], "peak memory", "peak_gb"),
         long("processes", [], "mixtures a second", "two_over_one"),
+        long("inference", [], "in one piece", "longest_over_shortest"),
     ],
     ids=[
         *("pit", "mixing", "mixit", "branches", "training_step", "sepformer"),
-        *("estimator", "long_recordings", "processes"),
+        *("estimator", "long_recordings", "processes", "inference"),
     ],
 )
 def test_a_benchmark_prints_its_table(
