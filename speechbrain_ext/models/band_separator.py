@@ -39,6 +39,9 @@ class BandSeparator(nn.Module):
     bands stand for many bins, of BSRNN (Luo and Yu, IEEE/ACM TASLP 2023). On
     CPUs all but a small part of its time are matrix products.
 
+    With 96, 160 and 288 channels it has about 1, 3 and 9 M parameters. At
+    16 kHz take n_fft=1024, hop=256.
+
     Arguments
     ---------
     num_sources : int

@@ -34,6 +34,19 @@ def test_heads_divide_the_channels():
         BandSeparator(channels=10, heads=4)
 
 
+@pytest.mark.parametrize("rate", [1, 2], ids=["8_kHz", "16_kHz"])
+@pytest.mark.parametrize("mask", ["sigmoid", "complex"])
+def test_sizes_are_those_of_the_docstring(mask, rate):
+    told = {96: 1.3, 160: 3, 288: 9}
+    for channels, millions in told.items():
+        with torch.device("meta"):
+            separator = BandSeparator(
+                2, 512 * rate, 128 * rate, channels=channels, mask=mask
+            )
+        found = sum(p.numel() for p in separator.parameters()) / 1e6
+        assert found == pytest.approx(millions, rel=0.25)
+
+
 def test_masks_have_a_name():
     with pytest.raises(ValueError, match="mask='real' .*'complex', 'sigmoid'"):
         BandSeparator(mask="real")
