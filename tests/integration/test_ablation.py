@@ -109,6 +109,7 @@ def test_seeds_are_averaged_and_unfinished_runs_left_out(ring, tmp_path):
     assert (tmp_path / "ablation_si_sdri_real.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_stored_figures_grow_and_never_mix_settings(ring, tmp_path):
     ring.reference = tmp_path / "reference"
     first, second, third = ring.runs[:3]

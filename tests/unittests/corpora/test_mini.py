@@ -322,6 +322,7 @@ def test_prepare_a_second_time_touches_nothing(small, manifest, monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_prepare_goes_on_where_it_was_interrupted(first, small, monkeypatch):
     whole = contents(first)
     make, made = mini._make, []

@@ -51,6 +51,7 @@ def read(paths, root):
     return {Path(path).stem: read_recordings(path, root=root) for path in paths}
 
 
+@pytest.mark.slow
 def test_users_are_kept_apart(tmp_path, trees):
     libri, fsd, musan = trees
     paths = prepare(libri, fsd, musan, tmp_path / "a", **OPTIONS)

@@ -18,6 +18,7 @@ HISTORY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["rows", "csv"])
 def test_training_curves_draw_each_value_by_stage(tmp_path, figures, source):
     history = HISTORY

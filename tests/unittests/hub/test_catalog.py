@@ -22,6 +22,7 @@ def repository(hub, tmp_path):
     return repo
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["sepformer-wham", "speechbrain/sepformer-wham"]
 )

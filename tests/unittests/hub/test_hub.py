@@ -257,6 +257,7 @@ def test_command_line_says_what_is_missing(hub, folder, capsys):
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_second_run_sends_nothing(hub, small):
     first = publish(small, "me/ring", tag="v1")
     before = len(hub.asked("PUT", ""))
@@ -266,6 +267,7 @@ def test_second_run_sends_nothing(hub, small):
     assert len(hub.asked("PUT", "")) == before
 
 
+@pytest.mark.slow
 def test_tag_of_another_state_is_kept(hub, small):
     first = publish(small, "me/ring", tag="v1")
     requests = len(hub.requests)
@@ -409,6 +411,7 @@ def test_hub_that_stays_broken(hub, small, step, waits):
     assert hub.repos["me/ring"].tags == {"v1": published.commit}
 
 
+@pytest.mark.slow
 def test_what_has_arrived_is_not_sent_again(hub, small):
     hub.fail(*STEPS["commit"], status=500, times=1000)
     with pytest.raises(PublishError):

@@ -92,6 +92,7 @@ def separators(hub, tmp_path):
     return modules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", KINDS)
 def test_every_kind_is_brought_and_loaded(prefix, separators, tmp_path):
     folder = fetch_prefixed(REPO, prefix, tmp_path / "here")

@@ -59,6 +59,7 @@ def refused(hub, folder, kind, match, **options):
 # Both files of a module ----------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["ckpt", "safetensors"])
 def test_the_file_that_is_missing_is_made(hub, folder, built, missing):
     (folder / f"predictor.{missing}").unlink()
@@ -196,6 +197,7 @@ def test_what_was_checked_is_sent(hub, folder, when, monkeypatch):
     assert {n: sent[n] for n in checked} == checked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["predictor.ckpt", "README.md", "predictor.safetensors"]
 )

@@ -219,6 +219,7 @@ def test_a_traceback_is_shown_if_asked(tmp_path, capsys):
 # Names -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [b"caf\xe9.wav", b"\xff\xfe.wav", b"\x1b[2Jbell\x07.wav"],

@@ -71,6 +71,7 @@ def test_a_file_of_the_user_beside_the_recording_stays(tmp_path, say, separate):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
 def test_what_stands_in_the_way_is_told_before_work(
     tmp_path, say, separate, capsys, kind
@@ -141,6 +142,7 @@ def test_a_recording_is_no_place_for_a_result(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--csv", "--json"])
 def test_tables_replace_nothing_but_tables(
     tmp_path, say, models, capsys, option

@@ -69,6 +69,7 @@ def decoded(address):
     return soundfile.read(io.BytesIO(base64.b64decode(content)))
 
 
+@pytest.mark.slow
 def test_a_page_of_a_folder(tmp_path, say, run, models, monkeypatch):
     for name in ("a", "b", "deep/c"):
         say(tmp_path / f"in/{name}.wav", rate=11025)
@@ -238,6 +239,7 @@ def test_a_page_tells_no_secrets(tmp_path, say, monkeypatch):
 NASTY = "</script><script>alert(1)<!-- {{ 7 * 7 }} &amp; \"'"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [
     NASTY.replace("/", ""), "javascript:alert(1)", "a\x1b[31m\u202eb",
     "b\udcffc", "é" * 120, "-rf", "a\nb",
@@ -359,6 +361,7 @@ def test_outputs_that_hold_nothing_are_left_out(tmp_path, say, run):
     assert len(labels_of(page)) == 1 + len(written)
 
 
+@pytest.mark.slow
 def test_a_long_recording_says_how_it_is_drawn(tmp_path, say, run):
     path = say(tmp_path / "a.wav", seconds=160, rate=8000)
     page = run("enhance", path, tmp_path / "out")
