@@ -379,13 +379,18 @@ class Separator:
             file.
         """
         results = {}
+        weights = next(self.module.parameters(), torch.empty(0))
 
         def take(stored, mixture, estimates):
             stored.add(mixture[0], estimates[0])
 
         def signals():
             for path, folder in items:
-                stored = StoredEstimates(folder, sample_rate=self.sample_rate)
+                stored = StoredEstimates(
+                    folder,
+                    sample_rate=self.sample_rate,
+                    device=weights.device,
+                )
                 blocks = stored.read(path, progress)
                 taken = partial(take, stored)
                 signal = Signal(blocks, taken, self.sample_rate)

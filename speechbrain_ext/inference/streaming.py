@@ -39,6 +39,8 @@ class StoredEstimates:
         for them; by default the files lie where temporary files do.
     sample_rate : int
         Of the separator, in Hz.
+    device : str or torch.device
+        Where blind scores are computed.
 
     Attributes
     ----------
@@ -66,9 +68,14 @@ class StoredEstimates:
     """
 
     def __init__(
-        self, folder: str | os.PathLike | None = None, *, sample_rate: int
+        self,
+        folder: str | os.PathLike | None = None,
+        *,
+        sample_rate: int,
+        device: str | torch.device = "cpu",
     ) -> None:
         self.sample_rate = sample_rate
+        self.device = device
         self.levels = MixtureLevels()
         self.activity = Activity(sample_rate)
         self.gains = self.active = None
@@ -163,7 +170,7 @@ class StoredEstimates:
         """Estimate the SI-SNR of the outputs."""
         from speechbrain_ext.inference.sisnr_estimator import SISNREstimator
 
-        estimator = SISNREstimator.from_hparams()
+        estimator = SISNREstimator.from_hparams(device=self.device)
         with Recording(path) as mixture:
             rate = mixture.sample_rate
             outputs = [self.blocks(n, rate) for n in range(len(self))]
