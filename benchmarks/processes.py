@@ -12,7 +12,7 @@ takes time: most of it runs beside the backward pass.
 
 The second is measured on this machine: steps of the ring recipe's headline, as
 its Brain does them, in one process and in two of torchrun (gloo) with a ring
-of 16 mixtures each. Two processes share the cores, so that each has one thread
+each. Two processes share the cores, so that each has one thread
 where one process has two; "to the first" compares mixtures a second with one
 process of one thread. "exchange" is the all-reduce of as many bytes, alone.
 """

@@ -136,7 +136,7 @@ ROWS = [
             *(f"{key}_ms", f"{key}_bare_ms"),
         )
         for model, key in {
-            "headline": "SpectralSepFormer",
+            "headline": "BandSeparator",
             "Conv-TasNet": "ConvTasNet",
             "SepFormer": "SepFormer",
         }.items()

@@ -28,7 +28,7 @@ LEAN = "training_float32_memory_ratio"
         ("mixing", [], "SpeechBrain", "slowest"),
         ("mixit", ["--ours"], "exact/least_squares", None),
         ("branches", [], "library", "recipe_files"),
-        long("training_step", [], "ratio", "SpectralSepFormer_ratio"),
+        long("training_step", [], "ratio", "BandSeparator_ratio"),
         long("sepformer", PAIRS, "times as fast", LEAN),
         long("estimator", [], "times real time", RATE),
         long("long_recordings", [], "peak memory", "peak_gb"),
