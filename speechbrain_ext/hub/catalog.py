@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1]
 # The model of a command that is given none: its kind to the name of one that
 # comes with the package. To add one, put its folder (hyperparams.yaml,
 # README.md, weights) below the package, name it in setup.cfg, and here.
-DEFAULTS = {"enhancer": "speech_enhancer"}
+DEFAULTS = {"enhancer": "speech_enhancer", "separator": "speech_separator"}
 
 
 @dataclass(frozen=True)
@@ -208,9 +208,8 @@ def default_model(kind: str) -> str:
     """
     if kind in DEFAULTS:
         return DEFAULTS[kind]
-    example = ", such as --model sepformer-whamr" * (kind == "separator")
     raise ValueError(
         f"no {kind} comes with the package: give --model a folder, the "
         "results folder of a run, USER/NAME of the hub, or a name that "
-        f"`speechbrain-ext models` lists{example}"
+        "`speechbrain-ext models` lists"
     )

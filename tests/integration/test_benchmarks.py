@@ -115,6 +115,24 @@ def test_adaptation_is_measured(recordings, tmp_path):
 
 
 @pytest.mark.exhaustive
+def test_unseen_voices_are_separated(recordings, tmp_path):
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, ROOT / "benchmarks/unseen_voices.py"]
+    words = [recordings, "--quick", "--split", "train", f"--json={figures}"]
+    output = run([*command, *words])
+    found = json.loads(figures.read_text())
+    assert {name.split(", ")[1] for name in found} == {
+        *("a woman and a man", "two of one sex"),
+    }
+    for name, gain in found.items():
+        *_, kind, measure = name.split(", ")
+        assert re.search(
+            rf"\| {kind} \|.* \| {re.escape(measure)} \|.*\| {gain:+.2f} ±",
+            output,
+        )
+
+
+@pytest.mark.exhaustive
 def test_natural_noise_is_measured(recordings, tmp_path):
     pytest.importorskip("speechmos")
     figures = tmp_path / "figures.json"

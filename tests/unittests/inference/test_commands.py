@@ -13,7 +13,6 @@ import tqdm
 
 from speechbrain_ext.commands.program import main, make_parser
 from speechbrain_ext.commands.recordings import Work
-from speechbrain_ext.hub import catalog
 
 
 def names(folder):
@@ -267,15 +266,13 @@ def test_quiet_commands_give_no_notices(tmp_path, say, models):
 # Models by name -------------------------------------------------------------
 
 
-def test_a_command_without_a_model(tmp_path, say, models, capsys, monkeypatch):
+def test_a_command_without_a_model(tmp_path, say, capsys, monkeypatch):
     path = say(tmp_path / "a.wav")
     monkeypatch.chdir(tmp_path)
     main(["enhance", "a.wav"])
     assert names(tmp_path / "enhanced") == ["a_enhanced.wav"]
     told = fails(capsys, "transcribe", path)
     assert "give --model" in told and "speechbrain-ext models" in told
-    default = {"separator": str(models / "separator")}
-    monkeypatch.setattr(catalog, "DEFAULTS", default)
     main(["separate", "a.wav"])
     assert names(tmp_path / "separated") == ["a_source1.wav", "a_source2.wav"]
 
@@ -302,7 +299,7 @@ def test_the_models_of_the_package_are_described(capsys):
     shipped = {name for name, row in models.items() if row["size"]}
     assert shipped == {
         *("sisnr_estimator", "frame_snr_predictor", "sound_separator"),
-        "speech_enhancer",
+        *("speech_enhancer", "speech_separator"),
     }
     assert models["frame_snr_predictor"]["sample_rate"] == 16000
     assert "mini" in models["sound_separator"]["trained_on"]
