@@ -105,8 +105,7 @@ class Separator:
         self.chunk = round(chunk_seconds * sample_rate)
         self.overlap = max(1, round(overlap_seconds * sample_rate))
         self.match_level = match_level
-        # of the model, for the marks of folders
-        self.name = ""
+        self.name = ""  # of the model, for the marks of folders
 
     @classmethod
     def from_hparams(
@@ -167,9 +166,8 @@ class Separator:
                 f"{source}: its hyperparams.yaml has no key sample_rate; "
                 "add the rate that it was trained at"
             )
-        options.setdefault(
-            "match_level", loaded.hparams.get("match_level", True)
-        )
+        match_level = loaded.hparams.get("match_level", True)
+        options.setdefault("match_level", match_level)
         module = move_module(module, device)
         separator = cls(
             module, sample_rate=loaded.hparams["sample_rate"], **options
@@ -380,17 +378,14 @@ class Separator:
         """
         results = {}
         weights = next(self.module.parameters(), torch.empty(0))
+        how = {"sample_rate": self.sample_rate, "device": weights.device}
 
         def take(stored, mixture, estimates):
             stored.add(mixture[0], estimates[0])
 
         def signals():
             for path, folder in items:
-                stored = StoredEstimates(
-                    folder,
-                    sample_rate=self.sample_rate,
-                    device=weights.device,
-                )
+                stored = StoredEstimates(folder, **how)
                 blocks = stored.read(path, progress)
                 taken = partial(take, stored)
                 signal = Signal(blocks, taken, self.sample_rate)
