@@ -18,6 +18,7 @@ from checkout import ROOT, files_below
 RECORD = ROOT / "tests/exhaustive/LAST_RUN.json"
 BEFORE = pytest.StashKey()
 LEFT = pytest.StashKey()
+COLLECTED = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -166,8 +167,16 @@ def pytest_ignore_collect(collection_path, config):
     return True if others and collection_path == RECORD.parent else None
 
 
+@pytest.fixture(scope="session")
+def collected(pytestconfig):
+    """The ids of all tests that this process was asked for, in their order."""
+    return pytestconfig.stash[COLLECTED]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Leave out the exhaustive tests unless -m asks for them."""
+    config.stash[COLLECTED] = [item.nodeid for item in items]
     if "exhaustive" in config.option.markexpr:
         return
     off = [item for item in items if item.get_closest_marker("exhaustive")]

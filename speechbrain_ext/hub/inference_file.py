@@ -16,8 +16,10 @@ class Unshared(yaml.SafeLoader):
     """Composes a node of its own wherever an alias stands for one."""
 
     def compose_node(self, parent, index):
-        """Compose a node; what later aliases stand for is not in the tree."""
-        return copy.deepcopy(super().compose_node(parent, index))
+        """Compose a node, or a copy of what an alias stands for."""
+        shared = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        return copy.deepcopy(node) if shared else node
 
 
 def inference_hyperparams(

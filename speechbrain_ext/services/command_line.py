@@ -130,17 +130,18 @@ def check_command_line(
             hparams_file, own, rules, find_all_conflicts, mistakes + faults
         )
 
-    checked = check()
+    checked, changed = check(), {}
     if "precision" not in own and checked.values.get("precision") == "bf16":
         if not is_bfloat16_fast(run_opts.device):
             logger.warning(
                 "precision: this CPU has no bfloat16 arithmetic; training in "
                 "fp32 (--precision=bf16 insists)"
             )
-            own["precision"] = "fp32"
-            checked = check()
+            changed["precision"] = "fp32"
     if find_places and (places := find_places(checked.values)):
-        own |= {key: str(place) for key, place in places.items()}
+        changed |= {key: str(place) for key, place in places.items()}
+    if changed:
+        own |= changed
         checked = check()
     words = []
     for key, found in given.items():

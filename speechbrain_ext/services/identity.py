@@ -6,6 +6,8 @@ digests of the prepared data and of the weights it starts from. Left out are
 the keys of one short list, `FREE`, whose values do not change what is trained.
 """
 
+import copy
+import functools
 import hashlib
 import json
 import os
@@ -133,6 +135,12 @@ def read_plain(text: str) -> dict:
     >>> read_plain("net: !new:torch.nn.Linear [2, 1]\nseed: 1\n")
     {'net': {'!new:torch.nn.Linear': [2, 1]}, 'seed': 1}
     """
+    return copy.deepcopy(_read_plain(text))
+
+
+@functools.lru_cache(maxsize=4)
+def _read_plain(text: str) -> dict:
+    """Parse a text once for all that ask; it is not to be changed."""
     return _plain(YAML().load(text) or {})
 
 

@@ -26,7 +26,7 @@ LEAN = "training_float32_memory_ratio"
     [
         ("pit", [], "ratio", "times_as_fast"),
         ("mixing", [], "SpeechBrain", "slowest"),
-        ("mixit", ["--ours"], "exact/least_squares", None),
+        long("mixit", ["--ours"], "exact/least_squares", None),
         ("branches", [], "library", "recipe_files"),
         long("training_step", [], "ratio", "BandSeparator_ratio"),
         long("sepformer", PAIRS, "times as fast", LEAN),

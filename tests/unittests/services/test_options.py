@@ -154,7 +154,7 @@ MISTAKES = {
     "boolean": ("known", "2", "'2' is none of True, False"),
     "open_list": ("snr_db", "[1", "'[1' cannot be read as YAML"),
     "built": ("snr_db", "!new:os.getcwd", "cannot be read as YAML"),
-    "nested": ("snr_db", "[" * 1500, "cannot be read as YAML"),
+    "nested": ("snr_db", "[" * 600, "cannot be read as YAML"),
     "mapping": ("metrics", "{a: 1}", "{'a': 1} is a mapping"),
     "mapping_of_pair": ("snr_db", "a: b", "{'a': 'b'} is a mapping"),
     "mapping_of_word": ("hidden", "{a: 1}", "{'a': 1} is no number"),
