@@ -169,7 +169,7 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.fixture(scope="session")
 def collected(pytestconfig):
-    """The ids of all tests that this process was asked for, in their order."""
+    """Give the ids of all tests that were asked for, in their order."""
     return pytestconfig.stash[COLLECTED]
 
 
