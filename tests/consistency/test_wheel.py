@@ -81,6 +81,7 @@ def pip(command, *arguments):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 @needs_setuptools
 def test_the_wheel_holds_the_package_and_no_tests(wheel):
     archive = zipfile.ZipFile(wheel)

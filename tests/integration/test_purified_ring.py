@@ -81,6 +81,7 @@ def test_off_it_is_the_plain_loss_to_the_last_bit(ring):
     assert torch.equal(logged["si_sdr"], value.mean())
 
 
+@pytest.mark.slow
 def test_on_it_weights_the_frames_of_the_noisy_targets(ring):
     estimates, mixtures = ring
     predictor = Levels(-30.0)

@@ -421,6 +421,7 @@ def finish(folder, entry, wer):
     (folder / "test_results.csv").write_text(text)
 
 
+@pytest.mark.slow
 def test_the_table_averages_over_seeds(ablation, tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "reference", tmp_path / "reference")
     for entry in ablation.runs:

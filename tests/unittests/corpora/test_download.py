@@ -167,6 +167,7 @@ def test_a_wrong_checksum_is_an_error_once(tmp_path, server, where):
     assert found_in(fetch_folder(wanted, tmp_path / "data")) == FILES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [-1000, 1])
 def test_a_file_of_another_size_is_no_success(tmp_path, server, change):
     server.content = (CONTENT + b"x")[: len(CONTENT) + change]
@@ -322,6 +323,7 @@ def test_hostile_archives_leave_nothing(tmp_path, name):
     assert sorted(os.listdir(tmp_path)) == ["given", "out", "outside"]
 
 
+@pytest.mark.slow
 def test_much_that_is_small_is_counted_together(tmp_path):
     path = tmp_path / "a.tar.gz"
     path.write_bytes(tar_gz({f"data/{n}": bytes(2**20) for n in range(40)}))

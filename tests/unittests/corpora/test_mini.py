@@ -294,6 +294,7 @@ def test_babble_speaks_with_the_voices_of_its_split(
     }
 
 
+@pytest.mark.slow
 def test_prepared_rooms_have_the_time_that_their_row_names(first):
     for recording in read_recordings(first / "manifest.csv", kind="rir"):
         response, _ = soundfile.read(recording.path)
@@ -305,6 +306,7 @@ def test_prepared_rooms_have_the_time_that_their_row_names(first):
         )
 
 
+@pytest.mark.slow
 def test_prepare_gives_equal_bytes_for_equal_arguments(first, small):
     second = mini.prepare(small / "b").parent
     assert contents(first) == contents(second)
@@ -381,6 +383,7 @@ def test_another_seed_is_another_folder(small, manifest):
     assert changed(before, other) == sounds
 
 
+@pytest.mark.slow
 def test_another_sample_rate_is_another_folder(small):
     manifest = mini.prepare(small / "out", sample_rate=8000)
     with pytest.raises(ValueError, match="sample_rate=8000; now it is"):
@@ -389,6 +392,7 @@ def test_another_sample_rate_is_another_folder(small):
         assert soundfile.info(recording.path).samplerate == 8000
 
 
+@pytest.mark.slow
 def test_sounds_of_another_version_are_made_again(
     small, manifest, monkeypatch, caplog
 ):

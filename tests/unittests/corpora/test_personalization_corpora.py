@@ -74,6 +74,7 @@ def test_users_are_kept_apart(tmp_path, trees):
         assert Path(one).read_bytes() == Path(other).read_bytes()
 
 
+@pytest.mark.slow
 def test_noises_are_those_without_speech_and_music(tmp_path, trees):
     libri, fsd, musan = trees
     tables = read(prepare(libri, fsd, musan, tmp_path, **OPTIONS), libri)

@@ -113,6 +113,7 @@ def test_draws_of_one_kind_differ_in_spectrum(recordings):
             assert np.std(one - other) > 1.0, kind
 
 
+@pytest.mark.slow
 def test_noise_lies_in_the_band_of_speech(recordings):
     """Noise that lies below all speech would be removed by a high-pass."""
     shares = []
@@ -193,6 +194,7 @@ def test_events_are_the_same_for_the_same_seed_only(clips):
         assert len(again) != len(clips[label, 2])
 
 
+@pytest.mark.slow
 def test_event_classes_can_be_told_apart(clips):
     """Nearest class mean of crude features: a chance level of 10 %."""
 
@@ -255,6 +257,7 @@ def test_rooms_start_with_the_direct_path_which_is_the_largest():
         assert len(room.response) == int(room.rt60 * RATE)
 
 
+@pytest.mark.slow
 def test_rooms_hold_the_energy_of_a_diffuse_field():
     """Against Sabine's theory, which knows no image sources."""
     surplus_db = []

@@ -79,6 +79,7 @@ class TestSegmentReader:
         reader = SegmentReader([write("a", quiet)], segment_samples=100)
         assert len({s.tobytes() for s in read_many(reader)}) > 150
 
+    @pytest.mark.slow
     def test_what_was_read_before_does_not_matter(self, write):
         samples = np.zeros(20000)
         samples[15000:] = 0.1 * np.random.default_rng(1).random(5000)

@@ -36,6 +36,7 @@ def test_means_of_seeds_with_clean_speech_apart(tmp_path, figures):
     assert [t.get_text() for t in legend.get_texts()] == ["joint", "separate"]
 
 
+@pytest.mark.slow
 def test_without_clean_speech(tmp_path, figures):
     one = arm(snr_db=[0], wer=[20.0])
     error_rate_against_snr(tmp_path / "wer.png", arms=[one])

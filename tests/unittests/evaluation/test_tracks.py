@@ -82,6 +82,7 @@ def test_blocks_change_nothing(seconds):
     assert whole.peak == abs(signal).max()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length():
     block = np.zeros(10 * RATE, np.float32)
 

@@ -83,6 +83,7 @@ def test_home_is_found(published, monkeypatch, no_hub):
     assert loaded.folder == published
 
 
+@pytest.mark.slow
 def test_a_folder_that_shadows_a_repository_is_named(
     published, monkeypatch, caplog, no_hub
 ):

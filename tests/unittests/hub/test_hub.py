@@ -35,6 +35,8 @@ from speechbrain_ext.hub import (
 )
 from speechbrain_ext.hub.publishing import Target
 
+pytestmark = pytest.mark.slow
+
 FILES = ["hyperparams.yaml", "README.md"] + [
     f"{name}{suffix}" for name in PIECES for suffix in (".safetensors", ".ckpt")
 ]
@@ -257,7 +259,6 @@ def test_command_line_says_what_is_missing(hub, folder, capsys):
     assert hub.requests == []
 
 
-@pytest.mark.slow
 def test_second_run_sends_nothing(hub, small):
     first = publish(small, "me/ring", tag="v1")
     before = len(hub.asked("PUT", ""))
@@ -267,7 +268,6 @@ def test_second_run_sends_nothing(hub, small):
     assert len(hub.asked("PUT", "")) == before
 
 
-@pytest.mark.slow
 def test_tag_of_another_state_is_kept(hub, small):
     first = publish(small, "me/ring", tag="v1")
     requests = len(hub.requests)
@@ -297,7 +297,6 @@ def flip(content):
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -335,7 +334,6 @@ STEPS = {
 each_step = pytest.mark.parametrize("step", STEPS)
 
 
-@pytest.mark.slow
 @each_step
 def test_hub_that_is_busy_twice(hub, small, step, waits, caplog):
     hub.fail(*STEPS[step], status=503, times=2)
@@ -346,7 +344,6 @@ def test_hub_that_is_busy_twice(hub, small, step, waits, caplog):
     assert waits and "503" in caplog.text
 
 
-@pytest.mark.slow
 @each_step
 def test_connection_that_drops(hub, small, step, waits):
     hub.fail(*STEPS[step], drop=True)
@@ -356,7 +353,6 @@ def test_connection_that_drops(hub, small, step, waits):
     assert len(waits) >= 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", ["create", "file", "commit", "tag"])
 def test_answer_that_is_lost(hub, small, step):
     # the hub has done it already when it is asked again
@@ -366,7 +362,6 @@ def test_answer_that_is_lost(hub, small, step):
     assert len(hub.repos["me/ring"].commits) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "mend"),
     [
@@ -393,7 +388,6 @@ def test_name_that_is_taken(hub, small):
         publish(small, "me/ring")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", ["create", "file", "commit"])
 def test_hub_that_stays_broken(hub, small, step, waits):
     hub.fail(*STEPS[step], status=500, times=1000)
@@ -411,7 +405,6 @@ def test_hub_that_stays_broken(hub, small, step, waits):
     assert hub.repos["me/ring"].tags == {"v1": published.commit}
 
 
-@pytest.mark.slow
 def test_what_has_arrived_is_not_sent_again(hub, small):
     hub.fail(*STEPS["commit"], status=500, times=1000)
     with pytest.raises(PublishError):

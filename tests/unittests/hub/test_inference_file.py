@@ -221,6 +221,7 @@ def run(trained):
     return trained
 
 
+@pytest.mark.slow
 def test_command_line_publishes_a_results_folder(hub, run, capsys):
     main(["publish", str(run), "--repo", "me/ring", "--dry_run"])
     assert hub.requests == []

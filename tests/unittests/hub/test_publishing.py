@@ -179,6 +179,7 @@ def test_links_and_pipes_are_refused(hub, folder, tmp_path, name):
     refused(hub, folder, kind, "not a regular file|neither a release")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["checked", "created"])
 def test_what_was_checked_is_sent(hub, folder, when, monkeypatch):
     checked = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -208,6 +209,7 @@ def test_every_file_that_came_back_is_compared(hub, folder, name):
     assert hub.repos["me/ring"].tags == {}
 
 
+@pytest.mark.slow
 def test_ckpt_that_came_back_with_another_tensor(hub, folder, tmp_path):
     weights = torch.load(folder / "predictor.ckpt")
     other_value(weights)
@@ -219,6 +221,7 @@ def test_ckpt_that_came_back_with_another_tensor(hub, folder, tmp_path):
     assert hub.repos["me/ring"].tags == {}
 
 
+@pytest.mark.slow
 def test_a_folder_with_the_name_of_the_repository(
     hub, folder, tmp_path, monkeypatch
 ):
@@ -229,6 +232,7 @@ def test_a_folder_with_the_name_of_the_repository(
     assert hub.repos["me/ring"].tags
 
 
+@pytest.mark.slow
 def test_paths_into_another_repository_are_refused(hub, folder):
     with open(folder / "hyperparams.yaml", "a") as file:
         file.write("  paths: {predictor: me/ring/predictor.ckpt}\n")

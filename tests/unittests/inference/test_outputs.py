@@ -191,6 +191,7 @@ def test_a_second_run_gives_the_same_files(
     assert "passed over" in caplog.text
 
 
+@pytest.mark.slow
 def test_another_recording_of_the_same_name_is_told(
     tmp_path, say, models, separate, capsys
 ):

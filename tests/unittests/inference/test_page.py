@@ -108,6 +108,7 @@ def test_a_page_of_enhanced_recordings(tmp_path, say, run):
     assert "Contents" not in page.text and "Skipped" not in page.text
 
 
+@pytest.mark.slow
 def test_the_worst_comes_first(tmp_path, say, run, monkeypatch):
     scores = {"a": (9.0, 8.0), "b": (-3.0, 30.0), "c": (-2.0, 3.5)}
     for name in [*scores, "d"]:

@@ -195,6 +195,7 @@ def test_the_spread_is_that_of_the_differences():
 # The command line ------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_separate_score_and_rank_work_together(tree, capsys):
     write_estimator(tree / "estimator")
     write_folder(tree / "separator")

@@ -143,6 +143,7 @@ def test_normalized_weights_have_a_mean_of_1():
     assert torch.equal(hopeless, torch.zeros(1, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_are_right_and_none_reaches_the_levels(loss):
     estimate, target = draw(2, 2, 70)

@@ -118,6 +118,7 @@ def speech_like(batch, time):
     return 0.1 * swell * torch.randn(batch, time)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", [1, 7, 127, 128, 129, 1000, 4001, 9999])
 def test_any_length(build, time):
     separator = build(2)

@@ -116,6 +116,7 @@ def test_checkpointing_keeps_less_for_the_gradient():
     assert kept[True] < 0.5 * kept[False]
 
 
+@pytest.mark.slow
 def test_half_precision_is_no_farther_from_float32():
     masknet = speechbrains()
     features = torch.randn(4, 16, 300)
@@ -175,6 +176,7 @@ def rnn():
     return SBRNNBlock(16, 8, 1, bidirectional=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -62,6 +62,7 @@ def test_recommended_sizes():
     assert 1.0e6 < count(SpectralSepFormer()) < 1.25e6
 
 
+@pytest.mark.slow
 def test_no_operation_waits_for_the_device():
     separator = SpectralConvTasNet(channels=16, hidden=32)
     mixture = torch.randn(2, 2000)

@@ -98,6 +98,7 @@ def test_the_digest_is_that_of_the_weights_and_of_the_architecture(tmp_path):
     assert len(set(digests)) == 3
 
 
+@pytest.mark.slow
 def test_the_hub_is_asked_for_a_revision(tmp_path, hub):
     separators = []
     for name in ("old", "new"):

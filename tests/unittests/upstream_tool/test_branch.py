@@ -17,6 +17,8 @@ from upstream_trees import (
     write_tree,
 )
 
+pytestmark = pytest.mark.slow
+
 STACK = dataclasses.replace(RECIPE, on=("core", "layers"))
 
 
@@ -67,7 +69,6 @@ def test_branch_has_the_core_and_then_the_recipe(project, speechbrain):
     assert not (speechbrain / PLACE).exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("switched", [True, False], ids=["below", "on_top"])
 def test_recipe_comes_on_top_of_a_branch_that_is_there(
     project, speechbrain, switched
@@ -145,7 +146,6 @@ def test_a_recipe_that_is_there_is_improved(project, speechbrain):
     assert remarks["size of ring"].endswith("; 2 files removed")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     ["speechbrain/lobes/models/dual_path.py", "recipes/Speech/other/train.py"],
