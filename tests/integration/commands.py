@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkout import ROOT
-from pictures import spare_layout
+from pictures import spare_drawing
 from speechbrain.utils import logger as sb_logger
 
 from speechbrain_ext.services.launcher import launch
@@ -65,7 +65,7 @@ def launch_here(hparams_file, *words, **options):
     """Launch a recipe in this process; return what it prints.
 
     What takes longer than a tiny training is spared: importing everything,
-    SpeechBrain's listing of all packages, arranging the plots.
+    SpeechBrain's listing of all packages, drawing the plots.
     """
     words = [*words, *(f"--{key}={value}" for key, value in options.items())]
     output = io.StringIO()
@@ -75,7 +75,7 @@ def launch_here(hparams_file, *words, **options):
         contextlib.redirect_stdout(output),
     ):
         patch.setattr(sb_logger, "get_environment_description", lambda: "none")
-        spare_layout(patch)
+        spare_drawing(patch)
         try:
             launch(hparams_file, words)
         finally:

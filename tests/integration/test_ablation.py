@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from commands import HPARAMS, ROOT, SMALL, run
-from pictures import spare_layout
+from pictures import spare_drawing
 
+from speechbrain_ext.commands.program import main
 from speechbrain_ext.services.ablation import Ablation, merge
 
 FILES = sorted(ROOT.glob("recipes/*/*/ablation.yaml"))
@@ -16,7 +17,7 @@ RING = HPARAMS.parent / "ablation.yaml"
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
-    spare_layout(monkeypatch)
+    spare_drawing(monkeypatch)
 
 
 @pytest.fixture
@@ -128,25 +129,26 @@ def test_stored_figures_grow_and_never_mix_settings(ring, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_run_is_trained_once(recordings, tmp_path):
+def test_one_run_is_trained_once(recordings, tmp_path, capsys):
     options = {
         **SMALL,
         "include": "['*']",
         "separator": "{channels: 8, hidden: 8, blocks: 2}",
         "number_of_epochs": 1,
     }
-    command = [
-        *(sys.executable, "-m", "speechbrain_ext", "ablation", RING),
-        f"--data_folder={recordings}",
+    words = [
+        *("ablation", str(RING), f"--data_folder={recordings}"),
         f"--output={tmp_path / 'runs'}",
         "--only=real/alternating/A",
         *(f"--{key}={value}" for key, value in options.items()),
     ]
-    output = run(command)
+    output = run([sys.executable, "-m", "speechbrain_ext", *words])
     assert "done   real/alternating/A/5dB/seed1" in output
     assert "| A: noisy targets, ordinary mixing | 0 | 1 |" in output
-    again = run([*command, "--gain_db=1.0"], expect=1)
-    assert "was made with another gain_db" in again
-    output = run(command)
+    with pytest.raises(SystemExit):
+        main([*words, "--gain_db=1.0"])
+    assert "was made with another gain_db" in capsys.readouterr().err
+    main(words)
+    output = capsys.readouterr().out
     assert "done" not in output
     assert "| A: noisy targets, ordinary mixing | 0 | 1 |" in output

@@ -25,7 +25,7 @@ LEAN = "training_float32_memory_ratio"
     "script, options, expected, figure",
     [
         ("pit", [], "ratio", "times_as_fast"),
-        ("mixing", [], "SpeechBrain", "slowest"),
+        long("mixing", [], "SpeechBrain", "slowest"),
         long("mixit", ["--ours"], "exact/least_squares", None),
         ("branches", [], "library", "recipe_files"),
         long("training_step", [], "ratio", "BandSeparator_ratio"),

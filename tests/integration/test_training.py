@@ -67,9 +67,8 @@ def test_everything_is_left_in_the_results_folder(options, tmp_path):
     again = json.loads((out / "metrics.json").read_text())
     assert again["metrics"] == content["metrics"]
     # with another option it is another run, which needs its own folder
-    command = train_command(FILE, **options, scer_weight=0.7)
-    output = run(command, expect=1)
-    assert "holds a run with another scer_weight" in output
+    told = mistake_in(FILE, **options, scer_weight=0.7)
+    assert "holds a run with another scer_weight" in told
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 from pages import Page
-from pictures import spare_layout
+from pictures import spare_drawing
 
 from speechbrain_ext.evaluation import (
     Example,
@@ -22,7 +22,7 @@ NASTY = "<script>alert(\"x\")</script> & 'y' $title"
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
-    spare_layout(monkeypatch)
+    spare_drawing(monkeypatch)
 
 
 @pytest.fixture

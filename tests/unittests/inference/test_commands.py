@@ -248,19 +248,22 @@ def test_the_bar_counts_seconds_of_audio(tmp_path, say, monkeypatch, kind):
 
 
 @pytest.mark.slow
-def test_quiet_commands_give_no_notices(tmp_path, say, models):
+def test_quiet_commands_give_no_notices(tmp_path, say, models, caplog, capsys):
     say(tmp_path / "in/a.wav")
     (tmp_path / "in/.b.wav").touch()
-    for quiet in (False, True):
-        words = ["enhance", tmp_path / "in", "--out", tmp_path / "out"]
-        words += ["--model", models / "enhancer", *["--quiet"] * quiet]
-        result = subprocess.run(
-            [sys.executable, "-m", "speechbrain_ext", *words],
-            capture_output=True,
-            text=True,
-        )
-        assert result.stdout.strip() == str(tmp_path / "out/a_enhanced.wav")
-        assert ("hidden" in result.stderr) == (not quiet)
+    words = ["enhance", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    words += ["--model", str(models / "enhancer")]
+    main(words)
+    assert "1 hidden audio files" in caplog.text
+    result = subprocess.run(
+        [sys.executable, "-m", "speechbrain_ext", *words, "--quiet"],
+        capture_output=True,
+        text=True,
+    )
+    written = f"{tmp_path / 'out/a_enhanced.wav'}\n"
+    assert (result.stdout, result.returncode) == (written, 0)
+    assert capsys.readouterr().out == written
+    assert "hidden" not in result.stderr
 
 
 # Models by name -------------------------------------------------------------
