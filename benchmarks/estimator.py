@@ -5,12 +5,12 @@
 
 Training: examples per second of a step (oracle SI-SNR of two estimates, the
 network, L1, backward, Adam), on mixtures and estimates that are there
-already; "ours" is the paper's network, "spectral" the one that
-ships.  The peer is SpeechBrain's recipe REAL-M/sisnr-estimation: its network
-from SpeechBrain's own layers, its greedy oracle, a batch of 1, which is all
-that it can take.  Scoring: seconds of audio that are scored in a second, one
-source at a time.  All in turn in one run, median of several; ratios count,
-times depend on the machine.
+already, in bfloat16 too where the CPU has it; "ours" is the paper's network,
+"spectral" the one that ships.  The peer is SpeechBrain's recipe
+REAL-M/sisnr-estimation: its network from SpeechBrain's own layers, its greedy
+oracle, a batch of 1, which is all that it can take.  Scoring: seconds of audio
+that are scored in a second, one source at a time.  All in turn in one run,
+median of several; ratios count, times depend on the machine.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from speechbrain_ext.inference import SISNREstimator
 from speechbrain_ext.losses import align, pit, si_sdr
 from speechbrain_ext.models import SISNREstimator as Network
 from speechbrain_ext.models import SpectralEncoder
+from speechbrain_ext.training.processes import is_bfloat16_fast
 
 RATE = 8000
 
@@ -104,11 +105,18 @@ def train(seconds, rounds):
     cases = {
         "SpeechBrain, batch 1": (Theirs(), 1),
         "ours, float32, batch 1": (Ours(half=False), 1),
-        "ours, bfloat16, batch 1": (Ours(half=True), 1),
         "ours, float32, batch 16": (Ours(half=False), 16),
-        "ours, bfloat16, batch 16": (Ours(half=True), 16),
-        "spectral, bfloat16, batch 16": (Ours(True, SpectralEncoder()), 16),
+        "spectral, float32, batch 16": (Ours(False, SpectralEncoder()), 16),
     }
+    if is_bfloat16_fast("cpu"):  # elsewhere it takes minutes
+        cases |= {
+            "ours, bfloat16, batch 1": (Ours(half=True), 1),
+            "ours, bfloat16, batch 16": (Ours(half=True), 16),
+            "spectral, bfloat16, batch 16": (
+                Ours(True, SpectralEncoder()),
+                16,
+            ),
+        }
     rates = {name: [] for name in cases}
     for number in range(rounds + 1):
         for name, (peer, batch) in cases.items():
