@@ -9,10 +9,12 @@ opening the files to the formed batch on the CPU, in this process (no
 workers), for recordings of 5, 60 and 300 s. The recordings are made in a
 temporary folder (PCM-16 WAV, 20 speakers and 8 noises for each length, 200
 MB in all) and so are in the page cache: what is counted is the processor
-time of all threads of the process. The columns take turns, and each figure
-is the median of its rounds. A large tensor is made and dropped first, as any
-training does: from then on the C library keeps freed memory for the next
-batch instead of handing it back to the system, which helps all columns alike.
+time of the process. It has one thread, as the workers of a loader have: a
+second one would be counted while it waits. The columns take turns, and each
+figure is the median of its rounds. A large tensor is made and dropped first,
+as any training does: from then on the C library keeps freed memory for the
+next batch instead of handing it back to the system, which helps all columns
+alike.
 
 ring, pairs
     RingSampler, SourceDataset (noise at 0 to 20 dB for each source, gains),
@@ -172,6 +174,7 @@ def examples_per_cpu_second(batches, seconds):
 
 def measure(seconds, rounds):
     """Rates of each column for each length of file."""
+    torch.set_num_threads(1)
     torch.ones(7_500_000)  # 30 MB, just below what is always handed back
     rates = {}
     with tempfile.TemporaryDirectory() as folder:
