@@ -14,16 +14,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hyperpyyaml import resolve_references
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
 
 from speechbrain_ext.console import printable
+from speechbrain_ext.hub.building import sizes_only
 from speechbrain_ext.services.options import (
     OptionConstructor,
     find_mistakes,
+    find_split_fault,
     is_path,
     read_option,
     read_yaml,
+    tag_of,
 )
 
 _SHELTER = re.compile(r"text_(\d+)_of_an_option")
@@ -168,6 +171,11 @@ def check_hparams(
     text, plain = _resolve(path, values)
     mistakes += find_mistakes(plain, rules)
     mistakes += [
+        f"{key}: {fault}"
+        for key, value in plain.items()
+        if key.endswith("_split") and (fault := find_split_fault(value))
+    ]
+    mistakes += [
         f"{key}: {value!r} is no text; put it in quotes"
         for key, value in plain.items()
         if is_path(key) and type(value) in (int, float)
@@ -181,9 +189,41 @@ def check_hparams(
     return CheckedHparams(text, plain)
 
 
+def require_buildable(text: str) -> None:
+    """Raise if a module of a run could not be built; only sizes are made.
+
+    Arguments
+    ---------
+    text : str
+        Hyperparameters, references resolved.
+
+    Raises
+    ------
+    ValueError
+        Naming the module, and what its class says.
+
+    Example
+    -------
+    >>> name = "speechbrain_ext.models.BandSeparator"
+    >>> require_buildable(f"modules: {{separator: !new:{name} {{heads: 3}}}}")
+    Traceback (most recent call last):
+    ValueError: separator: channels=64 is no multiple of heads=3
+    """
+    for name, module in (YAML().load(text).get("modules") or {}).items():
+        if not tag_of(module).startswith("!new:"):
+            continue  # loaded from a folder
+        stream = io.StringIO()
+        YAML().dump({name: module}, stream)
+        try:
+            with sizes_only():
+                load_hyperpyyaml(stream.getvalue())
+        except (TypeError, ValueError) as error:
+            said = "; ".join(map(str, error.args))
+            raise ValueError(f"{name}: {said}") from error
+
+
 def _is_required(value: object) -> bool:
-    tag = getattr(getattr(value, "tag", None), "value", None)
-    return tag == "!PLACEHOLDER"
+    return tag_of(value) == "!PLACEHOLDER"
 
 
 def _comment_at(path: str | os.PathLike, key: str) -> str:

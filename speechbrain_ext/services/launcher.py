@@ -31,6 +31,7 @@ from speechbrain_ext.services.command_line import (
     check_command_line,
     split_options,
 )
+from speechbrain_ext.services.configuration import require_buildable
 from speechbrain_ext.services.identity import (
     read_plain,
     remember_run,
@@ -81,6 +82,7 @@ def launch(hparams_file: str | os.PathLike, words: Sequence[str]) -> None:
     folder = Path(command.checked.values["output_folder"])
     if main:
         description = find_description(script, command.checked.values)
+        require_buildable(command.checked.text)
         require_releasable(command.checked.text, description)
     with claimed(folder) if main else nullcontext():
         if main:

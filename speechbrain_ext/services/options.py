@@ -1,9 +1,13 @@
 """Options are text until they are checked: what each of them means."""
 
+import difflib
+import inspect
 import math
 import os
+import pydoc
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Number
 
 from ruamel.yaml import YAML, SafeConstructor
@@ -56,6 +60,101 @@ def read_yaml(text: str, constructor: type = OptionConstructor) -> object:
     return yaml.load(text)
 
 
+@dataclass(frozen=True)
+class ListOf:
+    """A rule for a key whose value is a list.
+
+    Arguments
+    ---------
+    kind : type
+        float for finite numbers, str for texts.
+    choices : sequence of str
+        The texts that are legal; all by default.
+    least : int
+        How many items there are at least.
+    interval : bool
+        Whether it holds two numbers, the lower one first.
+    optional : bool
+        Whether null is legal, too.
+
+    Example
+    -------
+    >>> ListOf(float, interval=True).find_fault([5.0])
+    '[5.0] is no list of two numbers, the lower one first'
+    """
+
+    kind: type
+    choices: Sequence[str] = ()
+    least: int = 0
+    interval: bool = False
+    optional: bool = False
+
+    def find_fault(self, value: object) -> str:
+        """Say what is wrong with a value; empty if nothing is."""
+        if value is None and self.optional:
+            return ""
+        fits = isinstance(value, list) and len(value) >= self.least
+        if self.kind is str:
+            what = "list of names"
+            if self.choices:
+                what = f"list of some of {', '.join(self.choices)}"
+            fits = fits and all(
+                isinstance(item, str) and item in (self.choices or [item])
+                for item in value
+            )
+        else:
+            what = "list of numbers"
+            fits = fits and all(
+                type(item) in (int, float) and math.isfinite(item)
+                for item in value
+            )
+        if self.interval:
+            what = "list of two numbers, the lower one first"
+            fits = fits and len(value) == 2 and value[0] <= value[1]
+        if self.least:
+            what += f", at least {self.least}"
+        null = ", nor null" * self.optional
+        return "" if fits else f"{_shown(value)} is no {what}{null}"
+
+
+INTERVAL = ListOf(float, interval=True)
+
+
+def find_split_fault(value: object) -> str:
+    """Say what is wrong with the value of a key of splits, if anything is.
+
+    Arguments
+    ---------
+    value : object
+        A name, a list of names, null for all, or a mapping of corpora to
+        such.
+
+    Returns
+    -------
+    fault : str
+
+    Example
+    -------
+    >>> find_split_fault([])
+    '[] names no split; give a name, a list of names, or null for all'
+    """
+    if isinstance(value, Mapping):
+        return next(filter(None, map(find_split_fault, value.values())), "")
+    names = value if isinstance(value, list) else [value]
+    if value is None or (
+        names
+        and all(
+            isinstance(name, str) and name and name[0] not in "[{"
+            for name in names
+        )
+    ):
+        return ""
+    return (
+        f"{_shown(value)} names no split; give a name, a list of names, or "
+        "null for all"
+    )
+
+
 def is_path(key: str) -> bool:
     """Tell whether a key is that of a path, or of a model."""
     return _PATH.fullmatch(key) is not None
@@ -74,9 +173,9 @@ def read_option(
         What was typed.
     default : object
         The file's own value, as ruamel.yaml reads it.
-    rule : list or tuple, optional
-        As for `find_mistakes`: then it decides the type, and a text that
-        does not fit is returned as it is.
+    rule : list, tuple or ListOf, optional
+        As for `find_mistakes`: a list or tuple decides the type, and a text
+        that does not fit is returned as it is.
 
     Returns
     -------
@@ -108,7 +207,8 @@ def read_option(
     return value
 
 
-def _tag_of(node: object) -> str:
+def tag_of(node: object) -> str:
+    """Give the tag of what ruamel.yaml read; empty without one."""
     return getattr(getattr(node, "tag", None), "value", None) or ""
 
 
@@ -122,22 +222,25 @@ def _find_misfit(value: object, default: object) -> str:
         return next(filter(None, faults), "")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return f"{_shown(value)} does not fit into 64 bits"
-    built = _tag_of(default).startswith(("!new", "!name", "!apply", "!module"))
+    built = tag_of(default).startswith(("!new", "!name", "!apply", "!module"))
     if not isinstance(default, Mapping):
         if built:
             return "it builds objects; change it in the file"
         if isinstance(value, Mapping):
             return f"{_shown(value)} is a mapping, and its value is none"
         return ""
-    built = built or any(map(_tag_of, default.values()))
+    built = built or any(map(tag_of, default.values()))
     if built and not (value and isinstance(value, Mapping)):
         return (
             f"it builds objects; change it in the file ({_shown(value)} is no "
             "mapping of values in it, such as '{size: 3}')"
         )
     for key, item in value.items() if isinstance(value, Mapping) else ():
+        if built and key not in default:
+            if fault := _find_unknown(str(key), default):
+                return fault
         inner = default.get(key, item)
-        if _tag_of(inner) == "!ref":
+        if tag_of(inner) == "!ref":
             return (
                 f"its {printable(key, 100)} is {inner.value}, and follows; "
                 "change it in the file, or give what it follows"
@@ -147,9 +250,32 @@ def _find_misfit(value: object, default: object) -> str:
     return ""
 
 
+def _find_unknown(key: str, default: Mapping) -> str:
+    """Say that what a mapping builds takes no such argument; empty if it does.
+
+    Of a mapping that builds nothing itself, but holds what is built, the keys
+    are known.
+    """
+    name = tag_of(default).partition(":")[2]
+    owner, known = name.rpartition(".")[2] or "it", [*default]
+    if name:
+        try:
+            parameters = inspect.signature(pydoc.locate(name)).parameters
+        except (pydoc.ErrorDuringImport, TypeError, ValueError):
+            return ""  # told when it is built
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return ""
+        known = [*parameters]
+    if key in known:
+        return ""
+    near = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+    return f"{owner} has no {printable(key, 100)}; {hint}"
+
+
 def _read_value(key: str, text: str, default: object, rule: object) -> object:
     """Turn the text of an option into a value, whatever the file builds."""
-    if rule is not None:
+    if isinstance(rule, list | tuple):
         return _read_by_rule(text, rule)
     if isinstance(default, bool):
         value = _read_by_rule(text, [True, False])
@@ -166,7 +292,7 @@ def _read_value(key: str, text: str, default: object, rule: object) -> object:
             and not isinstance(default, list)
         )
         or isinstance(default, str)
-        or _tag_of(default) == "!PLACEHOLDER"
+        or tag_of(default) == "!PLACEHOLDER"
     ):
         optional = default is None or (path and not _FOLDER.fullmatch(key))
         if optional and text in _NULL:
@@ -220,9 +346,10 @@ def find_mistakes(values, rules):
     values : dict
         Of a hyperparameter file.
     rules : dict
-        Key to a list of legal values, or to a tuple (type, smallest,
-        largest) where None means no bound; `float` takes whole numbers too,
-        and no infinite ones. A key that `values` lacks is a mistake.
+        Key to a list of legal values, to a tuple (type, smallest, largest)
+        where None means no bound, or to a `ListOf`; `float` takes whole
+        numbers too, and no infinite ones. A key that `values` lacks is a
+        mistake.
 
     Returns
     -------
@@ -242,6 +369,10 @@ def find_mistakes(values, rules):
             continue
         value = values[key]
         shown = _shown(value)
+        if isinstance(rule, ListOf):
+            if fault := rule.find_fault(value):
+                mistakes.append(f"{key}: {fault}")
+            continue
         if isinstance(rule, list):
             # 1 equals True, but is none
             same = any(type(c) is type(value) and c == value for c in rule)

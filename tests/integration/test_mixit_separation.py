@@ -354,7 +354,7 @@ def told_of():
         ({"gain_db": -1}, "gain_db: -1 is below 0"),
         ({"max_grad_norm": -1.0}, "max_grad_norm: -1.0 is below 0"),
         ({"noise_probability": 0.5}, "snr_db: noise_probability is 0.5; give"),
-        ({"snr_db": 5.0}, "snr_db: 5.0 is no list of the lowest"),
+        ({"snr_db": 5.0}, "snr_db: 5.0 is no list of two numbers"),
         (
             {
                 "objective": "supervised",

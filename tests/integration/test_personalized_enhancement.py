@@ -381,8 +381,8 @@ def test_a_run_starts_from_the_generalist(trees, tmp_path, variants):
             {"noise_sources": "{users: null}"},
             "noise_sources: .*users.* and no others than injected",
         ),
-        ({"noise_labels_dropped": "a"}, "noise_labels_dropped: it is no list"),
-        ({"metrics": "pesq"}, "metrics: 'pesq' is no list, nor null"),
+        ({"noise_labels_dropped": "a"}, "noise_labels_dropped: 'a' is no list"),
+        ({"metrics": "pesq"}, "metrics: 'pesq' is no list of some of si_sdr"),
         (
             {"positive_weight": 1, "batch_size": 6},
             "batch_size: 6 is no multiple of 4",

@@ -153,7 +153,7 @@ def test_a_run_starts_from_the_model_of_another(options, tmp_path):
         ({"test_split": "user_test"}, "user_test"),
         ({"scer_start": 0.9}, "scer_start: it lies after scer_end"),
         ({"mixing": "pairs"}, "scer_weight: SCER needs a ring"),
-        ({"metrics": "pesq"}, "metrics: 'pesq' is no list, nor null"),
+        ({"metrics": "pesq"}, "metrics: 'pesq' is no list of some of si_sdr"),
         (
             {"clean_speech_known": False, "selection": "clean"},
             "selection: clean needs clean_speech_known",

@@ -1,7 +1,7 @@
 """What the options of this recipe may be; the launcher checks them."""
 
 from speechbrain_ext.losses import EXACT_LIMIT
-from speechbrain_ext.services.options import find_mistakes
+from speechbrain_ext.services.options import ListOf, find_mistakes
 
 RULES = {
     "seed": (int, 0, 2**32 - 1),
@@ -45,6 +45,7 @@ SOME_RULES = {
     "voice_probability": (float, 0, 1),
     "gain_db": (float, 0, None),
     "noise_probability": (float, 0, 1),
+    "snr_db": ListOf(float, interval=True, optional=True),
     "condition": ["dry", "reverb"],
 }
 # what a run may resume with another value of
@@ -76,10 +77,6 @@ def find_conflicts(values):
         mistakes.append(
             f"snr_db: noise_probability is {noise}; give the lowest and the "
             "highest SNR, such as '[0.0, 10.0]'"
-        )
-    elif snr is not None and not is_pair(snr):
-        mistakes.append(
-            f"snr_db: {snr!r} is no list of the lowest and the highest SNR"
         )
     return mistakes
 
@@ -126,12 +123,3 @@ def find_supervised_mistakes(values):
             "the test (supervised_mixtures), which have no noise; set it to 0"
         )
     return mistakes
-
-
-def is_pair(value):
-    """Tell whether a value is a list of two numbers."""
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(type(number) in (int, float) for number in value)
-    )

@@ -1,7 +1,9 @@
 """What the options of this recipe may be; the launcher checks them."""
 
 from speechbrain_ext.console import describe_error
+from speechbrain_ext.evaluation.measures import PACKAGES as METRICS
 from speechbrain_ext.inference.snr_predictor import load_predictor
+from speechbrain_ext.services.options import INTERVAL, ListOf
 
 RULES = {
     "seed": (int, 0, 2**32 - 1),
@@ -18,6 +20,12 @@ RULES = {
     "positive_weight": (float, 0, None),
     "negative_weight": (float, 0, None),
     "check_recordings": [True, False],
+    "predictor_snr_db": INTERVAL,
+    "user_snr_db": INTERVAL,
+    "injected_snr_db": INTERVAL,
+    "test_snr_db": INTERVAL,
+    "noise_labels_dropped": ListOf(str),
+    "metrics": ListOf(str, METRICS, optional=True),
     "window": (int, 16, None),
     "hop": (int, 4, None),
     "model": ["gru", "conv_tasnet", "band"],
@@ -47,21 +55,11 @@ PURPOSES = {
     "generalist": {"injected", "test"},
     "personalize": {"user", "injected", "test"},
 }
-RANGES = (
-    *("predictor_snr_db", "user_snr_db"),
-    *("injected_snr_db", "test_snr_db"),
-)
 
 
 def find_conflicts(values):
     """List what is legal by itself but not together."""
     mistakes = []
-    for key in RANGES:
-        if not is_range(values[key]):
-            mistakes.append(
-                f"{key}: {values[key]!r} is no list of the lowest and the "
-                "highest SNR in dB"
-            )
     clamp = values["level_clamp_db"]
     if clamp is not None and not (is_number(clamp) and clamp > 0):
         mistakes.append(
@@ -85,10 +83,6 @@ def find_conflicts(values):
             f"model: {values['model']!r} is none of the enhancers of this "
             f"file, which are {', '.join(values['enhancers'])}"
         )
-    if not isinstance(values["noise_labels_dropped"], list):
-        mistakes.append("noise_labels_dropped: it is no list; [] drops none")
-    if not isinstance(values["metrics"], list | None):
-        mistakes.append(f"metrics: {values['metrics']!r} is no list, nor null")
     if all(
         values[f"test_{name}"] == values[f"train_{name}"]
         for name in ("noise", "noise_split")
@@ -170,13 +164,3 @@ def find_unusable(values):
 def is_number(value):
     """Tell whether a value is a number."""
     return type(value) in (int, float)
-
-
-def is_range(value):
-    """Tell whether a value is a list of two numbers, the lower one first."""
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(map(is_number, value))
-        and value[0] <= value[1]
-    )

@@ -1,10 +1,16 @@
 """What the options of this recipe may be; the launcher checks them."""
 
+from speechbrain_ext.services.options import INTERVAL, ListOf
+
 STAGES_IN_ORDER = ("enhancer", "clean", "multi", "frozen", "joint")
 METRICS = ["si_sdr", "pesq", "stoi", "estoi"]
 RULES = {
     "seed": (int, 0, 2**32 - 1),
     "sample_rate": (int, 4000, 96000),
+    "snr_db": INTERVAL,
+    "test_snr_db": ListOf(float, least=1),
+    "speeds": ListOf(float, least=1),
+    "metrics": ListOf(str, METRICS),
     "closed_vocabulary": [True, False],
     "longest_seconds": (float, 0.5, None),
     "num_tokens": (int, 3, None),
@@ -92,7 +98,9 @@ def list_stages(values):
 
 def find_conflicts(values):
     """List what is legal by itself but not together."""
-    mistakes = find_list_mistakes(values)
+    mistakes = []
+    if min(values["speeds"]) <= 0:
+        mistakes.append(f"speeds: {values['speeds']!r} must be above 0")
     alphabet = values["alphabet"]
     if not isinstance(alphabet, str) or len(set(alphabet)) != len(alphabet):
         mistakes.append(
@@ -120,33 +128,4 @@ def find_conflicts(values):
     for name in STAGES_IN_ORDER:
         if values[f"{name}_learning_rate"] == 0:
             mistakes.append(f"{name}_learning_rate: it must be above 0")
-    return mistakes
-
-
-def find_list_mistakes(values):
-    """Check the keys whose values are lists."""
-    mistakes = []
-    numbers = {"snr_db": 2, "test_snr_db": None, "speeds": None}
-    for key, length in numbers.items():
-        found = values[key]
-        if (
-            not isinstance(found, list)
-            or not found
-            or len(found) != (length or len(found))
-            or not all(type(number) in (int, float) for number in found)
-        ):
-            many = "two numbers" if length else "numbers"
-            mistakes.append(f"{key}: {found!r} is no list of {many}")
-        elif key == "snr_db" and found[0] > found[1]:
-            mistakes.append(f"snr_db: {found!r}, the lower one comes first")
-        elif key == "speeds" and min(found) <= 0:
-            mistakes.append(f"speeds: {found!r} must be above 0")
-    for key in ("train_split", "valid_split", "test_split"):
-        if not isinstance(values[key], str | list | None) or values[key] == []:
-            mistakes.append(f"{key}: {values[key]!r} is no list of names")
-    found = values["metrics"]
-    if not isinstance(found, list) or any(n not in METRICS for n in found):
-        mistakes.append(
-            f"metrics: {found!r} is no list of some of {', '.join(METRICS)}"
-        )
     return mistakes

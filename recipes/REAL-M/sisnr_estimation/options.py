@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 from speechbrain_ext.hub.separators import load_separator
+from speechbrain_ext.services.options import ListOf
 
 COMMON = {
     "seed": (int, 0, 2**32 - 1),
     "sample_rate": (int, 4000, 96000),
+    "snr_db": ListOf(float, interval=True, optional=True),
     "reverberate": [True, False],
     "dry_ratio": (float, 0, 0.99),
     "gain_db": (float, 0, 40),
@@ -28,6 +30,8 @@ COMMON = {
 RULES = {
     **COMMON,
     "strategy": ["pool", "single"],
+    "members": ListOf(str, least=1),
+    "test_members": ListOf(str, optional=True),
     "snr_min": (float, -60, 60),
     "snr_max": (float, -60, 60),
     "uncertainty": [True, False],
@@ -45,20 +49,12 @@ def find_conflicts(values):
             f"snr_min: {values['snr_min']:g} is not below snr_max, "
             f"{values['snr_max']:g}"
         )
-    if not isinstance(values["test_members"], list | None):
-        mistakes.append("test_members: it is no list, nor null")
-    if not isinstance(values["members"], list):
-        mistakes.append(f"members: {values['members']!r} is no list")
-    elif not values["members"]:
-        mistakes.append("members: at least one separator is needed")
     return mistakes or find_unusable(values)
 
 
 def find_data_conflicts(values):
     """List corpora that lack a table, and other mistakes of the data."""
     mistakes = []
-    if not isinstance(values["snr_db"], list | None):
-        mistakes.append(f"snr_db: {values['snr_db']!r} is no list, nor null")
     if values["reverberate"] and values["rooms"] is None:
         mistakes.append("rooms: reverberate needs a table of them")
     for stage in ("train", "valid", "test"):

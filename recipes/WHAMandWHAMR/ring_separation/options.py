@@ -1,7 +1,9 @@
 """What the options of this recipe may be; the launcher checks them."""
 
+from speechbrain_ext.evaluation.measures import PACKAGES as METRICS
 from speechbrain_ext.inference.purified import PurifiedSISDR
 from speechbrain_ext.inference.selection import load_module
+from speechbrain_ext.services.options import ListOf
 
 RULES = {
     "seed": (int, 0, 2**32 - 1),
@@ -10,6 +12,9 @@ RULES = {
     "mixing": ["ring", "pairs"],
     "targets": ["noisy", "clean"],
     "batch_size": (int, 3, None),
+    "snr_db": ListOf(float, interval=True, optional=True),
+    "test_snr_db": ListOf(float, optional=True),
+    "metrics": ListOf(str, METRICS, optional=True),
     "alternate_sexes": [True, False],
     "reverberate": [True, False],
     "clean_speech_known": [True, False],
@@ -43,15 +48,9 @@ def find_conflicts(values):
     mistakes = []
     if values["purification"] and values["targets"] == "clean":
         mistakes.append("purification: clean targets need none")
-    for key in ("snr_db", "test_snr_db", "metrics"):
-        if not isinstance(values[key], list | None):
-            mistakes.append(f"{key}: {values[key]!r} is no list, nor null")
     without = values.get("start_without", [])
-    texts = isinstance(without, list) and all(
-        isinstance(pattern, str) for pattern in without
-    )
-    if not texts:
-        mistakes.append(f"start_without: {without!r} is no list of names")
+    if fault := ListOf(str).find_fault(without):
+        mistakes.append(f"start_without: {fault}")
     elif without and not values["start_from"]:
         mistakes.append("start_without: there is nothing without start_from")
     if values["scer_start"] > values["scer_end"]:

@@ -98,6 +98,26 @@ def test_what_could_not_be_released_is_told_before_the_training(recipe):
     assert not Path("results").exists()
 
 
+@pytest.mark.parametrize(
+    "network, told",
+    [
+        ("BandSeparator {heads: 3}", "separator: channels=64 is no multiple"),
+        ("BandSeparator {head: 3}", "separator: Invalid argument to class"),
+        ("SpectralGRU {hidden: [8]}", "separator: "),
+    ],
+    ids=["value", "name", "type"],
+)
+def test_what_cannot_be_built_is_told_before_data_is_touched(
+    recipe, network, told
+):
+    path, _ = recipe
+    text = YAML.replace("SpectralGRU {hidden: 8}", network)
+    path.write_text(f"{text}modules:\n    separator: !ref <separator>\n")
+    with pytest.raises(ValueError, match=told):
+        launcher.launch(path, [])
+    assert not Path("results").exists()
+
+
 def test_a_preparation_that_fails_leaves_no_folder(recipe):
     path, _ = recipe
     text = YAML.replace("folder: !ref <output_folder>", "folder: nowhere")

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,13 @@ from hyperpyyaml import load_hyperpyyaml
 
 from hparams import load_hparams
 from speechbrain_ext.services.configuration import check_hparams
-from speechbrain_ext.services.options import read_option
+from speechbrain_ext.services.options import (
+    INTERVAL,
+    ListOf,
+    find_mistakes,
+    find_split_fault,
+    read_option,
+)
 
 FILE = """
 seed: 1
@@ -173,7 +180,55 @@ MISTAKES = {
     "huge_by_rule": ("seed", "1" * 30, "does not fit into 64 bits"),
     "huge_in_a_list": ("snr_db", f"[-{2**70}, 5]", "does not fit into 64 bits"),
     "object": ("layer", "3", "3 is no mapping"),
+    "mistyped": (
+        "layer",
+        "{in_featurs: 3}",
+        "Linear has no in_featurs; did you mean in_features?",
+    ),
+    "other_argument": (
+        "layer",
+        "{size: 3}",
+        "Linear has no size; it has in_features, out_features, bias",
+    ),
+    "no_split": ("train_split", "[]", "names no split"),
 }
+
+
+LISTS = {
+    "interval": (INTERVAL, [0, 1e1], ""),
+    "one_number": (INTERVAL, [5], "[5] is no list of two numbers"),
+    "turned": (INTERVAL, [1, 0], "the lower one first"),
+    "flags": (INTERVAL, [False, True], "is no list of two numbers"),
+    "none": (INTERVAL, None, "None is no list of two numbers"),
+    "optional": (ListOf(float, optional=True), None, ""),
+    "infinite": (ListOf(float), [math.inf], "is no list of numbers"),
+    "words": (ListOf(float, optional=True), ["a"], "numbers, nor null"),
+    "few": (ListOf(str, least=1), [], "[] is no list of names, at least 1"),
+    "nothing": (ListOf(str), [], ""),
+    "number": (ListOf(str), [1], "[1] is no list of names"),
+    "text": (ListOf(str), "a", "'a' is no list of names"),
+    "choice": (ListOf(str, ["a", "b"]), ["b"], ""),
+    "other": (ListOf(str, ["a", "b"]), ["c"], "is no list of some of a, b"),
+}
+
+
+@pytest.mark.parametrize("rule, value, told", LISTS.values(), ids=LISTS)
+def test_lists_hold_what_their_rule_says(rule, value, told):
+    (mistake,) = find_mistakes({"key": value}, {"key": rule}) or [""]
+    assert told in mistake and bool(told) is mistake.startswith("key: ")
+
+
+@pytest.mark.parametrize(
+    "value, good",
+    [
+        *[("train", True), (None, True), (["train", "mine"], True)],
+        *[({"mini": "train", "own": ["a"]}, True), ([], False), ("", False)],
+        *[(3, False), ([None], False), ("[a, b]", False)],
+        *[({"mini": []}, False), ({"mini": 3}, False)],
+    ],
+)
+def test_splits_are_names(value, good):
+    assert bool(find_split_fault(value)) is not good
 
 
 @pytest.mark.slow
