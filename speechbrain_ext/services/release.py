@@ -77,9 +77,13 @@ def read_released(hyperparams: str) -> list[Call]:
             _, loadables = read_plan(Path(place))
         except ValueError as error:
             said = str(error).replace(f"{place}{os.sep}", "")
-            raise ValueError(f"the model could not be released: {said}") from (
-                error
-            )
+            # what follows is for those who load a stranger's model
+            said, _, _ = said.partition(" Nothing was imported")
+            raise ValueError(
+                f"the model could not be released: {said} Add its class to "
+                "speechbrain_ext/hub/allowed.py, or start the recipe's own "
+                "train.py, which releases nothing"
+            ) from error
     return [item.module for item in loadables]
 
 

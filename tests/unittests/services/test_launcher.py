@@ -93,8 +93,10 @@ def test_what_could_not_be_released_is_told_before_the_training(recipe):
     path, _ = recipe
     text = YAML.replace("speechbrain_ext.models.SpectralGRU", "torch.nn.Linear")
     path.write_text(text.replace("{hidden: 8}", "[2, 1]"))
-    with pytest.raises(ValueError, match="could not be released"):
+    with pytest.raises(ValueError, match="could not be released") as raised:
         launcher.launch(path, [])
+    assert "hub/allowed.py" in str(raised.value)
+    assert "trust=True" not in str(raised.value)
     assert not Path("results").exists()
 
 
