@@ -159,8 +159,10 @@ class AudioBlocks:
                 mono = np.ascontiguousarray(block[:, self.channel])
             else:
                 mono = block[:, 0].copy()
-                for other in range(1, self.channels):
-                    mono += block[:, other]
+                # values that are not finite are refused below
+                with np.errstate(over="ignore", invalid="ignore"):
+                    for other in range(1, self.channels):
+                        mono += block[:, other]
                 mono /= np.float32(self.channels)
             ends = float(mono.min()), float(mono.max())
             if not np.isfinite(ends).all():
