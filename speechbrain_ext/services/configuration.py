@@ -189,6 +189,28 @@ def check_hparams(
     return CheckedHparams(text, plain)
 
 
+def build_node(node: object) -> object:
+    """Build what one part of a hyperparameter file describes.
+
+    Arguments
+    ---------
+    node : object
+        As ruamel.yaml read it; its references are resolved.
+
+    Returns
+    -------
+    built : object
+
+    Example
+    -------
+    >>> build_node(YAML().load("!new:torch.nn.Linear [2, 1]"))
+    Linear(in_features=2, out_features=1, bias=True)
+    """
+    stream = io.StringIO()
+    YAML().dump({"part": node}, stream)
+    return load_hyperpyyaml(stream.getvalue())["part"]
+
+
 def require_buildable(text: str) -> None:
     """Raise if a module of a run could not be built; only sizes are made.
 
@@ -212,11 +234,9 @@ def require_buildable(text: str) -> None:
     for name, module in (YAML().load(text).get("modules") or {}).items():
         if not tag_of(module).startswith("!new:"):
             continue  # loaded from a folder
-        stream = io.StringIO()
-        YAML().dump({name: module}, stream)
         try:
             with sizes_only():
-                load_hyperpyyaml(stream.getvalue())
+                build_node(module)
         except (TypeError, ValueError) as error:
             said = "; ".join(map(str, error.args))
             raise ValueError(f"{name}: {said}") from error

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import TaggedScalar
 
 from speechbrain_ext.files import replaced
+from speechbrain_ext.services.options import tag_of
 
 RUN = "run.json"
 # top-level keys that a run may resume with another value of
@@ -146,7 +147,7 @@ def _read_plain(text: str) -> dict:
 
 def _plain(node: object) -> object:
     """Turn what ruamel.yaml read into plain values, tags included."""
-    tag = getattr(getattr(node, "tag", None), "value", None)
+    tag = tag_of(node)
     if isinstance(node, TaggedScalar):
         value = node.value
     elif isinstance(node, Mapping):
@@ -161,8 +162,7 @@ def _plain(node: object) -> object:
         value = float(node)
     else:
         value = str(node)
-    named = tag and tag.startswith("!")
-    return {tag: value} if named else value
+    return {tag: value} if tag.startswith("!") else value
 
 
 def replace_text(value: object, old: str, new: str) -> object:

@@ -8,7 +8,6 @@ page and the release are made of what the run left in its folder.
 """
 
 import importlib.util
-import io
 import logging
 import os
 import runpy
@@ -21,7 +20,6 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
 from speechbrain_ext.console import printable, readable_errors
@@ -31,7 +29,10 @@ from speechbrain_ext.services.command_line import (
     check_command_line,
     split_options,
 )
-from speechbrain_ext.services.configuration import require_buildable
+from speechbrain_ext.services.configuration import (
+    build_node,
+    require_buildable,
+)
 from speechbrain_ext.services.identity import (
     read_plain,
     remember_run,
@@ -370,11 +371,9 @@ def prepare_data(text: str) -> list[Path]:
     >>> prepare_data("prepare: !name:os.path.join\n    a: results\n")
     [PosixPath('results')]
     """
-    stream = io.StringIO()
-    nodes = list(find_nodes(YAML().load(text), "prepare"))
-    YAML().dump({"found": nodes}, stream)
     written = []
-    for prepare in load_hyperpyyaml(stream.getvalue())["found"]:
+    nodes = list(find_nodes(YAML().load(text), "prepare"))
+    for prepare in build_node(nodes):
         paths = prepare()
         paths = [paths] if isinstance(paths, str | os.PathLike) else paths
         written += map(Path, paths or ())

@@ -1,7 +1,6 @@
 """The model that a run starts from: found, checked, kept in its folder."""
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -15,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML, YAMLError
 from speechbrain.utils.checkpoints import Checkpointer
 
@@ -26,6 +25,7 @@ from speechbrain_ext.hub.folder import CARD, find_folder
 from speechbrain_ext.hub.layouts import KEYS
 from speechbrain_ext.hub.loading import LoadedFolder
 from speechbrain_ext.hub.weights import read_weights, write_weights
+from speechbrain_ext.services.configuration import build_node
 from speechbrain_ext.services.identity import read_plain
 from speechbrain_ext.services.release import (
     describe_release,
@@ -386,10 +386,8 @@ def require_fitting(start: Start, text: str) -> None:
                 f"a separator for {wanted} talkers"
             )
         return
-    stream = io.StringIO()
-    YAML().dump({SEPARATOR: tree[SEPARATOR]}, stream)
     with sizes_only():
-        built = load_hyperpyyaml(stream.getvalue())[SEPARATOR].state_dict()
+        built = build_node(tree[SEPARATOR]).state_dict()
     both = {**built, **start.weights}
     try:
         left_out = matching(both, tree.get("start_without") or [])
