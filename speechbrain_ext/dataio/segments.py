@@ -2,6 +2,7 @@
 
 import logging
 import os
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,9 @@ SILENCE_POWER = 10 ** (-50 / 10)
 QUIET_RATIO = 10 ** (-20 / 10)
 REDRAWS = 5
 PCM_STEP = np.float32(2**-15)
+# RIFF, the "fmt " and "data" chunks of a WAV with nothing else before them
+WAV_HEAD = struct.Struct("<4sI4s4sIHHIIHH4sI")
+MONO_PCM_16 = (16, 1, 1), (2, 16)
 # One recording in so many may be lost while a run goes on.
 LOST_RATIO = 20
 
@@ -219,11 +223,10 @@ class SegmentReader:
         if index not in self._loudest:
             step = max(1, self.segment_samples // 4)
             steps = self.segment_samples // step
-            file.seek(0)
+            block = np.empty(step, np.float32)
             energies = [
-                np.dot(block[:, 0], block[:, 0])
-                for block in file.blocks(step, dtype="float32", always_2d=True)
-                if len(block) == step
+                step * fill_from(file, number * step, block)
+                for number in range(self.recordings[index].samples // step)
             ]
             sums = np.convolve(energies, np.ones(steps), mode="valid")
             best = int(sums.argmax())
@@ -235,17 +238,65 @@ class SegmentReader:
         return self._loudest[index]
 
 
+class _PlainWave:
+    """A WAV as our corpora leave it: mono PCM-16, samples after 44 bytes.
+
+    It stands for a `soundfile.SoundFile`, and opens in a fifth of the time:
+    opening takes longer than reading the seconds that a segment lasts.
+
+    A ValueError says that a file is of another kind, or shorter than it says.
+    """
+
+    subtype, channels = "PCM_16", 1
+
+    def __init__(self, path):
+        self.name = path
+        self._file = open(path, "rb", buffering=0)
+        head = self._file.read(WAV_HEAD.size)
+        fields = WAV_HEAD.unpack(head.ljust(WAV_HEAD.size))
+        marks = fields[0], fields[2], fields[3], fields[11]
+        kind = fields[4:7], fields[9:11]
+        self.samplerate, self.frames = fields[7], fields[12] // 2
+        there = os.fstat(self._file.fileno()).st_size - WAV_HEAD.size
+        if (
+            marks != (b"RIFF", b"WAVE", b"fmt ", b"data")
+            or kind != MONO_PCM_16
+            or not 0 < fields[12] <= there
+        ):
+            self._file.close()
+            raise ValueError(f"{path} is no whole mono PCM-16 WAV")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Close the file."""
+        self._file.close()
+
+    def seek(self, start):
+        """Go to a sample."""
+        self._file.seek(WAV_HEAD.size + 2 * start)
+
+    def read(self, samples, dtype="int16"):
+        """Read so many samples, shape (samples,), int16; fewer at the end."""
+        found = np.empty(samples, "<i2")
+        return found[: self._file.readinto(found) // 2]
+
+
 def open_recording(recording):
     """Open a recording's file and hold it against the manifest."""
     path = recording.path
     try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        if not os.path.exists(path):
-            raise FileNotFoundError(
-                f"{path} is in the manifest but is missing; prepare the "
-                "corpus again"
-            ) from error
+        file = _open(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is in the manifest but is missing; prepare the corpus "
+            "again"
+        ) from error
+    except (OSError, soundfile.LibsndfileError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     found = (file.frames, file.samplerate)
     wanted = (recording.samples, recording.sample_rate)
@@ -257,6 +308,14 @@ def open_recording(recording):
             "short: prepare the corpus again"
         )
     return file
+
+
+def _open(path):
+    """Open a file, in the fastest way that reads it."""
+    try:
+        return _PlainWave(path)
+    except ValueError:
+        return soundfile.SoundFile(path)
 
 
 def fill_from(file, start, out):

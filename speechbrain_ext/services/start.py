@@ -181,8 +181,9 @@ def read_start(place: str, *, selection: str | None) -> Start:
     ---------
     place : str
         The output folder of a run, one of its checkpoints, a folder that
-        `load_folder` reads (a release, or one in SpeechBrain's layout), or a
-        hub repository, USER/NAME or USER/NAME@REVISION.
+        `load_folder` reads (a release, or one in SpeechBrain's layout), a
+        name of `find_models`, or a hub repository, USER/NAME or
+        USER/NAME@REVISION.
     selection : str or None
         See `find_start`.
 
@@ -324,13 +325,25 @@ def place_start(
         separator is adapted, its sample rate, unless one was given.
     start : Start or None
         None if it starts from nothing.
+
+    Raises
+    ------
+    ValueError
+        If a file that adapts is given none; and as `read_start` raises.
     """
+    text = Path(hparams_file).read_text(encoding="utf-8")
+    adapts = is_adapted(plain_values(text))
+    if values.get("start_from") is None and adapts:
+        raise ValueError(
+            "start_from: this file adapts a separator; give a run's output "
+            "folder, a release, a name that `speechbrain-ext models` lists, "
+            "or USER/NAME of the hub"
+        )
     if values.get("start_from") is None:
         return {}, None
     start = read_start(values["start_from"], selection=values["selection"])
     found = {}
-    text = Path(hparams_file).read_text(encoding="utf-8")
-    if not is_adapted(plain_values(text)):
+    if not adapts:
         # the file says what has these weights
         start = replace(start, text=None, parts=None)
     elif start.sample_rate is not None and "sample_rate" not in given:

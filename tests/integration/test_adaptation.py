@@ -21,6 +21,7 @@ from trees import make_folder
 from workers import kill_at, train
 
 from speechbrain_ext.hub import load_folder
+from speechbrain_ext.hub.catalog import DEFAULTS
 from speechbrain_ext.hub.separators import load_start
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.services.launcher import (
@@ -72,10 +73,15 @@ def mistake(file, options):
 
 
 @pytest.mark.slow
-def test_a_model_must_be_named(options):
-    said = mistake(ADAPT, options)
-    assert "start_from: required, give it as --start_from=VALUE" in said
-    assert "results/ring_sepformer/1, speechbrain/sepformer-whamr" in said
+def test_the_separator_that_comes_along_is_adapted_by_default(options):
+    (found, _), (named, _) = (
+        check_recipe(ADAPT, words_of({**options, **model}))
+        for model in ({}, {"start_from": DEFAULTS["separator"]})
+    )
+    assert found.start.name == DEFAULTS["separator"]
+    assert found.start.digest == named.start.digest
+    said = mistake(ADAPT, {**options, "start_from": "null"})
+    assert "start_from: this file adapts a separator; give a run's" in said
 
 
 @pytest.mark.slow

@@ -14,6 +14,20 @@ def staircase(samples, offset=0.125):
     return offset + np.arange(samples) / 2**15
 
 
+# a chunk of a WAV that says something of it
+NOTE = b"LIST\x10\0\0\0INFOISFT\x04\0\0\0note"
+
+
+def insert(path, place, chunk):
+    """Put a chunk into a WAV, which then says that it is so much longer."""
+    with open(path, "r+b") as file:
+        content = file.read()
+        size = (len(content) + len(chunk) - 8).to_bytes(4, "little")
+        content = content[:4] + size + content[8:]
+        file.seek(0)
+        file.write(content[:place] + chunk + content[place:])
+
+
 def read_many(reader, index=0, number=200):
     generator = np.random.default_rng(0)
     return [reader.read(index, generator) for _ in range(number)]
@@ -139,6 +153,31 @@ class TestSegmentReader:
         reader = SegmentReader([recording], segment_samples=50)
         (segment,) = read_many(reader, number=1)
         np.testing.assert_allclose(segment, 0.1, atol=2**-23)
+
+    @pytest.mark.parametrize(
+        "rewrite",
+        [
+            lambda path, samples: soundfile.write(
+                path, samples, RATE, format="WAVEX", subtype="PCM_16"
+            ),
+            lambda path, samples: soundfile.write(
+                path, samples, RATE, format="FLAC", subtype="PCM_16"
+            ),
+            lambda path, samples: insert(path, 36, NOTE),
+            lambda path, samples: insert(path, os.path.getsize(path), NOTE),
+        ],
+        ids=["extensible", "flac", "chunk_before", "chunk_after"],
+    )
+    def test_wherever_its_samples_stand(self, write, rewrite):
+        samples = staircase(3000)
+        plain, other = write("a", samples), write("b", samples)
+        rewrite(other.path, samples)
+        for first, second in zip(
+            read_many(SegmentReader([plain], segment_samples=100)),
+            read_many(SegmentReader([other], segment_samples=100)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(first, second)
 
     def test_of_several_channels_the_first_is_taken(self, write):
         samples = np.stack((staircase(100), np.zeros(100)), -1)
