@@ -12,7 +12,7 @@ DATA_TESTS = "tests/unittests/recordings"
 # branch imports only what stands in it and in those that a recipe lists before
 # it, which are the same for all recipes.
 LIBRARY = {
-    "separation-core": {
+    "separation-losses": {
         "Losses for separation without clean speech, with tests": {
             "losses.si_sdr": "speechbrain/nnet/loss/si_sdr.py",
             "losses.pit": "speechbrain/nnet/loss/pit.py",
@@ -23,6 +23,8 @@ LIBRARY = {
             "tests/unittests/losses/test_pit.py": f"{TESTS}/test_pit.py",
             "tests/unittests/losses/test_scer.py": f"{TESTS}/test_scer.py",
         },
+    },
+    "ring-mixing": {
         "Ring sampler, mixing on the device, schedules": {
             "dataio.samplers": "speechbrain/dataio/ring_sampler.py",
             "dataio.mixing": "speechbrain/processing/mixing.py",
@@ -103,15 +105,6 @@ LIBRARY = {
             "models.mixture_consistency": (
                 "speechbrain/processing/mixture_consistency.py"
             ),
-            "models.attention": "speechbrain/nnet/fused_attention.py",
-            "models.chunks": "speechbrain/processing/chunks.py",
-            "models.lean_dual_path": (
-                "speechbrain/lobes/models/lean_dual_path.py"
-            ),
-            "models.sepformer": "speechbrain/lobes/models/sepformer.py",
-            "tests/unittests/models/test_lean_dual_path.py": (
-                f"{TESTS}/test_lean_dual_path.py"
-            ),
             "tests/unittests/models/test_fourier.py": (
                 f"{TESTS}/test_fourier.py"
             ),
@@ -121,6 +114,19 @@ LIBRARY = {
             "tests/unittests/models/test_norms.py": f"{TESTS}/test_norms.py",
             "tests/unittests/models/test_temporal_convolution.py": (
                 f"{TESTS}/test_temporal_convolution.py"
+            ),
+        },
+    },
+    "dual-path-networks": {
+        "SepFormer in less time and memory, with tests": {
+            "models.attention": "speechbrain/nnet/fused_attention.py",
+            "models.chunks": "speechbrain/processing/chunks.py",
+            "models.lean_dual_path": (
+                "speechbrain/lobes/models/lean_dual_path.py"
+            ),
+            "models.sepformer": "speechbrain/lobes/models/sepformer.py",
+            "tests/unittests/models/test_lean_dual_path.py": (
+                f"{TESTS}/test_lean_dual_path.py"
             ),
         },
     },
@@ -323,7 +329,7 @@ class Recipe:
     """
 
     folder: str
-    on: tuple = ("separation-core",)
+    on: tuple = ("separation-losses",)
     theirs: str = ""
     staged: bool = False
     improves: bool = False
@@ -351,7 +357,8 @@ RECIPES = (
     Recipe(
         "FUSS/mixit_separation",
         on=(
-            "separation-core",
+            "separation-losses",
+            "ring-mixing",
             "separation-recordings",
             "separation-networks",
             "mixit-losses",
@@ -361,7 +368,8 @@ RECIPES = (
     Recipe(
         "LibriSpeech/personalized_enhancement",
         on=(
-            "separation-core",
+            "separation-losses",
+            "ring-mixing",
             "separation-recordings",
             "separation-networks",
             "spectral-networks",
@@ -373,7 +381,8 @@ RECIPES = (
     Recipe(
         "LibriSpeech/robust_asr",
         on=(
-            "separation-core",
+            "separation-losses",
+            "ring-mixing",
             "separation-recordings",
             "separation-networks",
             "spectral-networks",
@@ -386,9 +395,11 @@ RECIPES = (
     Recipe(
         "REAL-M/sisnr_estimation",
         on=(
-            "separation-core",
+            "separation-losses",
+            "ring-mixing",
             "separation-recordings",
             "separation-networks",
+            "dual-path-networks",
             "sisnr-estimator",
         ),
         theirs="REAL-M/sisnr-estimation",
@@ -410,9 +421,11 @@ RECIPES = (
     Recipe(
         "WHAMandWHAMR/ring_separation",
         on=(
-            "separation-core",
+            "separation-losses",
+            "ring-mixing",
             "separation-recordings",
             "separation-networks",
+            "dual-path-networks",
         ),
         keeps=("hparams/wham_convtasnet.yaml",),
         ready=True,
