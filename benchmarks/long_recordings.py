@@ -9,7 +9,7 @@ bits: noise that swells and fades.  The command `separate` then runs in a
 process of its own, with the model sound_separator of the package and all its
 outputs; printed are the largest memory that this process had
 (resident set size) and its time.  About 2 GB of disk are needed for each
-output and three hours, and half of that for what waits to be levelled.
+output and three hours, and half of that for what waits to be leveled.
 """
 
 import argparse

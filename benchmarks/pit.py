@@ -22,7 +22,7 @@ from speechbrain_ext.losses import pit, si_sdr
 
 SAMPLES = 4 * 8000
 # What the operators that return a number or a size of data to Python end in.
-SYNCHRONISING = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
+SYNCHRONIZING = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
 
 
 def ours(estimates, targets):
@@ -62,7 +62,7 @@ def count(loss, estimates, targets):
         step(loss, estimates, targets)
     calls = {e.key: e.count for e in profiler.key_averages()}
     calls = {k: n for k, n in calls.items() if k.startswith("aten::")}
-    syncs = sum(calls.get(name, 0) for name in SYNCHRONISING)
+    syncs = sum(calls.get(name, 0) for name in SYNCHRONIZING)
     return sum(calls.values()), syncs
 
 

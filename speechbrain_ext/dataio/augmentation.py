@@ -146,7 +146,7 @@ def equalize(signals: torch.Tensor, *, gains_db: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    equalised : torch.Tensor
+    equalized : torch.Tensor
         Shape (batch, time), without delay.
 
     Example

@@ -136,7 +136,7 @@ class SISNREstimator:
             another.
         check : bool
             Refuse estimates that are plainly not of the mixture. (What a
-            separator gives that has not learnt anything looks like that.)
+            separator gives that has not learned anything looks like that.)
 
         Returns
         -------

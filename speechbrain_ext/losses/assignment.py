@@ -164,7 +164,7 @@ def try_all(problem: Problem) -> torch.Tensor:
 def least_squares(problem: Problem) -> torch.Tensor:
     """Solve for real weights, and give each estimate to its larger one.
 
-    The weights W (2 x M) minimise |x - W e|^2: (G + ridge) W^T = C^T. The
+    The weights W (2 x M) minimize |x - W e|^2: (G + ridge) W^T = C^T. The
     projection to an assignment gives each estimate to exactly one mixture: to
     the first unless the other weight is larger by more than rounding.
 

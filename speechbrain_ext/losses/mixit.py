@@ -1,4 +1,4 @@
-"""Mixture-invariant training: separation learnt from mixtures of mixtures."""
+"""Mixture-invariant training: separation learned from mixtures of mixtures."""
 
 import torch
 import torch.nn.functional as F

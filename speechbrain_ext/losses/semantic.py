@@ -1,4 +1,4 @@
-"""What the separated outputs sound like, learnt from labels of mixtures."""
+"""What the separated outputs sound like, learned from labels of mixtures."""
 
 import torch
 import torch.nn.functional as F

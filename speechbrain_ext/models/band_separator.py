@@ -60,7 +60,7 @@ class BandSeparator(nn.Module):
         Of the attention.
     mask : str
         complex, or the range of real masks: sigmoid (0 to 1) or relu (0 to
-        infinity). On little data, separation is learnt much faster by real
+        infinity). On little data, separation is learned much faster by real
         masks; what is not the phase of the mixture, only complex ones give.
 
     Raises

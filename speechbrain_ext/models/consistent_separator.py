@@ -12,7 +12,7 @@ class ConsistentSeparator(nn.Module):
     """A separator whose estimates sum to the mixture.
 
     Training, checkpoint, release and inference thereby have the same
-    consistency, with the shares that were learnt.
+    consistency, with the shares that were learned.
 
     Arguments
     ---------

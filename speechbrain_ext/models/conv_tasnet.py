@@ -55,7 +55,7 @@ class FrameMaskNet(nn.Module):
 
 
 class ConvTasNet(MaskingSeparator):
-    """Conv-TasNet, dilated convolutions over learnt filters.
+    """Conv-TasNet, dilated convolutions over learned filters.
 
     Luo and Mesgarani, "Conv-TasNet: Surpassing Ideal Time-Frequency
     Magnitude Masking for Speech Separation", IEEE/ACM TASLP 2019. The
@@ -72,7 +72,7 @@ class ConvTasNet(MaskingSeparator):
     num_sources : int
         Sources to separate.
     channels : int
-        Learnt filters (N in the paper).
+        Learned filters (N in the paper).
     kernel_size : int
         Samples per filter (L); the stride is half of it.
     bottleneck : int

@@ -68,9 +68,9 @@ def mixture_consistency(
 
 
 class MixtureConsistency(nn.Module):
-    """Mixture consistency whose shares are learnt.
+    """Mixture consistency whose shares are learned.
 
-    The shares are the softmax over one learnt score a source, the same for
+    The shares are the softmax over one learned score a source, the same for
     all examples; they start equal. (The official code of MixIT, by default,
     predicts the scores of each example instead, by a linear layer from the
     network's last features averaged over time: give such weights to

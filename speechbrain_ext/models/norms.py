@@ -1,4 +1,4 @@
-"""Norms without learnt scale and shift, channels on the last axis.
+"""Norms without learned scale and shift, channels on the last axis.
 
 The linear map that always follows them here holds scale and shift already.
 They keep no running statistics: items of a batch never influence each other

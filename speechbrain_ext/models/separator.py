@@ -1,4 +1,4 @@
-"""Separators that mask learnt features, from SpeechBrain's own pieces."""
+"""Separators that mask learned features, from SpeechBrain's own pieces."""
 
 from pathlib import Path
 
@@ -130,7 +130,7 @@ class MaskingSeparator(nn.Module):
 def filterbank(
     channels: int, kernel_size: int, masknet: nn.Module
 ) -> tuple[Encoder, nn.Module, Decoder]:
-    """Put learnt filters around a mask network.
+    """Put learned filters around a mask network.
 
     Arguments
     ---------

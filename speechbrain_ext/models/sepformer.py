@@ -21,7 +21,7 @@ class SepFormer(MaskingSeparator):
     num_sources : int
         Sources to separate.
     channels : int
-        Learnt filters, and channels of the transformers.
+        Learned filters, and channels of the transformers.
     kernel_size : int
         Samples per filter; the stride is half of it.
     blocks : int

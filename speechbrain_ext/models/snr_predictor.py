@@ -23,7 +23,7 @@ class SNRPredictor(nn.Module):
     section 2.3. With 3 layers of 1024 units at 16 kHz it has their 17.3 M
     parameters. Features are logarithms here, not magnitudes, and do not
     depend on the level (see `log_power`); outputs are in units of 10 dB, which
-    is learnt faster. Frames are those of
+    is learned faster. Frames are those of
     `speechbrain_ext.losses.frame_snr_db`: centered, with zeros around.
 
     Arguments

@@ -157,7 +157,7 @@ class SpectralConvTasNet(SpectralSeparator, network=TemporalConvNet):
     """Dilated convolutions over the short-time Fourier transform.
 
     The masking network of Conv-TasNet (see `TemporalConvNet`) with a Fourier
-    transform in place of the learnt filters: it learns in minutes on a CPU.
+    transform in place of the learned filters: it learns in minutes on a CPU.
     The defaults are the recommended small size at 8 kHz, 0.9 M parameters;
     at 16 kHz take n_fft=512, hop=256.
 
@@ -184,7 +184,7 @@ class SpectralSepFormer(SpectralSeparator, network=DualPathTransformer):
     """Dual-path transformer over the short-time Fourier transform.
 
     SepFormer's arrangement (see `DualPathTransformer`) with a Fourier
-    transform in place of the learnt filters, whose few frames make it
+    transform in place of the learned filters, whose few frames make it
     affordable on a CPU. The defaults are the recommended small size at
     8 kHz, 1.1 M parameters; at 16 kHz take n_fft=512, hop=256.
 
@@ -215,7 +215,7 @@ class SpectralDPRNN(SpectralSeparator, network=DualPathRecurrent):
     """Dual-path LSTMs over the short-time Fourier transform.
 
     DPRNN's arrangement (see `DualPathRecurrent`) with a Fourier transform in
-    place of the learnt filters. The defaults are for 8 kHz, 0.9 M parameters.
+    place of the learned filters. The defaults are for 8 kHz, 0.9 M parameters.
 
     Arguments
     ---------
@@ -308,7 +308,7 @@ class SpectralTDCN(
 ):
     """TDCN++ over the short-time Fourier transform.
 
-    With a Fourier transform in place of the learnt filters, whose few frames
+    With a Fourier transform in place of the learned filters, whose few frames
     make it affordable on a CPU (see `TDCN` for what it is). The defaults are
     a small size for events and speech at 16 kHz, 1.1 M parameters with 8
     outputs.

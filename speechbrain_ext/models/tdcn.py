@@ -15,12 +15,12 @@ BLOCK_SCALE = 0.9
 
 
 class TDCN(MaskingSeparator):
-    """TDCN++: improved dilated convolutions over learnt filters.
+    """TDCN++: improved dilated convolutions over learned filters.
 
     The default is the official configuration of MixIT at 16 kHz, 9.1 M
     parameters with 8 outputs: filters of 40 samples, 4 repeats of 8 blocks
     with instance norm, and an output of each block that is scaled by a
-    learnt number, at first 0.9 to the power of the block's place. The
+    learned number, at first 0.9 to the power of the block's place. The
     paper's connections between repeats (`long_skips`) are off in that
     configuration, and on in the baseline of FUSS. For tests on a CPU take
     channels=64, bottleneck=32, hidden=64, blocks=4, repeats=1; to learn on
@@ -36,7 +36,7 @@ class TDCN(MaskingSeparator):
     num_sources : int
         Outputs; MixIT needs as many as two mixtures have sources, or more.
     channels : int
-        Learnt filters.
+        Learned filters.
     kernel_size : int
         Samples per filter, even; the stride is half of it.
     bottleneck : int

@@ -102,7 +102,7 @@ class ConvolutionBlock(nn.Module):
     norm : str
         global or instance.
     scale : float, optional
-        Where a learnt factor of the block's output starts; by default there
+        Where a learned factor of the block's output starts; by default there
         is none.
     """
 
@@ -181,7 +181,7 @@ class TemporalConvNet(nn.Module):
         Inside the blocks: global (the paper's) or instance, see
         `speechbrain_ext.models.norms`.
     block_scale : float, optional
-        The output of block b is scaled by a learnt factor that starts at
+        The output of block b is scaled by a learned factor that starts at
         this number to the power of b; by default it is not scaled.
     long_skips : bool
         Whether the input of each repeat also goes to the input of every

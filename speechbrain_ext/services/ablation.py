@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, stdev
@@ -31,11 +31,9 @@ from speechbrain_ext.services.ablation_table import (
     without,
     without_data,
 )
+from speechbrain_ext.services.command_line import split_options
 from speechbrain_ext.services.described import TEMPLATES, find_function
-from speechbrain_ext.services.identity import (
-    RUN,
-    differences,
-)
+from speechbrain_ext.services.identity import RUN, differences, read_plain
 from speechbrain_ext.services.launcher import (
     check_recipe,
     identity_of,
@@ -171,7 +169,22 @@ class Ablation:
         for option, other in run.needed:
             options[option] = output / other.name
         words = [f"--{key}={value}" for key, value in options.items()]
-        return [*words, *arguments.options]
+        return [*words, *self.shared_words(run, arguments.options)]
+
+    def shared_words(self, run: Run, words: Sequence[str]) -> list[str]:
+        """Leave out options that only the files of other runs have."""
+        _, given, mistakes = split_options([str(run.hparams_file), *words])
+        if mistakes:
+            # the check of the first run tells them
+            return list(words)
+        own = read_keys(run.hparams_file)
+        files = {other.hparams_file for other in self.runs}
+        strange = set().union(*map(read_keys, files)) - own
+        words = []
+        for key, values in given.items():
+            if key not in strange:
+                words += [f"--{key}", *values]
+        return words
 
     def is_finished(self, run: Run, arguments: argparse.Namespace) -> bool:
         """Tell whether a run's figures are there.
@@ -355,6 +368,12 @@ class Ablation:
         text = "\n\n".join(texts)
         (Path(folder) / TABLE).write_text(text + "\n", encoding="utf-8")
         return text
+
+
+@functools.cache
+def read_keys(hparams_file: Path) -> frozenset[str]:
+    """Read the keys of a hyperparameter file."""
+    return frozenset(read_plain(hparams_file.read_text(encoding="utf-8")))
 
 
 def run(arguments: argparse.Namespace) -> None:

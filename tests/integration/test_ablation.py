@@ -71,7 +71,8 @@ def test_a_run_has_the_options_of_its_variants(ring, tmp_path):
     assert {
         *("--mixing=ring", "--targets=noisy", "--scer_weight=1.75"),
         *("--alternate_sexes=False", "--snr_db=[5.0, 5.0]", "--seed=1"),
-        *("--data_folder=DIR", f"--prepared_folder={tmp_path}/data", "--x=1"),
+        *("--data_folder=DIR", f"--prepared_folder={tmp_path}/data"),
+        *("--x", "1"),
     } <= set(words)
     words = ring.words(
         found["mini/alternating/C-weight0.5/5dB/seed1"], options_for(tmp_path)
@@ -126,6 +127,20 @@ def test_stored_figures_grow_and_never_mix_settings(ring, tmp_path):
     assert third.name not in ring.read_stored()["real"]["runs"]
     again = merge(ring.read_stored(), ring.read_figures(tmp_path / "0"))
     assert again == ring.read_stored()
+
+
+def test_an_option_goes_to_the_runs_that_have_it(ring):
+    mini, real = (
+        next(run for run in ring.runs if run.corpus == corpus)
+        for corpus in ("mini", "real")
+    )
+    words = ["--include=[a/*, b/*]", "--seed", "2", "--debug"]
+    rest = ["--seed", "2", "--debug"]
+    assert ring.shared_words(real, words) == ["--include", "[a/*, b/*]", *rest]
+    assert ring.shared_words(mini, words) == rest
+    # what no file has, and what is no option, is for the check to tell
+    for wrong in (["--inclde", "a"], ["include=a", "--seed=2"]):
+        assert ring.shared_words(mini, wrong) == wrong
 
 
 @pytest.mark.slow

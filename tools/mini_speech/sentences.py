@@ -1,7 +1,7 @@
 """Texts of the `mini` corpus: a small grammar and free sentences.
 
 Everything here was written for this project and carries its license.  The
-grammar is deliberately tiny (62 words), so that a recogniser can be trained on
+grammar is deliberately tiny (62 words), so that a recognizer can be trained on
 a CPU in minutes; the free sentences give the separation and enhancement
 recipes sounds that the grammar lacks.
 """
