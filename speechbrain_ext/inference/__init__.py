@@ -11,6 +11,7 @@ from .separator import Separator
 from .sisnr_estimator import SISNREstimator
 from .snr_predictor import load_predictor
 from .transcriber import Transcriber
+from .whisper import Whisper
 
 __all__ = [
     "ActiveOutputs",
@@ -18,6 +19,7 @@ __all__ = [
     "SISNREstimator",
     "Separator",
     "Transcriber",
+    "Whisper",
     "active_outputs",
     "load_predictor",
     "rank",

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from speechbrain_ext.corpora.decoding import resampled
-from speechbrain_ext.evaluation.recognition import RATE, Recognizer
 from speechbrain_ext.hub import load_folder
 from speechbrain_ext.hub.catalog import WHISPER
 from speechbrain_ext.inference.batch import Item, model_name
@@ -25,6 +24,7 @@ from speechbrain_ext.inference.waveforms import (
     join,
     move_module,
 )
+from speechbrain_ext.inference.whisper import RATE, Whisper
 from speechbrain_ext.models import CharacterTable
 from speechbrain_ext.models.sisnr_estimator import is_silent
 from speechbrain_ext.outputs import require_free
@@ -44,10 +44,9 @@ class Transcriber:
 
     Arguments
     ---------
-    recognizer : torch.nn.Module or Recognizer
+    recognizer : torch.nn.Module or Whisper
         (batch, time) and relative lengths to a `Recognition`; or what has a
-        method `transcribe`, as `speechbrain_ext.evaluation.recognition`'s
-        Recognizer, Whisper tiny.en.
+        method `transcribe` as `Whisper` has.
     enhancer : torch.nn.Module, optional
         (batch, time) to (batch, 1, time).
     sample_rate : int
@@ -77,7 +76,7 @@ class Transcriber:
 
     def __init__(
         self,
-        recognizer: nn.Module | Recognizer,
+        recognizer: nn.Module | Whisper,
         *,
         sample_rate: int,
         alphabet: str | None = None,
@@ -153,7 +152,12 @@ class Transcriber:
             If Whisper is asked for, and the extra asr is not installed.
         """
         if source == WHISPER:
-            transcriber = cls(_whisper(device), sample_rate=RATE, **options)
+            cuda = device is not None and find_device(device).type == "cuda"
+            recognizer = Whisper(
+                threads=torch.get_num_threads(),
+                device="cuda" if cuda else "cpu",
+            )
+            transcriber = cls(recognizer, sample_rate=RATE, **options)
             transcriber.name = WHISPER
             return transcriber
         loaded = load_folder(
@@ -336,19 +340,6 @@ class Transcriber:
         found = getattr(found, "log_probabilities", found)
         check_output(found, (1, None, len(self.characters)))
         return self.characters.decode(found[0].argmax(-1).tolist()).split()
-
-
-def _whisper(device: str | torch.device | None) -> Recognizer:
-    """Load Whisper for a device, or say what it needs."""
-    cuda = device is not None and find_device(device).type == "cuda"
-    try:
-        return Recognizer(
-            threads=torch.get_num_threads(), device="cuda" if cuda else "cpu"
-        )
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{WHISPER}: {error}; or name another transcriber"
-        ) from None
 
 
 def cut_at_pauses(

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from speechbrain_ext.corpora.realm import both_transcripts
 from speechbrain_ext.dataio import Recording, read_recordings, scale_to_level
-from speechbrain_ext.evaluation import Recognizer, permutation_word_errors
+from speechbrain_ext.evaluation import permutation_word_errors
 from speechbrain_ext.files import replaced
-from speechbrain_ext.inference import Separator, SISNREstimator
+from speechbrain_ext.inference import Separator, SISNREstimator, Whisper
 from speechbrain_ext.inference.recordings import read_recording
 from speechbrain_ext.losses import pit, si_sdr
 
@@ -67,7 +67,7 @@ def measure(
     mixtures: Iterable[tuple],
     separators: Mapping[str, Separator | None],
     estimator: SISNREstimator,
-    recognizer: Recognizer,
+    recognizer: Whisper,
     count: int,
 ) -> dict[str, dict]:
     """Recognize and score what every separator makes of the mixtures.
@@ -80,7 +80,7 @@ def measure(
         By name; None is the mixture itself.
     estimator : SISNREstimator
         What scores.
-    recognizer : Recognizer
+    recognizer : Whisper
         What recognizes.
     count : int
         Mixtures at most.
@@ -179,6 +179,6 @@ def read_and_measure(options: argparse.Namespace) -> dict[str, dict]:
         mixtures,
         separators,
         SISNREstimator.from_hparams(options.estimator, device=options.device),
-        Recognizer(threads=torch.get_num_threads()),
+        Whisper(threads=torch.get_num_threads()),
         count,
     )

@@ -477,7 +477,7 @@ def test_an_outside_recognizer_compares_before_and_after(
     pytest.importorskip("jiwer")
     folder, _ = variants
     script = import_from(RECIPE, "outside_recognizer")
-    monkeypatch.setattr(script, "Recognizer", Deaf)
+    monkeypatch.setattr(script, "Whisper", Deaf)
     arguments = [
         str(trees / "spoken"),
         *("--enhancers", f"mine={folder / '0/release'}", "--snr_db", "0"),

@@ -26,14 +26,10 @@ from tqdm import tqdm
 from speechbrain_ext.console import Parser, readable_errors
 from speechbrain_ext.corpora import folder as corpus
 from speechbrain_ext.dataio import NoisyUtterances, read_recordings
-from speechbrain_ext.evaluation import (
-    Recognizer,
-    error_rate_against_snr,
-    word_errors,
-)
+from speechbrain_ext.evaluation import error_rate_against_snr, word_errors
 from speechbrain_ext.files import replaced, write_csv
 from speechbrain_ext.hub import load_folder
-from speechbrain_ext.inference import Enhancer
+from speechbrain_ext.inference import Enhancer, Whisper
 from speechbrain_ext.losses import si_sdr
 from speechbrain_ext.outputs import mark_folder
 
@@ -135,7 +131,7 @@ def measure(conditions, enhancers, recognizer, sample_rate):
         SNR in dB, or None for clean speech, to NoisyUtterances one by one.
     enhancers : dict of Enhancer
         By name; None is no enhancer.
-    recognizer : Recognizer
+    recognizer : Whisper
         What recognizes.
     sample_rate : int
         Of the speech, in Hz.
@@ -221,7 +217,7 @@ def run(options):
         for snr in options.snr_db
     }
     conditions[None] = NoisyUtterances(speech, **each)
-    recognizer = Recognizer(threads=torch.get_num_threads())
+    recognizer = Whisper(threads=torch.get_num_threads())
     return measure(conditions, {BEFORE: None, **enhancers}, recognizer, rate)
 
 

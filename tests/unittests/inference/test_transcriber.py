@@ -151,7 +151,7 @@ def test_the_recognizer_of_an_extra_is_the_default(
     say(tmp_path / "a.wav")
     command = ["transcribe", str(tmp_path / "a.wav")]
     module = "speechbrain_ext.inference.transcriber"
-    monkeypatch.setattr(f"{module}.Recognizer", lambda **_: Outside())
+    monkeypatch.setattr(f"{module}.Whisper", lambda **_: Outside())
     main(command)
     assert f"{tmp_path}/a.wav: 1 seconds" in capsys.readouterr().out
     monkeypatch.undo()
