@@ -4,7 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes/WHAMandWHAMR/ring_separation"
@@ -133,3 +135,23 @@ def test_the_two_commands_open_the_readme():
     assert len(block) == 2
     assert block[0].endswith("python train.py hparams/ring_sepformer.yaml")
     assert block[1].endswith("python -m pytest")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "readme, examples",
+    [(ROOT / "README.md", 2), (ESTIMATION / "README.md", 1)],
+    ids=["project", "estimation"],
+)
+def test_the_examples_in_python_run(readme, examples, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    talk = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    soundfile.write("talk.wav", talk, 16000)
+    found = re.findall(r"(?s)```python\n(.+?)```", readme.read_text())
+    assert len(found) == examples
+    for code in found:
+        exec(compile(code, readme, "exec"), {})
+    if readme.parent == ROOT:
+        written = {path.name for path in tmp_path.glob("*/*.wav")}
+        sources = {f"talk_source{number}.wav" for number in (1, 2)}
+        assert written == {"talk_enhanced.wav"} | sources
