@@ -7,8 +7,9 @@
 
 DIR is a data folder of `ablation_real.yaml` of the ring recipe, whose training
 every network gets: clean targets, 5 dB per source, rings of 8 mixtures of two
-seconds, augmentation. First a step is timed, then as many steps are made as
-fit into `--minutes` of one core; the schedule of the learning rate spans them.
+seconds, augmentation. First steps of all are timed, in turns, then each makes
+as many as fit into `--minutes` of one core, which its schedule of the learning
+rate spans. Nothing else should run while they are timed.
 Each run is left in a folder of its own; the same command goes on where it was
 stopped. In the end a table and networks.png: the validation of every epoch.
 """
@@ -47,34 +48,39 @@ NETWORKS = {
 BATCH, SECONDS, RATE, EPOCHS = 8, 2, 8000, 10
 
 
-def seconds_per_step(separator):
-    """Median CPU seconds of forward, backward and update."""
+def seconds_per_step(separators):
+    """Median CPU seconds of forward, backward and update, in turns."""
     mixture = torch.randn(BATCH, SECONDS * RATE)
-    optimizer = torch.optim.Adam(separator.parameters(), 1e-4)
-    times = []
+    times = {name: [] for name in separators}
     for _ in range(6):
-        start = time.process_time()
-        separator(mixture).square().mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        times.append(time.process_time() - start)
-    return statistics.median(times[1:])
+        for name, separator in separators.items():
+            optimizer = torch.optim.Adam(separator.parameters(), 1e-4)
+            start = time.process_time()
+            separator(mixture).square().mean().backward()
+            optimizer.step()
+            times[name].append(time.process_time() - start)
+            optimizer.zero_grad()
+    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
 
 
-def plan(name, folder, minutes):
-    """Time a network once; what was found is kept in its folder."""
-    path = folder / name / "plan.json"
+def plan(folder, minutes):
+    """Time all networks, once; what was found is kept in a file."""
+    path = folder / "plan.json"
     if path.is_file():
         return json.loads(path.read_text())
-    kind, arguments = NETWORKS[name]
-    separator = getattr(models, kind)(**arguments)
-    seconds = seconds_per_step(separator)
-    found = {
-        "parameters": sum(p.numel() for p in separator.parameters()),
-        "seconds": seconds,
-        "steps": max(1, round(60 * minutes / seconds / EPOCHS)) * EPOCHS,
+    separators = {
+        name: getattr(models, kind)(**arguments)
+        for name, (kind, arguments) in NETWORKS.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name, seconds in seconds_per_step(separators).items():
+        parameters = separators[name].parameters()
+        found[name] = {
+            "parameters": sum(p.numel() for p in parameters),
+            "seconds": seconds,
+            "steps": max(1, round(60 * minutes / seconds / EPOCHS)) * EPOCHS,
+        }
+    folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found))
     return found
 
@@ -88,6 +94,7 @@ def train(name, folder, data, steps, options):
     separator.yaml_set_ctag(Tag(suffix=f"!new:speechbrain_ext.models.{kind}"))
     tree["separator"] = separator
     file = folder / name / "network.yaml"
+    file.parent.mkdir(exist_ok=True)
     yaml.dump(tree, file)
     words = {
         "data_folder": Path(data).resolve(),
@@ -161,6 +168,7 @@ def main():
     print("| network | parameters | s / step | steps | SI-SDRi | noise |")
     print("|---|---|---|---|---|---|")
     names = words.only or list(NETWORKS)
+    plans = plan(words.folder, words.minutes)
     start = time.monotonic()
     for number, name in enumerate(names):
         left = (len(names) - number) * words.minutes
@@ -170,7 +178,7 @@ def main():
             f"at least {left:.0f} more",
             file=sys.stderr,
         )
-        planned = plan(name, words.folder, words.minutes)
+        planned = plans[name]
         results = words.folder / name / "test_results.csv"
         if not results.is_file():
             train(
