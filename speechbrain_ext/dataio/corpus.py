@@ -1,5 +1,6 @@
 """Mixtures of one corpus, from its manifest to the device."""
 
+import logging
 import os
 from collections.abc import Sequence
 
@@ -9,10 +10,14 @@ import torch
 
 from speechbrain_ext.dataio.augmentation import SourceAugmentation
 from speechbrain_ext.dataio.mixing import Mixtures, form_batch
+from speechbrain_ext.dataio.pitch import sexes_by_pitch
 from speechbrain_ext.dataio.recordings import Recording, read_recordings
 from speechbrain_ext.dataio.samplers import RingSampler
 from speechbrain_ext.dataio.segments import SegmentReader
 from speechbrain_ext.dataio.sources import SourceDataset, make_loader
+
+BY_PITCH = "by_pitch"
+logger = logging.getLogger(__name__)
 
 
 class CorpusMixtures:
@@ -43,8 +48,10 @@ class CorpusMixtures:
         Lowest and highest SNR of a source; None adds no noise.
     gain_db : float
         The level of a source varies by so much up and down.
-    alternate_sexes : bool
-        Whether a woman and a man stand in every mixture.
+    alternate_sexes : bool or str
+        Whether a woman and a man stand in every mixture; "by_pitch": a high
+        and a low voice (`sexes_by_pitch`), or any two with a warning, where
+        too few recordings are there.
     reverberate : bool
         Whether speech is put into rooms; the targets are then reverberant.
     room_split : str, optional
@@ -86,7 +93,7 @@ class CorpusMixtures:
         mixing: str = "pairs",
         snr_db: Sequence[float] | None = None,
         gain_db: float = 2.5,
-        alternate_sexes: bool = False,
+        alternate_sexes: bool | str = False,
         reverberate: bool = False,
         room_split: str | None = None,
         dry_ratio: float = 0.0,
@@ -140,24 +147,22 @@ class CorpusMixtures:
             rirs=number,
             variations=self.augmentation.variations if self.augmentation else 0,
         )
-        try:
-            sampler = RingSampler(
-                # of unknown speakers, each recording counts as one
-                speakers=[voice.speaker or voice.id for voice in voices],
-                sexes=[voice.sex for voice in voices],
-                # N mixtures need N sources in a ring, 2 N in pairs
-                ring_size=batch_size * (2 if mixing == "pairs" else 1),
-                alternate_sexes=alternate_sexes,
-                rings=batches,
-                seed=seed,
-                rank=rank,
-                world_size=world_size,
-            )
-        except ValueError as error:
-            where = f"{speech}, split {split!r}" if split else speech
-            # the option that says how large a ring is
-            said = str(error).replace("ring_size", "batch_size")
-            raise ValueError(f"{where}: {said}") from error
+        sexes = [voice.sex for voice in voices]
+        if alternate_sexes == BY_PITCH:
+            sexes = sexes_by_pitch(voices)
+        sampler = _arrange(
+            f"{speech}, split {split!r}" if split else speech,
+            alternate_sexes,
+            # of unknown speakers, each recording counts as one
+            speakers=[voice.speaker or voice.id for voice in voices],
+            sexes=sexes,
+            # N mixtures need N sources in a ring, 2 N in pairs
+            ring_size=batch_size * (2 if mixing == "pairs" else 1),
+            rings=batches,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )
         self.loader = make_loader(dataset, sampler, num_workers=num_workers)
         self.device = torch.device("cpu")
 
@@ -192,6 +197,25 @@ class CorpusMixtures:
         return form_batch(
             batch, mixing=self.mixing, rirs=self.impulse_responses
         )
+
+
+def _arrange(where, alternate, **arguments):
+    """Make the sampler; by pitch, any two voices where there are too few."""
+    try:
+        return RingSampler(alternate_sexes=bool(alternate), **arguments)
+    except ValueError as error:
+        # the option that says how large a ring is
+        said = str(error).replace("ring_size", "batch_size")
+        if alternate != BY_PITCH:
+            raise ValueError(f"{where}: {said}") from error
+    sampler = _arrange(where, False, **arguments)
+    logger.warning(
+        "%s: any two voices are mixed, for high and low ones cannot "
+        "alternate: %s",
+        where,
+        said,
+    )
+    return sampler
 
 
 def read_impulse_responses(recordings: Sequence[Recording]) -> torch.Tensor:

@@ -226,6 +226,7 @@ MODULES = {
     "dataio.corpus": "speechbrain/dataio/corpus_mixtures.py",
     "dataio.noisy_speech": "speechbrain/dataio/noisy_speech.py",
     "dataio.noisy_user": "speechbrain/dataio/noisy_user.py",
+    "dataio.pitch": "speechbrain/dataio/voice_pitch.py",
     "dataio.ready_mixtures": "speechbrain/dataio/ready_mixtures.py",
     "dataio.several": "speechbrain/dataio/several_corpora.py",
     "dataio.sound_datasets": "speechbrain/dataio/sound_datasets.py",

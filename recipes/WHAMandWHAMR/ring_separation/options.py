@@ -15,7 +15,7 @@ RULES = {
     "snr_db": ListOf(float, interval=True, optional=True),
     "test_snr_db": ListOf(float, optional=True),
     "metrics": ListOf(str, METRICS, optional=True),
-    "alternate_sexes": [True, False],
+    "alternate_sexes": [True, False, "by_pitch"],
     "reverberate": [True, False],
     "clean_speech_known": [True, False],
     "gain_db": (float, 0, 40),

@@ -106,6 +106,33 @@ def test_augmentation_keeps_length_and_changes_sound(manifest):
     assert not torch.allclose(first, second)
 
 
+def test_high_and_low_voices_alternate(tmp_path, write, caplog):
+    time = np.arange(RATE) / RATE
+    recordings = [
+        write(
+            str(number),
+            0.1 * (time * (90 + 30 * number) % 1 - 0.5),
+            speaker=str(number),
+        )
+        for number in range(8)
+    ]
+    write_manifest(tmp_path / "table.csv", recordings)
+    options = {"alternate_sexes": "by_pitch", "mixing": "ring"}
+    options["snr_db"] = None
+    mixtures = make(tmp_path / "table.csv", batch_size=6, **options)
+    for batch in mixtures.loader:
+        high = [int(name) > 3 for name in batch["id"]]
+        assert high == 3 * [True, False]
+    assert not caplog.text
+    # too few: any two, and it is told
+    mixtures = make(tmp_path / "table.csv", batch_size=7, **options)
+    assert len(next(iter(mixtures.loader))["id"]) == 7
+    assert "any two voices are mixed, for high and low ones" in caplog.text
+    assert "batch_size is 7; it must be even" in caplog.text
+    with pytest.raises(ValueError, match=r"table\.csv, split 'train': "):
+        make(tmp_path / "table.csv", batch_size=40, **options)
+
+
 def test_mistakes_name_what_is_wrong(manifest):
     path = manifest("a")
     with pytest.raises(ValueError, match="dry_ratio is 1"):
