@@ -79,18 +79,14 @@ def sexes_by_pitch(recordings: Sequence[Recording]) -> list[str]:
     Arguments
     ---------
     recordings : sequence of Recording
-        A recording without a speaker counts as one of its own.
+        A recording without a speaker counts as one of its own; those that
+        cannot be read are passed over.
 
     Returns
     -------
     sexes : list of str
         For each recording F, a high voice, or M, a low one. Of an odd number
         of speakers one more is high.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a recording cannot be read.
 
     Example
     -------
@@ -107,13 +103,18 @@ def sexes_by_pitch(recordings: Sequence[Recording]) -> list[str]:
     pitches = {}
     for recording in recordings:
         found = pitches.setdefault(recording.speaker or recording.id, [])
-        if len(found) < RECORDINGS:
-            seconds = round(SECONDS * recording.sample_rate)
-            samples = min(recording.samples, seconds)
+        if len(found) == RECORDINGS:
+            continue
+        samples = round(SECONDS * recording.sample_rate)
+        samples = min(recording.samples, samples)
+        try:
             signal = read_round(recording, start=0, samples=samples)
-            pitch = find_pitch(torch.from_numpy(signal), recording.sample_rate)
-            found.append(pitch)
-    typical = {speaker: median(found) for speaker, found in pitches.items()}
+        except (OSError, ValueError):
+            # whoever trains on it says so, and reads another in its place
+            continue
+        pitch = find_pitch(torch.from_numpy(signal), recording.sample_rate)
+        found.append(pitch)
+    typical = {name: median(found or [0.0]) for name, found in pitches.items()}
     ranked = sorted(typical, key=lambda speaker: (typical[speaker], speaker))
     low = set(ranked[: len(ranked) // 2])
     return [
