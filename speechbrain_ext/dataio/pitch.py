@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 import torch
+from tqdm import tqdm
 
 from speechbrain_ext.dataio.recordings import Recording
 from speechbrain_ext.dataio.whole_recordings import read_round
@@ -101,7 +102,8 @@ def sexes_by_pitch(recordings: Sequence[Recording]) -> list[str]:
     ['M', 'F']
     """
     pitches = {}
-    for recording in recordings:
+    # shown where it takes long, as with thousands of speakers
+    for recording in tqdm(recordings, "pitch", leave=False, delay=5):
         found = pitches.setdefault(recording.speaker or recording.id, [])
         if len(found) == RECORDINGS:
             continue

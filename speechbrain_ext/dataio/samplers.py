@@ -318,8 +318,8 @@ def _split_by_sex(speakers, sexes, ring_size):
             raise ValueError(
                 f"recording {index} of speaker {speaker!r} has the sex "
                 f"{sex!r}; alternate_sexes needs F or M for every recording. "
-                "Complete the manifest, or set alternate_sexes to False, or "
-                "where it is offered to by_pitch"
+                "Complete the manifest or set alternate_sexes to False (in a "
+                "recipe also to by_pitch)"
             )
         groups[sex][index] = speaker
     for sex, group in groups.items():
