@@ -39,7 +39,7 @@ def sum_up(rows: Sequence[Mapping], values: Mapping) -> dict[str, dict]:
         them). The names are those of `agreement`; "error_within_range", the
         mean absolute error of the sources whose true SI-SNR lies in the
         range, and "ratio_within_range"; with "typical" errors
-        "ratio_below_typical", of sources that are off by less: half of them
+        "ratio_below_typical", of sources that are off by less: 0.68 of them
         should be; of two separators or more, "kendall" and "regret_db" of
         `rank_agreement`.
 

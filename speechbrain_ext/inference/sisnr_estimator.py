@@ -171,8 +171,9 @@ class SISNREstimator:
         Returns
         -------
         snr, error : torch.Tensor
-            Shape (batch, sources), in dB; the error is the median of the
-            absolute error, the whole range where something is silent.
+            Shape (batch, sources), in dB; 68 % of the absolute errors
+            are to be below this error; the whole range where something is
+            silent.
 
         Raises
         ------

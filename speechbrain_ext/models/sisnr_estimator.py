@@ -32,7 +32,8 @@ class SISNREstimator(nn.Module):
         Gives frames of mixture and estimate, and their mean and deviation:
         `WaveformEncoder`, the paper's, by default, or `SpectralEncoder`.
     uncertainty : bool
-        Whether a second output tells the typical (median) absolute error.
+        Whether a second output tells the typical error: 68 % of the
+        absolute errors are below it.
 
     Raises
     ------

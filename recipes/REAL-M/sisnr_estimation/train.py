@@ -30,6 +30,9 @@ from speechbrain_ext.models.separator_pool import SeparatorPool
 from speechbrain_ext.training.nonfinite import SkipNonFinite
 from speechbrain_ext.training.schedules import warmup_cosine
 
+# of the absolute errors, the ratio that is to be below the typical error
+QUANTILE = 0.68
+
 
 class SISNREstimation(SkipNonFinite, sb.Brain):
     """Regression of the SI-SNR of what frozen separators give."""
@@ -86,8 +89,9 @@ class SISNREstimation(SkipNonFinite, sb.Brain):
         objective = error.mean() / (high - low)
         values = {"absolute_error_db": error.mean().detach()}
         if typical is not None:
-            # what is least off in absolute value is the median
-            off = (typical - error.detach()).abs().mean()
+            # the quantile of the errors is where this is least (pinball loss)
+            off = error.detach() - typical
+            off = torch.maximum(QUANTILE * off, (QUANTILE - 1) * off).mean()
             objective = objective + off / (high - low)
             values["error_of_error_db"] = off.detach()
         self.hparams.history.add(stage.name.lower(), **values)

@@ -39,7 +39,7 @@ def test_nothing_within_the_range_is_no_error():
     assert math.isnan(figures["error_within_range"])
 
 
-def test_half_of_the_errors_should_be_typical():
+def test_how_many_errors_are_below_the_typical_one():
     rows = [
         row("a", k + off, k, typical=1.0)
         for k, off in enumerate((0, 2, 0.5, 3))
