@@ -152,7 +152,7 @@ def write_outputs(
     from speechbrain_ext.inference.batch import find_items, plan
 
     work = Work(options, "recording")
-    items = find_items(options.recordings, options.out)
+    items = find_items(options.recordings, options.out, work.failures)
     model = load_model()
     outputs = outputs_of(items, model)
     items = plan(items, outputs, model=model.name, **work.planned())
@@ -184,7 +184,7 @@ def transcribe_command(options: argparse.Namespace) -> None:
     from speechbrain_ext.inference.batch import find_items, plan
 
     work = Work(options, "recording")
-    items = find_items(options.recordings, options.enhanced)
+    items = find_items(options.recordings, options.enhanced, work.failures)
     outputs = []
     if options.enhanced is not None:
         outputs = [item.enhanced() for item in items]

@@ -160,7 +160,9 @@ def list_audio(
 
 
 def find_items(
-    roots: str | Path | Iterable[str | Path], folder: str | Path | None = None
+    roots: str | Path | Iterable[str | Path],
+    folder: str | Path | None = None,
+    failures: Failures | None = None,
 ) -> list[Item]:
     """Find recordings, and the folder for what becomes of each.
 
@@ -171,6 +173,8 @@ def find_items(
     folder : str or Path, optional
         Where the command writes: of a folder of `roots` into folders like
         those in it.
+    failures : Failures, optional
+        Takes recordings of one name; by default the first one is raised.
 
     Returns
     -------
@@ -193,10 +197,10 @@ def find_items(
     ...     (folder / name).touch()
     >>> find_items(folder, "out")
     Traceback (most recent call last):
-    ValueError: recordings of one name would overwrite each other's results:
-    ...talk.mp3 and ...talk.wav; rename them, or put them into folders of
-    their own
+    ValueError: ...talk.mp3: the results would have the names of those of
+    ...talk.wav; rename one, or put them into folders of their own
     """
+    failures = FirstFailure() if failures is None else failures
     roots = [roots] if isinstance(roots, str | os.PathLike) else roots
     items, named = {}, {}
     for root in expand(roots):
@@ -209,17 +213,16 @@ def find_items(
             if target:
                 name = target / output_stem(path)
                 named.setdefault(name, []).append(path)
-    clashes = [
-        " and ".join(map(str, paths))
-        for paths in named.values()
-        if len(paths) > 1
-    ]
-    if clashes:
-        raise ValueError(
-            "recordings of one name would overwrite each other's results: "
-            f"{shorten(clashes)}; rename them, or put them into folders of "
-            "their own"
-        )
+    for paths in named.values():
+        for path in paths if len(paths) > 1 else ():
+            del items[os.path.abspath(path)]
+            other = next(found for found in paths if found != path)
+            with failures.item(path):
+                raise ValueError(
+                    f"{path}: the results would have the names of those of "
+                    f"{other}; rename one, or put them into folders of their "
+                    "own"
+                )
     if folder is not None:
         require_writable(item.folder for item in items.values())
     return list(items.values())

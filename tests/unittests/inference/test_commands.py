@@ -183,14 +183,17 @@ def test_a_pattern_reads_no_results(tmp_path, say, models, caplog, capsys):
     assert "no file matches" in fails(capsys, "separate", none)
 
 
-def test_names_that_clash_among_folders_are_told(tmp_path, say, models, capsys):
-    for day in ("one", "two"):
-        say(tmp_path / day / "talk.wav")
+def test_names_that_clash_are_skipped_and_the_rest_is_done(
+    tmp_path, say, models, capsys
+):
+    for name in ("one/talk.wav", "two/talk.wav", "two/other.wav"):
+        say(tmp_path / name)
     roots = [tmp_path / "one", tmp_path / "two"]
     model = ["--model", models / "separator", "--out", tmp_path / "out"]
-    told = fails(capsys, "separate", *roots, *model)
-    assert "would overwrite each other" in told
-    assert not (tmp_path / "out").exists()
+    told = fails(capsys, "separate", *roots, *model, status=2)
+    assert "1 done, 2 skipped" in told
+    assert told.count("rename one") == 2
+    assert names(tmp_path / "out") == ["other_source1.wav", "other_source2.wav"]
 
 
 def test_tables_of_separations(tmp_path, say, models, capsys):
