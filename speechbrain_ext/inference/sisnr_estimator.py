@@ -171,8 +171,8 @@ class SISNREstimator:
         Returns
         -------
         snr, error : torch.Tensor
-            Shape (batch, sources), in dB; 68 % of the absolute errors
-            are to be below this error; the whole range where something is
+            Shape (batch, sources), in dB: 68 % of the absolute errors are to
+            be below `error`, which is the whole range where something is
             silent.
 
         Raises
