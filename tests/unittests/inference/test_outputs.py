@@ -118,7 +118,8 @@ def test_recordings_of_one_name_are_told(
     say(tmp_path / "in" / first)
     say(tmp_path / "in" / second)
     for command in (separate, enhance):
-        told = fails(command, tmp_path / "in", tmp_path / "out", capsys=capsys)
+        words = [tmp_path / "in", tmp_path / "out"]
+        told = fails(command, *words, capsys=capsys, status=2)
         assert first in told and second in told
         assert not (tmp_path / "out").exists()
     # in folders of their own they are no clash
