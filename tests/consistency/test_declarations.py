@@ -120,6 +120,14 @@ def test_pins_lie_within_the_declared_ranges():
             assert build in accepted, f"{name} {build}"
 
 
+@pytest.mark.parametrize("name", ["torch", "torchaudio"])
+def test_only_the_pair_that_imports_is_installed(name):
+    """torchaudio 2.11.1 does not import with torch 2.11.0."""
+    accepted = SpecifierSet(declared()[0][name])
+    assert "2.11.0+cu126" in accepted
+    assert not list(accepted.filter(["2.10.0", "2.11.1", "2.12.0"]))
+
+
 def test_every_file_of_the_package_is_in_the_wheel():
     data = read_setup()["options.package_data"]
     folders = {name.replace(".", "/"): text for name, text in data.items()}
