@@ -173,15 +173,25 @@ def choose(only: Iterable[str] | None) -> dict[str, int]:
     return scripts | (tests if "tests" in only else {})
 
 
-def read_results(path: Path, machine: Mapping) -> dict:
-    """Read what was measured before, if it was on such a machine."""
+def read_results(path: Path, machine: Mapping, some: bool) -> dict:
+    """Read what was measured before, if it was on such a machine.
+
+    Where only `some` are to be measured, it must be, or the rest is lost.
+    """
     if not path.is_file():
         return {}
     stored = json.loads(path.read_text(encoding="utf-8"))
-    if stored["machine"] != machine:
-        print(f"{path} is of another machine; its figures are left out")
-        return {}
-    return stored["results"]
+    differ = [
+        f"{name}: {stored['machine'].get(name)} there, {machine.get(name)} here"
+        for name in {**stored["machine"], **machine}
+        if stored["machine"].get(name) != machine.get(name)
+    ]
+    if differ and some:
+        raise SystemExit(
+            f"{path} is of another machine ({'; '.join(differ)}); with --only, "
+            "its other figures would be lost: run all, or move it away"
+        )
+    return {} if differ else stored["results"]
 
 
 def main() -> int:
@@ -201,7 +211,9 @@ def main() -> int:
     machine, lacking = describe_machine(), find_lacking()
     results = {}
     if output is not None and not options.quick:
-        results = read_results(output.with_suffix(".json"), machine)
+        results = read_results(
+            output.with_suffix(".json"), machine, some=bool(options.only)
+        )
     chosen = choose(options.only)
     left = {
         name: results.get(name, {}).get("seconds", seconds)
