@@ -4,8 +4,10 @@ import csv
 import json
 import math
 import re
+import runpy
 import shlex
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -240,6 +242,25 @@ def test_the_typical_error_is_a_second_output(runs, trees):
     assert "Ratio below the typical error" in output
     card = (folder / "release/README.md").read_text()
     assert "Ratio below the typical error, members" in card
+
+
+def test_the_typical_error_is_what_68_percent_are_below():
+    import speechbrain as sb
+
+    script = runpy.run_path(str(RECIPE / "train.py"))
+    brain = object.__new__(script["SISNREstimation"])
+    history = SimpleNamespace(add=lambda *stage, **values: None)
+    brain.hparams = SimpleNamespace(snr_min=-10, snr_max=20, history=history)
+    errors = torch.linspace(0.0, 10.0, 101)
+    objectives = [
+        brain.compute_objectives(
+            (errors, 0 * errors, torch.full_like(errors, typical)),
+            None,
+            sb.Stage.TRAIN,
+        )
+        for typical in range(11)
+    ]
+    assert torch.stack(objectives).argmin() == 7
 
 
 def test_speechbrain_loads_the_release(runs, tmp_path):
